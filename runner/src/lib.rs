@@ -1,2 +1,11 @@
 //! The runner of *The Ship of Theseus*: it replays the steps of a chapter in a deterministic QEMU
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
+
+pub mod chapter;
+pub mod snapshot;
+pub mod step;
+pub mod transcript;
+pub mod words;
+
+/// The kernel series of the book; it names the configuration and the folder of the snapshots.
+pub const SERIES: &str = "6.1";

@@ -1,0 +1,220 @@
+//! A step: one command, typed in one terminal, at one place of a chapter.
+//!
+//! `6.3 status=1 guest ping -c 1 10.0.3.9` is written in a chapter as
+//! `<!-- cmdrun runner show 6.3 status=1 guest ping -c 1 10.0.3.9 -->`. The words between the number
+//! and the terminal are the only options a step has.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How long a step may take in real time when it does not say otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The reader's handle of a step: chapter and number, `6.3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepId {
+    /// The chapter's number, from its file's name.
+    pub chapter: u32,
+    /// The step's number in the chapter, from 1, without gaps.
+    pub number: u32,
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.chapter, self.number)
+    }
+}
+
+impl FromStr for StepId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (chapter, number) = text.split_once('.').unwrap_or((text, ""));
+        match (chapter.parse(), number.parse()) {
+            (Ok(chapter), Ok(number)) => Ok(Self { chapter, number }),
+            _ => Err(format!(
+                "`{text}` is no step; a step is CHAPTER.NUMBER, such as 6.3"
+            )),
+        }
+    }
+}
+
+/// Where the reader would type a step's command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Terminal {
+    /// A shell on the reader's machine, in the folder of the lab.
+    Host,
+    /// A shell in the guest.
+    Guest,
+    /// The debugger, attached to the guest's kernel.
+    Gdb,
+}
+
+impl Terminal {
+    /// Every terminal, in the order in which messages list them.
+    pub const ALL: [Self; 3] = [Self::Host, Self::Guest, Self::Gdb];
+
+    /// The word that names the terminal in a directive.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Guest => "guest",
+            Self::Gdb => "gdb",
+        }
+    }
+
+    /// The prompt that the page and the replay show before a command.
+    #[must_use]
+    pub fn prompt(self) -> &'static str {
+        match self {
+            Self::Host => "host$",
+            Self::Guest => "guest#",
+            Self::Gdb => "(gdb)",
+        }
+    }
+}
+
+impl fmt::Display for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One command of a chapter, and what is asked of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub id: StepId,
+    /// Where it is typed.
+    pub terminal: Terminal,
+    /// What is typed; empty for a look at what the terminal has printed since its last step.
+    pub command: String,
+    /// The exit status that the chapter expects.
+    pub status: i32,
+    /// How long the step may take in real time.
+    pub deadline: Duration,
+    /// The page shows this many lines of the beginning, and folds what is neither first nor last.
+    pub first: Option<usize>,
+    /// The page shows this many lines of the end.
+    pub last: Option<usize>,
+    /// The line of the chapter's file that holds the directive, from 1.
+    pub line: usize,
+}
+
+impl Step {
+    /// Reads the words behind `runner show`.
+    ///
+    /// # Errors
+    /// What is wrong with the words, and what would be right; without the place, which the caller
+    /// knows.
+    pub fn parse(words: &[String], line: usize) -> Result<Self, String> {
+        let (id, rest) = words
+            .split_first()
+            .ok_or("a step needs its number, a terminal and a command: 6.3 guest ip route")?;
+        let mut step = Self {
+            id: id.parse()?,
+            terminal: Terminal::Host,
+            command: String::new(),
+            status: 0,
+            deadline: DEADLINE,
+            first: None,
+            last: None,
+            line,
+        };
+        let mut rest = rest.iter();
+        for word in rest.by_ref() {
+            if let Some(terminal) = Terminal::ALL.into_iter().find(|t| t.word() == word) {
+                step.terminal = terminal;
+                step.command = rest.map(String::as_str).collect::<Vec<_>>().join(" ");
+                return Ok(step);
+            }
+            step.option(word)?;
+        }
+        Err(format!(
+            "step {} names no terminal; the terminals are {}",
+            step.id,
+            terminals()
+        ))
+    }
+
+    fn option(&mut self, word: &str) -> Result<(), String> {
+        let (name, value) = word.split_once('=').ok_or_else(|| {
+            format!(
+                "`{word}` is no terminal; the terminals are {}, and before them may stand \
+                 status=, deadline=, first= or last=",
+                terminals()
+            )
+        })?;
+        let number: u64 = value
+            .parse()
+            .map_err(|_| format!("`{word}`: `{value}` is not a whole number"))?;
+        match name {
+            "status" if number < 256 => self.status = number as i32,
+            "status" => return Err(format!("`{word}`: an exit status is at most 255")),
+            "deadline" => self.deadline = Duration::from_secs(number),
+            "first" => self.first = Some(number as usize),
+            "last" => self.last = Some(number as usize),
+            _ => {
+                return Err(format!(
+                    "`{word}` is no option of a step; there are status=, deadline= (seconds), \
+                     first= and last= (lines shown)"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn terminals() -> String {
+    Terminal::ALL.map(Terminal::word).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Step, String> {
+        Step::parse(&crate::words::split(line).unwrap(), 1)
+    }
+
+    #[test]
+    fn a_step_has_options_a_terminal_and_a_command() {
+        let step = parse("6.3 status=1 deadline=90 last=3 guest 'ip route | head'").unwrap();
+        assert_eq!((step.id.chapter, step.id.number), (6, 3));
+        assert_eq!(step.terminal, Terminal::Guest);
+        assert_eq!(step.command, "ip route | head");
+        assert_eq!(
+            (step.status, step.deadline.as_secs(), step.last),
+            (1, 90, Some(3))
+        );
+    }
+
+    #[test]
+    fn a_step_without_a_command_is_a_look() {
+        assert_eq!(parse("6.3 gdb").unwrap().command, "");
+    }
+
+    #[test]
+    fn errors_say_what_would_be_right() {
+        for (line, part) in [
+            ("", "needs its number"),
+            ("six guest ls", "`six` is no step"),
+            (
+                "6.3 gust ls",
+                "`gust` is no terminal; the terminals are host, guest, gdb",
+            ),
+            (
+                "6.3 stat=1 guest ls",
+                "no option of a step; there are status=",
+            ),
+            ("6.3 status=x guest ls", "`x` is not a whole number"),
+            ("6.3 status=256 guest ls", "at most 255"),
+            ("6.3 status=1", "names no terminal"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The words of a directive, split as the shell that mdbook-cmdrun uses would split them.
+//!
+//! mdbook-cmdrun hands the whole directive to `sh -c`. A character that the shell would act upon is
+//! therefore an error here and not a word: an unquoted `|` in a guest's pipeline would run the
+//! second half on the reader's machine.
+//! Quoting: POSIX.1-2017, Shell Command Language, section 2.2.
+
+/// What is wrong with a directive's quoting.
+#[derive(Debug, PartialEq, Eq)]
+pub enum WordsError {
+    /// A quote that is opened and never closed.
+    Unbalanced(char),
+    /// A character that the shell would act upon.
+    Active(char),
+    /// A backslash with nothing behind it.
+    TrailingBackslash,
+}
+
+impl std::fmt::Display for WordsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unbalanced(quote) => write!(f, "the quote {quote} is never closed"),
+            Self::Active(c) => write!(
+                f,
+                "your own shell would act on the unquoted {c}; put the command in single quotes: \
+                 guest 'ip route | head -3'"
+            ),
+            Self::TrailingBackslash => write!(f, "nothing follows the last backslash"),
+        }
+    }
+}
+
+impl std::error::Error for WordsError {}
+
+/// Splits `line` into words by the shell's quoting rules.
+///
+/// # Errors
+/// Where a quote is not closed, or where the shell would do more than split.
+pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' => words.extend(word.take()),
+            '\'' => single_quoted(&mut chars, word.get_or_insert_default())?,
+            '"' => double_quoted(&mut chars, word.get_or_insert_default())?,
+            '\\' => {
+                let next = chars.next().ok_or(WordsError::TrailingBackslash)?;
+                word.get_or_insert_default().push(next);
+            }
+            '#' | '~' if word.is_none() => return Err(WordsError::Active(c)),
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' | '[' | '{' | '}'
+            | '\n' => return Err(WordsError::Active(c)),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+fn single_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
+    for c in chars {
+        if c == '\'' {
+            return Ok(());
+        }
+        word.push(c);
+    }
+    Err(WordsError::Unbalanced('\''))
+}
+
+fn double_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return Ok(()),
+            '$' | '`' => return Err(WordsError::Active(c)),
+            '\\' => match chars.next() {
+                Some(next @ ('"' | '\\' | '$' | '`')) => word.push(next),
+                Some(next) => word.extend(['\\', next]),
+                None => return Err(WordsError::Unbalanced('"')),
+            },
+            _ => word.push(c),
+        }
+    }
+    Err(WordsError::Unbalanced('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_join_and_vanish() {
+        let words = split(r#"gdb 'print *skb' "a \"b\" \n" c\ d ''"#).unwrap();
+        assert_eq!(words, ["gdb", "print *skb", r#"a "b" \n"#, "c d", ""]);
+    }
+
+    #[test]
+    fn what_the_shell_would_act_upon_is_refused() {
+        for (line, c) in [
+            ("a | b", '|'),
+            ("print *p", '*'),
+            ("x/4i $pc", '$'),
+            (r#""$pc""#, '$'),
+            ("a > b", '>'),
+            ("# x", '#'),
+            ("~", '~'),
+        ] {
+            assert_eq!(split(line), Err(WordsError::Active(c)), "{line}");
+        }
+        assert_eq!(split("a#b c~d").unwrap(), ["a#b", "c~d"]);
+    }
+
+    #[test]
+    fn an_open_quote_is_named() {
+        assert_eq!(split("a 'b"), Err(WordsError::Unbalanced('\'')));
+        assert_eq!(split("a \"b\\"), Err(WordsError::Unbalanced('"')));
+        assert_eq!(split("a \\"), Err(WordsError::TrailingBackslash));
+    }
+
+    /// The reference is the shell itself: what we accept, `sh` splits into the same words.
+    #[test]
+    fn the_shell_agrees() {
+        for line in [
+            r"a b  c",
+            r#"'a b' "c d" e\ f"#,
+            r#"'it'"'"'s' "\\" '\' ''"#,
+            r#"x"y"'z'\w "\a" a#b =c %d @e !f ,g"#,
+        ] {
+            let shell = duct::cmd!("sh", "-c", format!(r"printf '<%s>' {line}"))
+                .read()
+                .unwrap();
+            let ours: String = split(line)
+                .unwrap()
+                .iter()
+                .map(|w| format!("<{w}>"))
+                .collect();
+            assert_eq!(ours, shell, "{line}");
+        }
+    }
+}
