@@ -2,9 +2,21 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod chapter;
+pub mod cpio;
+pub mod desk;
+pub mod gdb;
+pub mod host;
+pub mod meaning;
+pub mod mi;
+pub mod process;
+pub mod qemu;
+pub mod replay;
+pub mod report;
+pub mod session;
 pub mod snapshot;
 pub mod step;
 pub mod transcript;
+pub mod verdict;
 pub mod words;
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.

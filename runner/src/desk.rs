@@ -1,0 +1,112 @@
+//! The folder in which a chapter is replayed: private, with the names that the book uses in it.
+//!
+//! `bzImage`, `vmlinux`, `linux`, `busybox`, `rootfs` and `kernel-configs` lead to the lab and the
+//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed behind it.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cpio::{Archive, Node};
+use crate::qemu::file;
+use crate::step::{Step, Terminal};
+
+/// What a chapter is replayed with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The kernel image.
+    pub bzimage: PathBuf,
+    /// The kernel with its debug information.
+    pub vmlinux: PathBuf,
+    /// The tree in which the kernel was built.
+    pub linux: PathBuf,
+    /// The tree in which busybox was built.
+    pub busybox: PathBuf,
+    /// The root file system, without steps.
+    pub initramfs: PathBuf,
+}
+
+/// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the
+/// kernel allocates behind the initramfs.
+const STEPS_BLOCK: usize = 64 * 1024;
+
+/// A folder that is gone when it is dropped.
+#[derive(Debug)]
+pub struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// Lays out the folder for the chapter whose steps are given.
+    ///
+    /// # Errors
+    /// When a part of the lab is missing, or the folder cannot be written.
+    pub fn lay_out(root: &Path, parts: &Parts, steps: &[Step]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("theseus-")
+            .tempdir()
+            .context("make a private folder for the replay")?;
+        let desk = Self { folder };
+        for (name, target) in [
+            (file::KERNEL, &parts.bzimage),
+            ("vmlinux", &parts.vmlinux),
+            ("linux", &parts.linux),
+            ("busybox", &parts.busybox),
+            ("rootfs.cpio", &parts.initramfs),
+            ("rootfs", &root.join("rootfs")),
+            ("kernel-configs", &root.join("kernel-configs")),
+        ] {
+            symlink(target, desk.path().join(name))
+                .with_context(|| format!("put {name} on the desk"))?;
+        }
+        let mut initramfs = std::fs::read(&parts.initramfs)
+            .with_context(|| format!("read {}", parts.initramfs.display()))?;
+        initramfs.extend(pack(steps));
+        std::fs::write(desk.path().join(file::INITRAMFS), initramfs)
+            .context("write the initramfs with the chapter's steps")?;
+        Ok(desk)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// An archive with the file /steps, as `rootfs/agent.c` reads it.
+fn pack(steps: &[Step]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for step in steps {
+        if step.terminal == Terminal::Guest && !step.command.is_empty() {
+            let Step { id, command, .. } = step;
+            bytes.extend(format!("{id} {}\n{command}\n", command.len()).into_bytes());
+        }
+    }
+    let mut archive = Archive::new();
+    archive.put("steps", Node::File { mode: 0o600, bytes });
+    let mut packed = archive.to_bytes();
+    packed.resize(packed.len().next_multiple_of(STEPS_BLOCK), 0);
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_guest_types_is_packed() {
+        let step = |words: &str| Step::parse(&crate::words::split(words).unwrap(), 1).unwrap();
+        let steps = [
+            step("5.1 gdb continue"),
+            step("5.2 guest 'echo ü'"),
+            step("5.3 guest"),
+        ];
+        let packed = pack(&steps);
+        assert_eq!(packed.len(), STEPS_BLOCK);
+        let text = String::from_utf8_lossy(&packed);
+        assert!(text.contains("5.2 7\necho ü\n\0"), "{text}");
+        assert!(!text.contains("5.1") && !text.contains("5.3"));
+    }
+}

@@ -1,0 +1,267 @@
+//! The debugger: gdb in its machine interface, one command at a time.
+//!
+//! A chapter's command goes through `-interpreter-exec console`, so that gdb prints what it would print
+//! for a reader who typed it. The boundary, where the agent waits between two commands of the guest, is an
+//! internal breakpoint: it takes no number that the reader would see. gdb announces a stop there
+//! all the same; [`Stop::text`] leaves that announcement out.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::mi::{self, Record};
+use crate::process::{Process, drain, set_nonblocking};
+use crate::qemu::file;
+
+/// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
+pub const BOUNDARY: u64 = 0x5e3d_0000;
+/// How gdb announces a stop at the boundary.
+const BOUNDARY_STOP: &str = "0x000000005e3d0000 in ?? ()\n";
+/// The function in which the kernel waits for work.
+const IDLE: &str = "default_idle";
+
+/// How gdb is set up for every chapter; the book tells the reader.
+const SETTINGS: [&str; 6] = [
+    "set pagination off",
+    "set confirm off",
+    "set width 0",
+    "set height 0",
+    "set debuginfod enabled off",
+    "directory linux",
+];
+
+/// Where the machine stands, as the debugger knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It runs.
+    Running,
+    /// gdb holds it, and shows its prompt.
+    Held,
+    /// The guest waits for its next command; the reader's gdb would still be waiting.
+    Boundary,
+}
+
+/// A running debugger.
+#[derive(Debug)]
+pub struct Gdb {
+    process: Process,
+    input: ChildStdin,
+    /// The pipe that tells when there is something to read.
+    pub output: ChildStdout,
+    pending: Vec<u8>,
+    /// Where the machine stands.
+    pub place: Place,
+    /// What gdb has printed since the last look, standard output and standard error.
+    printed: (String, String),
+    /// The answer to the command that was sent last.
+    answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Done,
+    Running,
+    Refused,
+}
+
+impl Gdb {
+    /// Starts gdb on `vmlinux` in `folder`, which holds `linux`, the source tree.
+    ///
+    /// # Errors
+    /// When gdb cannot be started.
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let mut process = Process::start("gdb", |command| {
+            command
+                .args(["-nx", "-q", "--interpreter=mi3"])
+                .current_dir(folder);
+            for setting in SETTINGS {
+                command.args(["-iex", setting]);
+            }
+            command.arg("vmlinux").env("LC_ALL", "C.UTF-8");
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
+        })?;
+        let input = process
+            .child
+            .stdin
+            .take()
+            .context("gdb has no standard input")?;
+        let output = process
+            .child
+            .stdout
+            .take()
+            .context("gdb has no standard output")?;
+        set_nonblocking(&output)?;
+        let printed = (String::new(), String::new());
+        let (place, answer) = (Place::Held, None);
+        Ok(Self {
+            process,
+            input,
+            output,
+            pending: Vec::new(),
+            place,
+            printed,
+            answer,
+        })
+    }
+
+    /// Sends a command as the reader would type it.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn send(&mut self, command: &str) -> anyhow::Result<()> {
+        self.send_mi(&format!("-interpreter-exec console {}", mi::quote(command)))
+    }
+
+    /// Lets the machine run on, as a `continue` that the reader typed before.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.send_mi("-exec-continue")
+    }
+
+    fn send_mi(&mut self, command: &str) -> anyhow::Result<()> {
+        self.answer = None;
+        writeln!(self.input, "{command}").with_context(|| format!("send gdb the command {command}"))
+    }
+
+    /// Commands that set the internal breakpoint on the boundary.
+    #[must_use]
+    pub fn watch_boundary() -> String {
+        format!(
+            "python gdb.Breakpoint('*{BOUNDARY:#x}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True)"
+        )
+    }
+
+    /// Commands that let the agent sleep and stop the machine when the kernel is idle.
+    #[must_use]
+    pub fn watch_idle() -> [String; 2] {
+        [
+            "set $rdi = 1".to_owned(),
+            format!(
+                "python gdb.Breakpoint('{IDLE}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True, temporary=True)"
+            ),
+        ]
+    }
+
+    /// The command that connects gdb to the machine.
+    #[must_use]
+    pub fn connect() -> String {
+        format!("target remote {}", file::STUB)
+    }
+
+    /// Whether the command that was sent last has been answered, and the machine does not run.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.answer.is_some() && self.place != Place::Running
+    }
+
+    /// Whether gdb refused the command that was sent last.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        self.answer == Some(Answer::Refused)
+    }
+
+    /// What gdb has printed since this was last asked: standard output, standard error.
+    pub fn take_printed(&mut self) -> (String, String) {
+        std::mem::take(&mut self.printed)
+    }
+
+    /// Takes back what [`Gdb::take_printed`] gave, so that a command of the runner's own leaves no trace.
+    pub fn put_back(&mut self, printed: (String, String)) {
+        self.printed = printed;
+    }
+
+    /// Whether gdb has printed something that no step has shown.
+    #[must_use]
+    pub fn has_printed(&self) -> bool {
+        !(self.printed.0.is_empty() && self.printed.1.is_empty())
+    }
+
+    /// Takes in what gdb has printed by now, without waiting.
+    ///
+    /// # Errors
+    /// When gdb has ended, or prints what is not MI.
+    pub fn read(&mut self) -> anyhow::Result<()> {
+        let (bytes, closed) = drain(&mut self.output)?;
+        self.pending.extend(bytes);
+        while let Some(end) = self.pending.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = self.pending.drain(..=end).collect();
+            let record = mi::parse(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']))?;
+            self.take_in(record);
+        }
+        if closed {
+            let status = self
+                .process
+                .ended()?
+                .map_or_else(String::new, |s| format!(" ({s})"));
+            bail!("gdb has ended{status}; a step of the chapter must leave it running");
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, record: Record) {
+        match record {
+            Record::Console(text) => self.printed.0 += &text,
+            Record::Log(text) => self.printed.1 += &text,
+            Record::Result { class, fields } => {
+                self.answer = Some(match class.as_str() {
+                    "running" => Answer::Running,
+                    "error" => Answer::Refused,
+                    _ => Answer::Done,
+                });
+                // The log stream mostly holds the message already.
+                if let Some(message) = fields.text(&["msg"])
+                    && !self.printed.1.contains(message)
+                {
+                    self.printed.1 += &format!("{message}\n");
+                }
+                if class == "running" {
+                    self.place = Place::Running;
+                }
+            }
+            Record::Exec { class, .. } if class == "running" => self.place = Place::Running,
+            Record::Exec { fields, .. } => {
+                let address = fields
+                    .text(&["frame", "addr"])
+                    .and_then(|a| a.strip_prefix("0x"));
+                let address = address.and_then(|a| u64::from_str_radix(a, 16).ok());
+                self.place = if address == Some(BOUNDARY) {
+                    Place::Boundary
+                } else {
+                    Place::Held
+                };
+                if self.place == Place::Boundary {
+                    leave_out_boundary(&mut self.printed.0);
+                }
+            }
+            Record::Other => {}
+        }
+    }
+}
+
+/// Cuts off how gdb announces a stop at the boundary: `\nBreakpoint -1, 0x… in ?? ()\n`.
+fn leave_out_boundary(printed: &mut String) {
+    if let Some(rest) = printed.strip_suffix(BOUNDARY_STOP) {
+        let rest = rest.rfind("\nBreakpoint -").map_or(rest, |at| &rest[..at]);
+        printed.truncate(rest.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_at_the_boundary_leaves_no_trace() {
+        let mut printed =
+            "Continuing.\nhello\n\nBreakpoint -1, 0x000000005e3d0000 in ?? ()\n".to_owned();
+        leave_out_boundary(&mut printed);
+        assert_eq!(printed, "Continuing.\nhello\n");
+    }
+}

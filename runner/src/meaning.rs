@@ -1,0 +1,201 @@
+//! When two transcripts say the same, although their bytes differ.
+//!
+//! A different compiler, emulator or moment changes addresses, sizes and times, and nothing else that the
+//! book is about. So the two texts are read token by token. What may differ is compared by identity: a pointer
+//! of the one text stands for one pointer of the other throughout the chapter, in both directions.
+//! Where a debugger cannot tell a value, it contradicts nothing. All other text must be equal.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What a piece of text is to the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token<'a> {
+    /// Text that must be equal.
+    Text(&'a str),
+    /// A value that must correspond, one to one.
+    Name(Kind, &'a str),
+    /// A value behind `=` that must be equal, where both debuggers know it.
+    Value(&'a str),
+    /// A value that the debugger does not know.
+    Unknown,
+    /// Text that does not count.
+    Noise,
+}
+
+/// What is counted apart: a pointer does not correspond to a size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Pointer,
+    Number,
+}
+
+/// The alternatives, the most telling first; the group's name decides what a match is.
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    let alternatives = [
+        // printk's time, `[    1.203456] `; seconds with a fraction.
+        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+\b( ?(s|ms|us|seconds))?)",
+        // A frame's program counter, which gdb leaves out at the beginning of a line.
+        r"(?P<counter>\b0x[0-9a-f]{16} in )",
+        // `<inet_init+42>`, `inet_init+0x1a/0x30`.
+        r"(?P<offset>\+\d+>|\+0x[0-9a-f]+/0x[0-9a-f]+)",
+        r"(?P<unknown><optimized out>)",
+        r"(?P<pointer>\b0x[0-9a-f]{5,16}\b|\bffff[0-9a-f]{12}\b)",
+        r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",
+        "(?P<value>(?:= ?)(?:-?\\d+\\b|0x[0-9a-f]{1,4}\\b|\"[^\"]*\"|true\\b|false\\b))",
+    ];
+    Regex::new(&alternatives.join("|")).expect("the patterns are constant")
+});
+
+fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let mut end = 0;
+    for found in TOKENS.captures_iter(text) {
+        let whole = found.get(0).expect("group 0 is the match");
+        let mut begin = whole.start();
+        let name = TOKENS
+            .capture_names()
+            .flatten()
+            .find(|name| found.name(name).is_some());
+        let matched = whole.as_str();
+        let token = match name {
+            Some("time" | "counter" | "offset") => Token::Noise,
+            Some("unknown") => Token::Unknown,
+            Some("pointer") => Token::Name(Kind::Pointer, matched),
+            Some("number") => Token::Name(Kind::Number, matched),
+            _ => {
+                // The equals sign is text: `level=5` says the same as `level=<optimized out>`.
+                let value = matched.trim_start_matches(['=', ' ']);
+                begin = whole.end() - value.len();
+                Token::Value(value)
+            }
+        };
+        tokens.push(Token::Text(&text[end..begin]));
+        tokens.push(token);
+        end = whole.end();
+    }
+    tokens.push(Token::Text(&text[end..]));
+    tokens
+}
+
+/// The text of a line with a hole for each value; noise leaves nothing behind.
+fn frame(tokens: &[Token<'_>]) -> String {
+    let piece = |token: &Token<'_>| match token {
+        Token::Text(text) => (*text).to_owned(),
+        Token::Noise => String::new(),
+        Token::Name(..) | Token::Value(_) | Token::Unknown => "\0".to_owned(),
+    };
+    tokens.iter().map(piece).collect()
+}
+
+/// What stands in the holes.
+fn values<'a>(tokens: &'a [Token<'a>]) -> impl Iterator<Item = Token<'a>> {
+    tokens
+        .iter()
+        .copied()
+        .filter(|token| !matches!(token, Token::Text(_) | Token::Noise))
+}
+
+/// The correspondence of two transcripts' names, which grows as they are compared.
+#[derive(Debug, Default)]
+pub struct Correspondence {
+    pairs: HashMap<(bool, Kind, String), String>,
+}
+
+impl Correspondence {
+    /// Whether `recorded` and `now` say the same, given all that was compared before.
+    #[must_use]
+    pub fn same(&mut self, recorded: &str, now: &str) -> bool {
+        recorded.lines().count() == now.lines().count()
+            && recorded
+                .lines()
+                .zip(now.lines())
+                .all(|(a, b)| self.same_line(a, b))
+    }
+
+    fn same_line(&mut self, recorded: &str, now: &str) -> bool {
+        let (recorded, now) = (tokens(recorded), tokens(now));
+        frame(&recorded) == frame(&now)
+            && values(&recorded).zip(values(&now)).all(|pair| match pair {
+                (Token::Unknown, _) | (_, Token::Unknown) => true,
+                (Token::Name(a, x), Token::Name(b, y)) => a == b && self.correspond(a, x, y),
+                (a, b) => a == b,
+            })
+    }
+
+    fn correspond(&mut self, kind: Kind, recorded: &str, now: &str) -> bool {
+        let mut pair = |forth: bool, from: &str, to: &str| {
+            self.pairs
+                .entry((forth, kind, from.to_owned()))
+                .or_insert_with(|| to.to_owned())
+                == to
+        };
+        let forth = pair(true, recorded, now);
+        let back = pair(false, now, recorded);
+        forth && back
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(recorded: &str, now: &str) -> bool {
+        Correspondence::default().same(recorded, now)
+    }
+
+    #[test]
+    fn what_the_compiler_and_the_clock_choose_may_differ() {
+        for (recorded, now) in [
+            (
+                "#1  0xffffffff81b213ee in f (level=5) at init/main.c:9",
+                "#1  f (level=5) at init/main.c:9",
+            ),
+            ("[    0.123456] x", "[   17.000001] x"),
+            (
+                "fn=0xffffffff81b4583f <inet_init>",
+                "fn=0xffffffff81000000 <inet_init>",
+            ),
+            ("<f+42> call", "<f+7> call"),
+            (
+                "f (a=<optimized out>, b=0xffff888002)",
+                "f (a=3, b=<optimized out>)",
+            ),
+            ("3023872 bzImage", "3100000 bzImage"),
+            ("time 0.25 s", "time 1.5 s"),
+        ] {
+            assert!(same(recorded, now), "{recorded} / {now}");
+        }
+    }
+
+    #[test]
+    fn all_else_may_not() {
+        for (recorded, now) in [
+            ("f (level=5)", "f (level=6)"),
+            ("proto_register TCP", "proto_register UDP"),
+            ("a\nb", "b\na"),
+            ("a\n", "a\nb\n"),
+            ("port 9090", "port 9091"),
+            ("state = 7", "state = 1"),
+            ("x = 0x0", "x = 0xffffffff81000000"),
+            ("f (a=1)", "f (b=1)"),
+            ("net/a.c:10", "net/a.c:11"),
+            ("12345 a", "b 12345"),
+        ] {
+            assert!(!same(recorded, now), "{recorded} / {now}");
+        }
+    }
+
+    #[test]
+    fn identity_counts_in_both_directions() {
+        let (a, b) = ("0xffff888000000001", "0xffff888000000002");
+        assert!(same(&format!("{a} {b} {a}"), &format!("{b} {a} {b}")));
+        assert!(!same(&format!("{a} {b}"), &format!("{a} {a}")));
+        assert!(!same(&format!("{a} {a}"), &format!("{a} {b}")));
+        let mut chapter = Correspondence::default();
+        assert!(chapter.same(a, b));
+        assert!(!chapter.same(a, a), "the first step has said otherwise");
+    }
+}

@@ -1,0 +1,197 @@
+//! A child process that cannot outlive the runner, and pipes that are read without blocking.
+//!
+//! A child leads a process group of its own, which is killed and reaped when the [`Process`] is
+//! dropped: on success, on failure and on a signal alike. For a runner that is itself killed there is
+//! `setpriv --pdeathsig`, util-linux's wrapper around prctl(2), which needs no unsafe code.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    /// The child; its pipes may be taken.
+    pub child: Child,
+}
+
+impl Process {
+    /// Starts `program`; `prepare` adds arguments, pipes and the working folder.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--", program])
+            .process_group(0);
+        prepare(&mut command);
+        let child = command
+            .spawn()
+            .with_context(|| format!("start {program} (through setpriv, of util-linux)"))?;
+        Ok(Self { child })
+    }
+
+    /// The exit status of a child that has ended.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().context("ask for a child's state")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes reads from a pipe return at once when it is empty.
+///
+/// # Errors
+/// When the system refuses.
+pub fn set_nonblocking(pipe: &impl AsFd) -> anyhow::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(pipe).context("read a pipe's flags")?;
+    rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK)
+        .context("set a pipe's flags")
+}
+
+/// What a non-blocking pipe holds now, and whether its other end is closed.
+///
+/// # Errors
+/// When the read fails for another reason than emptiness.
+pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16384];
+    loop {
+        match pipe.read(&mut chunk) {
+            Ok(0) => return Ok((bytes, true)),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return Ok((bytes, false));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("read from a child's pipe"),
+        }
+    }
+}
+
+/// The runner was told to stop.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; everything that was started has been ended")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// SIGINT, SIGTERM and SIGHUP, caught from its creation on.
+#[derive(Debug)]
+pub struct Signals {
+    woken: UnixStream,
+}
+
+impl Signals {
+    /// Catches the signals; [`Signals::wait`] tells of them.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn catch() -> anyhow::Result<Self> {
+        let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
+        for signal in signal_hook::consts::TERM_SIGNALS
+            .iter()
+            .chain(&[signal_hook::consts::SIGHUP])
+        {
+            let write = write.try_clone().context("share the pipe for signals")?;
+            signal_hook::low_level::pipe::register(*signal, write).context("catch a signal")?;
+        }
+        Ok(Self { woken })
+    }
+
+    /// Waits until one of `pipes` can be read or has been closed.
+    ///
+    /// # Errors
+    /// [`Interrupted`] on a signal; `late` once `until` has passed.
+    pub fn wait(
+        &self,
+        pipes: &[BorrowedFd<'_>],
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let mut fds: Vec<PollFd<'_>> = pipes
+            .iter()
+            .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN))
+            .collect();
+        fds.push(PollFd::new(&self.woken, PollFlags::IN));
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).context("the deadline lies too far away")?;
+            match poll(&mut fds, Some(&timeout)) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error).context("wait for the guest and the debugger"),
+                Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
+                    bail!(Interrupted)
+                }
+                Ok(0) => bail!(late()),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    #[test]
+    fn a_dropped_process_takes_its_children_along() {
+        let mut process = Process::start("sh", |command| {
+            command
+                .args(["-c", "sleep 1000 & echo $!; wait"])
+                .stdout(Stdio::piped());
+        })
+        .unwrap();
+        let mut stdout = process.child.stdout.take().unwrap();
+        let mut line = [0; 16];
+        let count = stdout.read(&mut line).unwrap();
+        let grandchild: i32 = std::str::from_utf8(&line[..count])
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        drop(process);
+        // The pipe closes when its last holder, the sleep, is gone.
+        assert_eq!(
+            stdout.read(&mut line).unwrap(),
+            0,
+            "process {grandchild} lives on"
+        );
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait() {
+        let signals = Signals::catch().unwrap();
+        let (silent, _other) = UnixStream::pair().unwrap();
+        let until = Instant::now() + Duration::from_millis(20);
+        let error = signals
+            .wait(&[silent.as_fd()], until, || "late".to_owned())
+            .unwrap_err();
+        assert_eq!(error.to_string(), "late");
+    }
+}

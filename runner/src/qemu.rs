@@ -1,0 +1,112 @@
+//! The machine: QEMU's arguments, and the process.
+//!
+//! Everything that real time could touch is kept away from the guest (ARCHITECTURE.md tells how each
+//! was found): instructions are counted and are the clock (`-icount`, `-rtc clock=vm`), idle time
+//! passes at once (`sleep=off`), the network cards are e1000, whose transmission runs in the virtual CPU,
+//! and the guest's reports leave through a port that QEMU writes synchronously.
+
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+
+use anyhow::Context;
+
+use crate::process::{Process, set_nonblocking};
+
+/// The program, as it is found on PATH.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// What the kernel is told; a page fault or a panic ends the machine, since it never reboots.
+const APPEND: &str = "console=ttyS0 quiet panic=-1";
+
+/// The files of a machine, by name, in the folder that QEMU runs in.
+pub mod file {
+    /// The kernel image.
+    pub const KERNEL: &str = "bzImage";
+    /// The initramfs with the chapter's steps.
+    pub const INITRAMFS: &str = "initramfs.cpio";
+    /// What the kernel prints to its serial console.
+    pub const CONSOLE: &str = "console.log";
+    /// The debugger's stub, a unix socket.
+    pub const STUB: &str = "gdb.sock";
+    /// What QEMU itself complains about.
+    pub const ERRORS: &str = "qemu.log";
+}
+
+/// QEMU's arguments for the machine of the book.
+#[must_use]
+pub fn arguments(debugger: bool) -> Vec<String> {
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |text: &str| arguments.extend(text.split(' ').map(str::to_owned));
+    add("-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot");
+    add("-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm");
+    for (card, mac) in [("0", "52:54:00:12:34:56"), ("1", "52:54:00:12:34:57")] {
+        add(&format!(
+            "-netdev hubport,id=h{card},hubid=0 -device e1000,netdev=h{card},mac={mac}"
+        ));
+    }
+    add(&format!(
+        "-kernel {} -initrd {}",
+        file::KERNEL,
+        file::INITRAMFS
+    ));
+    add(&format!("-serial file:{}", file::CONSOLE));
+    add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
+    if debugger {
+        add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
+    }
+    arguments.extend(["-append".to_owned(), APPEND.to_owned()]);
+    arguments
+}
+
+/// A running machine.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The process.
+    pub process: Process,
+    /// What the guest's agent reports.
+    pub reports: ChildStdout,
+}
+
+impl Qemu {
+    /// Starts the machine whose files lie in `folder`.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub fn start(folder: &Path, debugger: bool) -> anyhow::Result<Self> {
+        let errors =
+            std::fs::File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
+        let mut process = Process::start(PROGRAM, |command| {
+            command.args(arguments(debugger)).current_dir(folder);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(errors);
+        })?;
+        let reports = process
+            .child
+            .stdout
+            .take()
+            .context("QEMU has no standard output")?;
+        set_nonblocking(&reports)?;
+        Ok(Self { process, reports })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_has_no_way_out() {
+        for debugger in [false, true] {
+            let all = arguments(debugger).join(" ");
+            for needed in ["-nodefaults", "-icount shift=7,sleep=off", "clock=vm"] {
+                assert!(all.contains(needed), "{needed}: {all}");
+            }
+            for outside in ["tcp:", "user", "tap", "virtfs", "virtio", "hostfwd"] {
+                assert!(!all.contains(outside), "{outside}: {all}");
+            }
+            assert_eq!(all.contains("-S -gdb unix:"), debugger);
+        }
+    }
+}

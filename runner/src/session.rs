@@ -1,0 +1,386 @@
+//! Two windows on one machine: the guest's shell and the debugger.
+//!
+//! Without the debugger the guest runs through its commands by itself, and the reports wait here
+//! until their step comes. With it the machine stops at the boundary before each command, and a step of
+//! the guest lets it run on: until the boundary again, or until a breakpoint holds it. What a window
+//! has printed since its last step belongs to its next step, and a step without a command just looks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::gdb::{Gdb, Place};
+use crate::host::{OUTPUT_MAX, late};
+use crate::process::{Signals, drain};
+use crate::qemu::{Qemu, file};
+use crate::report::{Report, Reports};
+use crate::step::{Step, StepId, Terminal};
+use crate::transcript::{Output, visible};
+
+/// How long QEMU and gdb may take to come up, in real time.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How many lines of the console a message shows.
+const CONSOLE_LINES: usize = 12;
+
+/// A step that two people at two windows could not have typed; the chapter is wrong.
+#[derive(Debug)]
+pub struct Misuse(String);
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+/// What the guest's shell does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shell {
+    Idle,
+    Busy(StepId),
+    /// The command has ended, and no step has shown what it printed.
+    Ended {
+        id: StepId,
+        status: i32,
+        guest_ns: u64,
+    },
+}
+
+/// A running machine with its windows.
+#[derive(Debug)]
+pub struct Session<'a> {
+    // gdb goes first, so that it does not see its connection break.
+    gdb: Option<Gdb>,
+    qemu: Qemu,
+    signals: &'a Signals,
+    folder: PathBuf,
+    reports: Reports,
+    queue: VecDeque<Report>,
+    shell: Shell,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    gone: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps in the guest and in
+    /// the debugger.
+    ///
+    /// # Errors
+    /// When QEMU or gdb cannot be started or do not come up.
+    pub fn start(folder: &Path, steps: &[&Step], signals: &'a Signals) -> anyhow::Result<Self> {
+        let first_gdb = steps.iter().find(|step| step.terminal == Terminal::Gdb);
+        let qemu = Qemu::start(folder, first_gdb.is_some())?;
+        let gdb = first_gdb.map(|_| Gdb::start(folder)).transpose()?;
+        let mut session = Self {
+            gdb,
+            qemu,
+            signals,
+            folder: folder.to_owned(),
+            reports: Reports::default(),
+            queue: VecDeque::new(),
+            shell: Shell::Idle,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            gone: false,
+        };
+        if let Some(first_gdb) = first_gdb {
+            session.wait_for_stub()?;
+            if first_gdb.command != Gdb::connect() {
+                session.command(&Gdb::connect())?;
+                session.command(&Gdb::watch_boundary())?;
+                if steps[0].terminal == Terminal::Guest {
+                    session.run_to_boundary()?;
+                }
+            }
+            // What gdb says while it loads its symbols.
+            session.gdb_mut()?.take_printed();
+        }
+        Ok(session)
+    }
+
+    /// Does a step of the guest or of the debugger.
+    ///
+    /// # Errors
+    /// [`Misuse`]; a deadline; a machine or a debugger that has ended; a signal.
+    pub fn run(&mut self, step: &Step) -> anyhow::Result<Output> {
+        match step.terminal {
+            Terminal::Guest => self.guest(step),
+            Terminal::Gdb => self.debugger(step),
+            Terminal::Host => bail!("the host's steps run in no machine"),
+        }
+    }
+
+    /// What would be lost if the chapter ended here.
+    #[must_use]
+    pub fn unseen(&self) -> Option<String> {
+        match self.shell {
+            Shell::Ended { id, .. } if !(self.stdout.is_empty() && self.stderr.is_empty()) => Some(
+                format!("what step {id} printed in the guest is shown nowhere; add a step `guest`"),
+            ),
+            _ if self.gdb.as_ref().is_some_and(Gdb::has_printed) => {
+                Some("what gdb printed last is shown nowhere; add a step `gdb`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn guest(&mut self, step: &Step) -> anyhow::Result<Output> {
+        let id = match (self.shell, step.command.is_empty()) {
+            (Shell::Idle, true) => bail!(Misuse(
+                "nothing has happened in the guest since its last step; give a command".to_owned()
+            )),
+            (Shell::Idle, false) => self.type_into_guest(step)?,
+            (Shell::Busy(id) | Shell::Ended { id, .. }, true) => id,
+            (Shell::Busy(id) | Shell::Ended { id, .. }, false) => bail!(Misuse(format!(
+                "the guest is busy with step {id}, or nobody has looked at its end; \
+                 a step `guest` without a command shows it"
+            ))),
+        };
+        let until = Instant::now() + step.deadline;
+        if self.gdb.is_none() {
+            while self.shell == Shell::Busy(id) {
+                self.pump(until, step)?;
+            }
+        }
+        let mut output = Output {
+            stdout: visible(&std::mem::take(&mut self.stdout)),
+            stderr: visible(&std::mem::take(&mut self.stderr)),
+            ..Output::default()
+        };
+        if let Shell::Ended {
+            status, guest_ns, ..
+        } = self.shell
+        {
+            output.status = status;
+            output.guest_ns = Some(guest_ns);
+            self.shell = Shell::Idle;
+        }
+        Ok(output)
+    }
+
+    /// Gives the guest the step's command; with the debugger, until it holds the machine again.
+    fn type_into_guest(&mut self, step: &Step) -> anyhow::Result<StepId> {
+        if self.gone {
+            bail!(Misuse(
+                "the guest's shell has ended in an earlier step".to_owned()
+            ));
+        }
+        self.shell = Shell::Busy(step.id);
+        self.take_reports()?;
+        if let Some(gdb) = &mut self.gdb {
+            if gdb.place != Place::Boundary {
+                bail!(Misuse(
+                    "the debugger holds the machine, so the guest cannot read the command; \
+                     let it run on first: gdb continue"
+                        .to_owned()
+                ));
+            }
+            gdb.resume()?;
+            self.wait_until_settled(Instant::now() + step.deadline, step)?;
+            if self.gdb_mut()?.place == Place::Boundary && self.shell == Shell::Busy(step.id) {
+                bail!("the machine stopped at the boundary in the middle of the step");
+            }
+        }
+        Ok(step.id)
+    }
+
+    fn debugger(&mut self, step: &Step) -> anyhow::Result<Output> {
+        let gdb = self.gdb_mut()?;
+        let looks = step.command.is_empty();
+        if looks != gdb.has_printed() {
+            bail!(Misuse(if looks {
+                "gdb has printed nothing since its last step; give a command".to_owned()
+            } else {
+                "gdb has printed something since its last step, as a breakpoint was hit; \
+                 a step `gdb` without a command shows it first"
+                    .to_owned()
+            }));
+        }
+        if !looks {
+            self.type_into_gdb(step)?;
+        }
+        let gdb = self.gdb_mut()?;
+        let (stdout, stderr) = gdb.take_printed();
+        let status = i32::from(!looks && gdb.has_refused());
+        let [stdout, stderr] = [stdout, stderr].map(|text| visible(text.as_bytes()));
+        Ok(Output {
+            stdout,
+            stderr,
+            status,
+            guest_ns: None,
+        })
+    }
+
+    fn type_into_gdb(&mut self, step: &Step) -> anyhow::Result<()> {
+        let until = Instant::now() + step.deadline;
+        let gdb = self.gdb_mut()?;
+        let interrupts = step.command == "interrupt";
+        match (gdb.place, interrupts) {
+            (Place::Held, false) => gdb.send(&step.command)?,
+            (Place::Boundary, true) => {
+                for command in Gdb::watch_idle() {
+                    self.command(&command)?;
+                }
+                let gdb = self.gdb_mut()?;
+                gdb.take_printed();
+                gdb.resume()?;
+            }
+            (Place::Held, true) => {
+                bail!(Misuse("the debugger holds the machine already".to_owned()))
+            }
+            _ => bail!(Misuse(
+                "gdb still waits in its last `continue`, and the guest for its next command; \
+                 take the machine first: gdb interrupt"
+                    .to_owned()
+            )),
+        }
+        self.wait_until_settled(until, step)?;
+        if step.command == Gdb::connect() {
+            let printed = self.gdb_mut()?.take_printed();
+            self.command(&Gdb::watch_boundary())?;
+            self.gdb_mut()?.put_back(printed);
+        }
+        if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
+            bail!(Misuse(format!(
+                "`{}` did not end before the guest asked for its next command; \
+                 only `continue` can go on waiting",
+                step.command
+            )));
+        }
+        Ok(())
+    }
+
+    fn gdb_mut(&mut self) -> anyhow::Result<&mut Gdb> {
+        self.gdb.as_mut().context("the chapter has no debugger")
+    }
+
+    fn wait_until_settled(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
+        while !self.gdb_mut()?.is_settled() {
+            self.pump(until, step)?;
+        }
+        Ok(())
+    }
+
+    /// A command of the runner's own, outside the transcript.
+    fn command(&mut self, command: &str) -> anyhow::Result<()> {
+        self.gdb_mut()?.send(command)?;
+        self.settle_at_start()?;
+        let gdb = self.gdb_mut()?;
+        if gdb.has_refused() {
+            bail!(
+                "gdb refused `{command}`: {}",
+                gdb.take_printed().1.trim_end()
+            );
+        }
+        Ok(())
+    }
+
+    fn run_to_boundary(&mut self) -> anyhow::Result<()> {
+        self.gdb_mut()?.resume()?;
+        self.settle_at_start()
+    }
+
+    fn settle_at_start(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + START_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            self.wait(until, || {
+                format!(
+                    "gdb or the machine did not come up within {} s",
+                    START_DEADLINE.as_secs()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits for QEMU to open the debugger's socket.
+    fn wait_for_stub(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + START_DEADLINE;
+        while !self.folder.join(file::STUB).exists() {
+            if self.qemu.process.ended()?.is_some() || Instant::now() > until {
+                return Err(self.machine_ended());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn pump(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
+        self.wait(until, || late(step))
+    }
+
+    /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
+    /// had reported before the debugger stopped it is then in the pipe.
+    fn wait(&mut self, until: Instant, late: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut pipes = vec![self.qemu.reports.as_fd()];
+        pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
+        self.signals.wait(&pipes, until, late)?;
+        if let Some(gdb) = &mut self.gdb {
+            gdb.read()?;
+        }
+        let (bytes, closed) = drain(&mut self.qemu.reports)?;
+        self.queue.extend(self.reports.feed(&bytes)?);
+        self.take_reports()?;
+        if closed {
+            return Err(self.machine_ended());
+        }
+        Ok(())
+    }
+
+    /// Takes in the reports of the command that runs, and leaves those of later ones.
+    fn take_reports(&mut self) -> anyhow::Result<()> {
+        while let Shell::Busy(id) = self.shell {
+            let Some(report) = self.queue.pop_front() else {
+                break;
+            };
+            match report {
+                Report::Begin(number) if number == id.to_string() => {}
+                Report::Begin(number) => bail!("the guest runs step {number} instead of {id}"),
+                Report::Out(bytes) => self.stdout.extend(bytes),
+                Report::Err(bytes) => self.stderr.extend(bytes),
+                Report::End { status, guest_ns } => {
+                    self.shell = Shell::Ended {
+                        id,
+                        status,
+                        guest_ns,
+                    };
+                    self.gone = self.queue.front() == Some(&Report::Gone);
+                }
+                Report::Gone => bail!("the guest's shell has ended in an earlier step"),
+                Report::Done => bail!("the guest has no command for step {id}"),
+            }
+            if self.stdout.len() + self.stderr.len() > OUTPUT_MAX {
+                bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
+            }
+        }
+        Ok(())
+    }
+
+    fn machine_ended(&mut self) -> anyhow::Error {
+        let tail = |name| {
+            let bytes = std::fs::read(self.folder.join(name)).unwrap_or_default();
+            let text = visible(&bytes);
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n    ")
+        };
+        anyhow::anyhow!(
+            "the machine ended before its time; its console ends with\n    {}\nand QEMU said\n    {}",
+            tail(file::CONSOLE),
+            tail(file::ERRORS)
+        )
+    }
+}
+
+/// Whether a command of gdb is `continue`, in one of its spellings.
+fn is_continue(command: &str) -> bool {
+    matches!(
+        command.split_whitespace().next(),
+        Some("continue" | "c" | "fg")
+    )
+}
