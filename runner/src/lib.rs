@@ -2,8 +2,16 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod chapter;
+pub mod cli;
+pub mod cmdrun;
+pub mod mdbook;
+pub mod page;
+pub mod preprocess;
+pub mod root;
+pub mod show;
 pub mod snapshot;
 pub mod step;
+pub mod tools;
 pub mod transcript;
 pub mod words;
 
