@@ -175,7 +175,7 @@ pub fn paths(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// `05-inet-init.md` is chapter 5.
-fn name_of(path: &Path) -> Result<(u32, String), String> {
+pub(crate) fn name_of(path: &Path) -> Result<(u32, String), String> {
     let wrong = || {
         format!(
             "a chapter's file is named NN-slug.md, such as 05-inet-init.md, not {}",
@@ -195,7 +195,7 @@ fn name_of(path: &Path) -> Result<(u32, String), String> {
 }
 
 /// The words behind `runner show`, where the line is a directive.
-fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
+pub(crate) fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
     let shape =
         "a directive stands alone on its line: <!-- cmdrun runner show 6.3 guest ip route -->";
     if !line.contains("<!--") || !line.contains("cmdrun") {
@@ -237,12 +237,13 @@ fn in_order(chapter: u32, last: Option<&Step>, step: &Step) -> Result<(), String
 
 /// The fenced block that a line lies in, as CommonMark (0.31, section 4.5) has it.
 #[derive(Default)]
-struct Fence {
+pub(crate) struct Fence {
     open: Option<(char, usize, bool)>,
 }
 
 impl Fence {
-    fn read(&mut self, line: &str) {
+    /// Takes note of the next line.
+    pub(crate) fn read(&mut self, line: &str) {
         let text = line.trim_start();
         let mark = text.chars().next().unwrap_or(' ');
         let width = text.chars().take_while(|c| *c == mark).count();
@@ -252,6 +253,7 @@ impl Fence {
         }
         let info = text[width..].trim();
         match self.open {
+            None if mark == '`' && info.contains('`') => {}
             None => self.open = Some((mark, width, info == "console")),
             Some((open, least, _)) if open == mark && width >= least && info.is_empty() => {
                 self.open = None;
@@ -260,7 +262,8 @@ impl Fence {
         }
     }
 
-    fn is_console(&self) -> bool {
+    /// True from the line that opens a console fence to the line before the one that closes it.
+    pub(crate) fn is_console(&self) -> bool {
         self.open.is_some_and(|(_, _, console)| console)
     }
 }

@@ -2,19 +2,27 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod chapter;
+pub mod cli;
+pub mod cmdrun;
 pub mod cpio;
 pub mod desk;
 pub mod gdb;
 pub mod host;
+pub mod mdbook;
 pub mod meaning;
 pub mod mi;
+pub mod page;
+pub mod preprocess;
 pub mod process;
 pub mod qemu;
 pub mod replay;
 pub mod report;
+pub mod root;
 pub mod session;
+pub mod show;
 pub mod snapshot;
 pub mod step;
+pub mod tools;
 pub mod transcript;
 pub mod verdict;
 pub mod words;

@@ -1,2 +1,5 @@
 //! The command line of the runner.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    runner::cli::main()
+}

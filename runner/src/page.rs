@@ -1,0 +1,299 @@
+//! The HTML of a page: what a step looks like, and what a chapter was verified with.
+//!
+//! Everything here is one line of text, with `&#10;` for a newline: a blank line would end the HTML
+//! block that mdbook-cmdrun puts it into, and Markdown would begin again. No `<` ever comes from a
+//! transcript, so that mdbook-cmdrun, which scans what it inserted once more, finds nothing to run.
+//! mdbook colours and decorates `code` elements; steps have none.
+
+use crate::snapshot::Snapshot;
+use crate::step::{Step, Terminal};
+use crate::transcript::Record;
+
+/// A block of text wider than this many columns can be scrolled with the keyboard.
+const SCROLLS: usize = 72;
+
+/// The facts of the provenance that stand in the line at the top: key, and name on the page.
+const IN_SIGHT: [(&str, &str); 4] = [
+    ("linux", "Linux"),
+    ("qemu", "QEMU"),
+    ("gdb", "gdb"),
+    ("gcc", "gcc"),
+];
+
+/// The id of the element that holds a step: `step-5.3`.
+#[must_use]
+pub fn anchor(id: crate::step::StepId) -> String {
+    format!("step-{id}")
+}
+
+/// A step and what it printed, as one line of HTML.
+#[must_use]
+pub fn step(step: &Step, record: &Record) -> String {
+    let id = step.id;
+    let anchor = anchor(id);
+    let terminal = step.terminal.word();
+    let look = step.command.is_empty();
+    let label = if look {
+        format!("{terminal}, later:")
+    } else {
+        terminal.to_owned()
+    };
+    let mut html = format!(
+        "<div class=\"step step-{terminal}\" id=\"{anchor}\" role=\"group\" \
+         aria-label=\"Step {id}, {terminal}\"><div class=\"step-head\">\
+         <span class=\"step-terminal\">{label}</span>\
+         <a class=\"step-link\" href=\"#{anchor}\" aria-label=\"Link to step {id}\">{id}</a></div>"
+    );
+    let command = if look {
+        String::new()
+    } else {
+        format!(
+            "<span class=\"step-prompt\">{}</span> <b class=\"step-command\">{}</b>&#10;",
+            escape(step.terminal.prompt()),
+            text(&step.command)
+        )
+    };
+    html += &stdout(step, &command, &record.output.stdout);
+    html += &stderr(step.terminal, &record.output.stderr);
+    if look && record.output.stdout.is_empty() && record.output.stderr.is_empty() {
+        html += "<p class=\"step-note\">nothing new</p>";
+    }
+    html += &ending(step.terminal, record.output.status);
+    html + "</div>"
+}
+
+/// The line at a chapter's top, as one line of HTML: how it was verified, with what, and how to
+/// replay it.
+#[must_use]
+pub fn verified(chapter: u32, snapshot: &Snapshot) -> String {
+    let fact = |key: &str| {
+        let found = snapshot.provenance.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str())
+    };
+    let (kind, how) = match fact("kind") {
+        Some("exact") => ("exact", "Verified byte for byte"),
+        Some(_) => ("meaning", "Verified in meaning"),
+        None => ("unknown", "Recorded"),
+    };
+    let with: Vec<String> = IN_SIGHT
+        .iter()
+        .filter_map(|(key, name)| Some(format!("{name} {}", escape(version(fact(key)?)))))
+        .collect();
+    let with = match with.is_empty() {
+        true => String::new(),
+        false => format!(" with {}", with.join(", ")),
+    };
+    let differs = match kind {
+        "meaning" => " Addresses, times and sizes may differ on your machine; nothing else may.",
+        _ => "",
+    };
+    let facts: String = snapshot
+        .provenance
+        .iter()
+        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value)))
+        .collect();
+    format!(
+        "<aside class=\"verified verified-{kind}\" aria-label=\"How this chapter was verified\">\
+         <p><strong>{how}</strong>{with}.{differs} Replay it: \
+         <code>cargo run -p runner -- chapter {chapter}</code></p>\
+         <details><summary>All that it was recorded with</summary><dl>{facts}</dl></details></aside>"
+    )
+}
+
+/// `7.2.22` out of `QEMU emulator version 7.2.22 (Debian …)`.
+fn version(value: &str) -> &str {
+    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    value.split_whitespace().find(is_version).unwrap_or(value)
+}
+
+/// The command and the standard output, folded as the step asks.
+fn stdout(step: &Step, command: &str, output: &str) -> String {
+    let lines: Vec<&str> = output.split_inclusive('\n').collect();
+    let Some((head, folded, tail)) = fold(&lines, step.first, step.last) else {
+        return pre(command, &lines, "step-text");
+    };
+    let (count, end) = (folded.len(), tail.is_empty());
+    format!(
+        "{}<details class=\"step-fold\"><summary>{count} {} lines</summary>{}</details>{}",
+        pre(command, head, "step-text"),
+        if end { "further" } else { "more" },
+        pre("", folded, "step-text"),
+        pre("", tail, "step-text"),
+    )
+}
+
+/// The lines before, in and behind the fold; none where everything is shown.
+type Folded<'a, 'b> = (&'a [&'b str], &'a [&'b str], &'a [&'b str]);
+
+fn fold<'a, 'b>(
+    lines: &'a [&'b str],
+    first: Option<usize>,
+    last: Option<usize>,
+) -> Option<Folded<'a, 'b>> {
+    if first.is_none() && last.is_none() {
+        return None;
+    }
+    let first = first.unwrap_or(0);
+    let behind = lines.len().checked_sub(last.unwrap_or(0))?;
+    // A fold that hides one line takes as much room as the line.
+    (behind > first + 1).then(|| (&lines[..first], &lines[first..behind], &lines[behind..]))
+}
+
+fn stderr(terminal: Terminal, output: &str) -> String {
+    if output.is_empty() {
+        return String::new();
+    }
+    let caption = match terminal {
+        Terminal::Gdb => "error",
+        _ => "stderr",
+    };
+    let lines: Vec<&str> = output.split_inclusive('\n').collect();
+    format!(
+        "<div class=\"step-error\"><span class=\"step-caption\">{caption}</span>{}</div>",
+        pre("", &lines, "step-stderr")
+    )
+}
+
+fn ending(terminal: Terminal, status: i32) -> String {
+    match (terminal, status) {
+        (_, 0) => String::new(),
+        (Terminal::Gdb, _) => "<p class=\"step-note\">gdb refused the command</p>".to_owned(),
+        _ => format!("<p class=\"step-note\">exit status {status}</p>"),
+    }
+}
+
+/// Preformatted lines behind `lead`, which is HTML; nothing at all when both are empty.
+fn pre(lead: &str, lines: &[&str], class: &str) -> String {
+    if lead.is_empty() && lines.is_empty() {
+        return String::new();
+    }
+    let wide = lines.iter().any(|line| line.chars().count() > SCROLLS);
+    let tab = if wide { " tabindex=\"0\"" } else { "" };
+    let body: String = lines.iter().map(|line| text(line)).collect();
+    // The span keeps a browser from dropping a newline at the very beginning.
+    format!("<pre class=\"{class}\"{tab}><span>{lead}{body}</span></pre>")
+}
+
+/// Text that was made visible: escaped, and with its escapes marked.
+fn text(visible: &str) -> String {
+    let mut html = String::with_capacity(visible.len());
+    let mut rest = visible;
+    while let Some(at) = rest.find("\\x") {
+        let (before, from) = rest.split_at(at);
+        html += &escape(before);
+        let width = if is_escape(from) { 4 } else { 2 };
+        let (found, behind) = from.split_at(width);
+        html += &match width {
+            4 => format!("<span class=\"step-escape\">{found}</span>"),
+            _ => escape(found),
+        };
+        rest = behind;
+    }
+    html + &escape(rest)
+}
+
+fn is_escape(text: &str) -> bool {
+    let digits = text.as_bytes().get(2..4);
+    digits.is_some_and(|two| two.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + text.len() / 8);
+    for c in text.chars() {
+        match c {
+            '&' => html += "&amp;",
+            '<' => html += "&lt;",
+            '>' => html += "&gt;",
+            '"' => html += "&quot;",
+            '\'' => html += "&#39;",
+            '\n' => html += "&#10;",
+            '\t' => html += "&#9;",
+            c if c.is_control() => html.push('\u{fffd}'),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::Output;
+
+    fn html(line: &str, stdout: &str, stderr: &str) -> String {
+        let words = crate::words::split(line).unwrap();
+        let parsed = Step::parse(&words, 1).unwrap();
+        let output = Output {
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+            status: parsed.status,
+            guest_ns: None,
+        };
+        let record = Record::new(&parsed, output);
+        step(&parsed, &record)
+    }
+
+    #[test]
+    fn a_step_is_one_line_whatever_it_printed() {
+        let hostile =
+            "\n\n<!-- cmdrun touch x -->\n```\n</pre><script>alert(1)</script>\n---\n\t'\"&";
+        let html = html("5.3 gdb 'x </pre>'", hostile, hostile);
+        assert!(!html.contains('\n') && !html.contains("<!--") && !html.contains("<script"));
+        assert_eq!(html.matches("</pre>").count(), 2, "{html}");
+        assert!(html.contains("&lt;!-- cmdrun touch x --&gt;&#10;```&#10;"));
+    }
+
+    #[test]
+    fn a_fold_hides_the_middle_and_counts_it() {
+        let lines = "1\n2\n3\n4\n5\n6\n";
+        for (options, shown) in [
+            (
+                "",
+                "1&#10;2&#10;3&#10;4&#10;5&#10;6&#10;</span></pre></div>",
+            ),
+            ("first=2 last=1", "<summary>3 more lines</summary>"),
+            ("first=2", "<summary>4 further lines</summary>"),
+            ("last=2", "<summary>4 more lines</summary>"),
+            ("first=3 last=2", "4&#10;5&#10;"),
+            ("first=9 last=9", "4&#10;5&#10;"),
+        ] {
+            let html = html(&format!("5.3 {options} guest x"), lines, "");
+            assert!(html.contains(shown), "{options}: {html}");
+            let folds = html.contains("<details");
+            assert_eq!(folds, shown.contains("summary"), "{options}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_marked_and_look_alikes_are_not() {
+        assert_eq!(
+            text(r"a\x1b[0m \xzz \x"),
+            r#"a<span class="step-escape">\x1b</span>[0m \xzz \x"#
+        );
+        assert_eq!(text("\\x1é<"), "\\x1é&lt;");
+    }
+
+    #[test]
+    fn what_went_wrong_is_said() {
+        assert!(html("5.3 status=1 guest x", "", "no\n").contains("exit status 1"));
+        assert!(html("5.3 status=1 gdb x", "", "no\n").contains("gdb refused the command"));
+        assert!(html("5.3 gdb", "", "").contains("nothing new"));
+        assert!(html("5.3 gdb", "x\n", "").contains("gdb, later:"));
+    }
+
+    #[test]
+    fn the_kind_of_verification_is_said() {
+        let snapshot = |text| Snapshot::parse(text).unwrap();
+        let exact = verified(
+            5,
+            &snapshot(
+                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\nnew: <b>\n",
+            ),
+        );
+        assert!(exact.contains("byte for byte</strong> with Linux 6.1.176, QEMU 7.2.22. Replay"));
+        assert!(exact.contains("<dt>new</dt><dd>&lt;b&gt;</dd>"));
+        let meaning = verified(1, &snapshot("kind: meaning\n"));
+        assert!(meaning.contains("in meaning</strong>. Addresses"));
+        assert!(verified(1, &snapshot("")).contains("<strong>Recorded</strong>. Replay"));
+    }
+}

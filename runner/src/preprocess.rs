@@ -1,0 +1,254 @@
+//! `runner preprocess`: checks every step of the book against its snapshot, and lays out the pages.
+//!
+//! mdbook-cmdrun builds a book even when a command fails. So whatever could fail is tried here first,
+//! in this process, and every fault stops the build with its file and line.
+//! A console fence that holds steps becomes an HTML block. The directives stay in it: what they print
+//! is inserted by mdbook-cmdrun, which runs next.
+//! The lines of the faults are those of the file; the text that is laid out is mdbook's, in which
+//! `{{#include}}` was already followed.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use anyhow::Context;
+use mdbook_preprocessor::book::Chapter as Page;
+use regex::Regex;
+
+use crate::chapter::{self, Chapter, Fault, Faults, Fence};
+use crate::mdbook::Args;
+use crate::snapshot::Snapshot;
+use crate::{page, root, show};
+
+/// What mdbook-cmdrun takes for the beginning of a command.
+pub(crate) static COMMAND: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("<!-- *cmdrun ").expect("a valid pattern"));
+
+/// Reads the book from standard input, and writes it to standard output.
+///
+/// # Errors
+/// [`Faults`] of all chapters, and files that cannot be read.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(answer) = args.answer() {
+        return Ok(answer);
+    }
+    let (context, mut book) = mdbook_preprocessor::parse_input(std::io::stdin())
+        .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
+    let root = root::find()?;
+    let mut results = Vec::new();
+    book.for_each_chapter_mut(|page| {
+        results.push(lay_out(&root, &context.config.book.src, page));
+    });
+    let mut faults = Vec::new();
+    for result in results {
+        match result.map_err(anyhow::Error::downcast::<Faults>) {
+            Ok(()) => {}
+            Err(Ok(found)) => faults.extend(found.0),
+            Err(Err(other)) => return Err(other),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults).into());
+    }
+    serde_json::to_writer(std::io::stdout(), &book).context("give the book back to mdbook")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lay_out(root: &Path, source: &Path, page: &mut Page) -> anyhow::Result<()> {
+    let Some(file) = &page.source_path else {
+        return Ok(());
+    };
+    let path = source.join(file);
+    let fault = |line, message: &str| Fault {
+        path: path.clone(),
+        line,
+        message: message.to_owned(),
+    };
+    let text = std::fs::read_to_string(root.join(&path))
+        .with_context(|| format!("read the page {}", path.display()))?;
+    let steps = if chapter::name_of(&path).is_ok() {
+        let chapter = Chapter::read(root, &path)?;
+        check(root, &chapter, &text, &fault)?
+    } else {
+        let lines = text.lines().zip(1..);
+        let found = lines.filter(|(line, _)| COMMAND.is_match(line));
+        let message = "only a chapter, chapters/NN-slug.md, holds steps";
+        faults(found.map(|(_, at)| fault(at, message)).collect())?;
+        None
+    };
+    let (banner, count) = steps.map_or((None, 0), |(banner, count)| (Some(banner), count));
+    page.content = rewrite(&page.content, banner.as_deref());
+    if COMMAND.find_iter(&page.content).count() != count {
+        let message = "something that this page includes holds a directive; steps are written in the \
+                       chapter itself";
+        faults(vec![fault(1, message)])?;
+    }
+    Ok(())
+}
+
+/// Checks a chapter's steps; gives the line for its top, and the number of its steps, if it has any.
+fn check(
+    root: &Path,
+    chapter: &Chapter,
+    text: &str,
+    fault: &dyn Fn(usize, &str) -> Fault,
+) -> anyhow::Result<Option<(String, usize)>> {
+    let mut found: Vec<Fault> = strangers(text)
+        .map(|at| {
+            fault(
+                at,
+                "a fence with steps holds nothing else; move this line to its own fence",
+            )
+        })
+        .collect();
+    let Some(first) = chapter.steps.first() else {
+        return Ok(None);
+    };
+    let Some(snapshot) = Snapshot::read(root, &chapter.name)? else {
+        found.push(fault(
+            first.line,
+            &show::never_recorded(&chapter.name, chapter.number),
+        ));
+        return Err(Faults(found).into());
+    };
+    for step in &chapter.steps {
+        if let Err(stale) = show::check(step, &snapshot) {
+            found.push(fault(step.line, &stale.0));
+        }
+    }
+    let left_over = snapshot
+        .records
+        .iter()
+        .filter(|record| chapter.steps.iter().all(|step| step.id != record.id));
+    for record in left_over {
+        let message = format!(
+            "the snapshot holds step {}, which the chapter has no more; record the chapter with \
+             `cargo run -p runner -- record {}`",
+            record.id, chapter.number
+        );
+        found.push(fault(chapter.steps[chapter.steps.len() - 1].line, &message));
+    }
+    found.sort_by_key(|fault| fault.line);
+    faults(found)?;
+    let banner = page::verified(chapter.number, &snapshot);
+    Ok(Some((banner, chapter.steps.len())))
+}
+
+fn faults(found: Vec<Fault>) -> Result<(), Faults> {
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(Faults(found)),
+    }
+}
+
+/// A piece of a page: a line, or a console fence as a whole.
+enum Piece<'a> {
+    Line(&'a str),
+    /// The lines from the one that opens the fence to the one that closes it, with their numbers.
+    Console(Vec<(usize, &'a str)>),
+}
+
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut console = Vec::new();
+    let mut fence = Fence::default();
+    for (line, at) in text.lines().zip(1..) {
+        let inside = fence.is_console();
+        fence.read(line);
+        if inside || fence.is_console() {
+            console.push((at, line));
+        } else {
+            pieces.push(Piece::Line(line));
+        }
+        if inside && !fence.is_console() {
+            pieces.push(Piece::Console(std::mem::take(&mut console)));
+        }
+    }
+    if !console.is_empty() {
+        pieces.push(Piece::Console(console));
+    }
+    pieces
+}
+
+/// The lines in fences with steps that are neither steps nor blank.
+fn strangers(text: &str) -> impl Iterator<Item = usize> {
+    let mut found = Vec::new();
+    for piece in pieces(text) {
+        if let Piece::Console(lines) = piece
+            && lines.iter().any(|(_, line)| COMMAND.is_match(line))
+        {
+            let inner = lines.iter().skip(1).take(lines.len().saturating_sub(2));
+            let strange =
+                inner.filter(|(_, line)| !line.trim().is_empty() && !COMMAND.is_match(line));
+            found.extend(strange.map(|(at, _)| *at));
+        }
+    }
+    found.into_iter()
+}
+
+/// Turns fences with steps into HTML blocks, and puts `banner` below the first heading.
+fn rewrite(content: &str, mut banner: Option<&str>) -> String {
+    let mut page = String::with_capacity(content.len() + 1024);
+    for piece in pieces(content) {
+        match piece {
+            Piece::Line(line) => {
+                page += &format!("{line}\n");
+                if line.starts_with("# ")
+                    && let Some(banner) = banner.take()
+                {
+                    page += &format!("\n{banner}\n\n");
+                }
+            }
+            Piece::Console(lines) => page += &console(&lines),
+        }
+    }
+    match banner {
+        Some(banner) => format!("{banner}\n\n{page}"),
+        None => page,
+    }
+}
+
+fn console(lines: &[(usize, &str)]) -> String {
+    let steps: String = lines
+        .iter()
+        .filter(|(_, line)| COMMAND.is_match(line))
+        .map(|(_, line)| format!("{}\n", line.trim()))
+        .collect();
+    if steps.is_empty() {
+        return lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+    }
+    format!("<div class=\"steps\">\n{steps}</div>\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_with_steps_becomes_html_and_others_stay() {
+        let text = "# A\nwords\n\n```console\n\n  <!-- cmdrun runner show 1.1 host ls -->\n\
+                    <!-- cmdrun runner show 1.2 host pwd -->\n```\n```c\nint x;\n```\n\
+                    ```console\n$ ls\n```\n";
+        let expected = "# A\n\n<aside></aside>\n\nwords\n\n<div class=\"steps\">\n\
+                        <!-- cmdrun runner show 1.1 host ls -->\n\
+                        <!-- cmdrun runner show 1.2 host pwd -->\n</div>\n\n```c\nint x;\n```\n\
+                        ```console\n$ ls\n```\n";
+        assert_eq!(rewrite(text, Some("<aside></aside>")), expected);
+    }
+
+    #[test]
+    fn a_page_without_a_heading_begins_with_the_banner() {
+        assert_eq!(
+            rewrite("words\n", Some("<aside></aside>")),
+            "<aside></aside>\n\nwords\n"
+        );
+        assert_eq!(rewrite("```\n# no\n```\n", None), "```\n# no\n```\n");
+    }
+
+    #[test]
+    fn a_stranger_between_steps_is_found() {
+        let text = "```console\n$ ls\n```\n```console\n<!-- cmdrun runner show 1.1 host ls -->\n\
+                    output\n\n```\n";
+        assert_eq!(strangers(text).collect::<Vec<_>>(), [6]);
+    }
+}
