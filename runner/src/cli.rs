@@ -5,17 +5,24 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chapter::Faults;
-use crate::{cmdrun, mdbook, preprocess, show, tools};
+use crate::{cmdrun, mdbook, play, preprocess, record, show, tools};
 
 #[derive(Parser)]
 #[command(name = "runner", about, version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Agree to every question beforehand
+    #[arg(long, short, global = true)]
+    yes: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Replays a chapter, and says whether it is still true
+    Chapter(play::Args),
+    /// Replays chapters, and keeps what they print as their snapshots
+    Record(record::Args),
     /// Prints one recorded step as the page shows it (mdbook-cmdrun calls this)
     Show(show::Args),
     /// Checks every step and lays out the pages (mdbook calls this)
@@ -29,7 +36,10 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Chapter(args) => play::run(&args),
+        Command::Record(args) => record::run(&args, cli.yes),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),

@@ -238,6 +238,8 @@ impl Gdb {
                 };
                 if self.place == Place::Boundary {
                     leave_out_boundary(&mut self.printed.0);
+                } else {
+                    leave_out_number(&mut self.printed.0);
                 }
             }
             Record::Other => {}
@@ -253,6 +255,15 @@ fn leave_out_boundary(printed: &mut String) {
     }
 }
 
+/// Cuts off the number of the runner's own breakpoint on the idle loop: `\nTemporary breakpoint -2, `.
+fn leave_out_number(printed: &mut String) {
+    if let Some(at) = printed.find("\nTemporary breakpoint -")
+        && let Some(length) = printed[at..].find(", ")
+    {
+        printed.replace_range(at..at + length + 2, "");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +274,8 @@ mod tests {
             "Continuing.\nhello\n\nBreakpoint -1, 0x000000005e3d0000 in ?? ()\n".to_owned();
         leave_out_boundary(&mut printed);
         assert_eq!(printed, "Continuing.\nhello\n");
+        let mut printed = "\nTemporary breakpoint -2.1, idle () at a.c:1\n1\tx\n".to_owned();
+        leave_out_number(&mut printed);
+        assert_eq!(printed, "idle () at a.c:1\n1\tx\n");
     }
 }

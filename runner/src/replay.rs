@@ -33,8 +33,17 @@ impl fmt::Display for UnexpectedStatus {
 
 impl std::error::Error for UnexpectedStatus {}
 
-/// Replays the first `count` steps of the chapter and gives what they printed. Each record is handed to
-/// `watch` as soon as it is there, with the real time that its step took.
+/// What happens in a replay, as it happens.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The step's command is typed now.
+    Begin(&'a Step),
+    /// The step has ended, after this much real time.
+    End(&'a Step, &'a Record, Duration),
+}
+
+/// Replays the first `count` steps of the chapter and gives what they printed. `watch` is told of each
+/// step as it begins and ends.
 ///
 /// # Errors
 /// With the place of the step in the chapter's file: what [`Session::run`] and [`Host::run`] say, and
@@ -44,7 +53,7 @@ pub fn replay(
     chapter: &Chapter,
     count: usize,
     parts: &Parts,
-    watch: &mut dyn FnMut(&Step, &Record, Duration),
+    watch: &mut dyn FnMut(&Event<'_>),
 ) -> anyhow::Result<Vec<Record>> {
     let signals = Signals::catch()?;
     let desk = Desk::lay_out(root, parts, &chapter.steps)?;
@@ -57,6 +66,7 @@ pub fn replay(
     let mut host = None;
     let mut records = Vec::new();
     for step in &chapter.steps[..count] {
+        watch(&Event::Begin(step));
         let start = Instant::now();
         let output = match step.terminal {
             Terminal::Host => run_on_host(&mut host, desk.path(), step, &signals),
@@ -69,7 +79,7 @@ pub fn replay(
         };
         let output = output.with_context(|| place(chapter, step))?;
         let record = Record::new(step, output);
-        watch(step, &record, start.elapsed());
+        watch(&Event::End(step, &record, start.elapsed()));
         if record.output.status != step.status {
             let error = UnexpectedStatus {
                 found: record.output.status,

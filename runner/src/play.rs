@@ -1,0 +1,191 @@
+//! `runner chapter`: replays a chapter and says whether it is still true.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::chapter::Chapter;
+use crate::desk::Parts;
+use crate::replay::{Event, replay};
+use crate::screen::{self, Screen};
+use crate::snapshot::Snapshot;
+use crate::step::StepId;
+use crate::transcript::Output;
+use crate::verdict::{Verdict, compare};
+use crate::{provenance, root};
+
+/// What to replay, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The chapter: its number or its slug, such as 5 or inet-init
+    chapter: String,
+    /// Stop after this step
+    #[arg(long, value_name = "N.M")]
+    to: Option<StepId>,
+    /// Show nothing before this step; the steps before it run all the same
+    #[arg(long, value_name = "N.M")]
+    from: Option<StepId>,
+    /// Replay with another kernel: a built tree, or a folder that holds bzImage and vmlinux
+    #[arg(long, value_name = "PATH")]
+    kernel: Option<PathBuf>,
+    /// Replay so often, and compare the raw transcripts byte for byte
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    repeat: usize,
+    /// Print the transcript and the verdict as JSON
+    #[arg(long)]
+    json: bool,
+    /// Tell each step's real time, and the guest's clock
+    #[arg(long)]
+    timings: bool,
+}
+
+/// One step of the transcript, as `--json` prints it.
+#[derive(Serialize)]
+struct StepJson<'a> {
+    step: String,
+    terminal: &'a str,
+    command: &'a str,
+    #[serde(flatten)]
+    output: &'a Output,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    real_ms: Option<u128>,
+}
+
+/// Runs the subcommand: 0 the same, 1 different.
+///
+/// # Errors
+/// When the chapter is wrong or the lab cannot run.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let chapter = Chapter::find(&root, &args.chapter)?;
+    let count = args
+        .to
+        .map_or(Ok(chapter.steps.len()), |to| position(&chapter, to))?;
+    let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
+    let parts = parts(args.kernel.as_deref())?;
+    let provenance = provenance::of(&parts)?;
+    let screen = Screen {
+        from: from as u32,
+        timings: args.timings,
+    };
+    let start = Instant::now();
+    let mut real = Vec::new();
+    let records = replay(&root, &chapter, count, &parts, &mut |event| {
+        if let Event::End(_, _, elapsed) = event {
+            real.push(*elapsed);
+        }
+        if !args.json {
+            screen.show(event);
+        }
+    })?;
+    let took = start.elapsed();
+    let now = Snapshot {
+        provenance,
+        records,
+    };
+    if args.repeat > 1 && !repeats(&chapter, count, &parts, args.repeat, &now)? {
+        return Ok(ExitCode::from(1));
+    }
+    let recorded = Snapshot::read(&root, &chapter.name)?;
+    let last = StepId {
+        chapter: chapter.number,
+        number: count as u32,
+    };
+    let verdict = recorded.map(|recorded| compare(&recorded, &now, last));
+    if args.json {
+        print_json(
+            &chapter,
+            &now,
+            args.timings.then_some(&real[..]),
+            verdict.as_ref(),
+        )?;
+    } else if let Some(verdict) = &verdict {
+        screen::verdict(&chapter, count, took, verdict);
+    } else {
+        anstream::println!(
+            "chapter {0}: nothing to compare with; record it: runner record {0}",
+            chapter.number
+        );
+    }
+    let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
+    Ok(ExitCode::from(u8::from(!same)))
+}
+
+/// How many steps there are up to and with `id`.
+fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
+    match chapter.steps.iter().position(|step| step.id == id) {
+        Some(index) => Ok(index + 1),
+        None => bail!(
+            "{} has no step {id}; its steps are {n}.1 to {n}.{}",
+            chapter.path.display(),
+            chapter.steps.len(),
+            n = chapter.number
+        ),
+    }
+}
+
+/// Replays again and again; every transcript must be the first one, byte for byte.
+fn repeats(
+    chapter: &Chapter,
+    count: usize,
+    parts: &Parts,
+    times: usize,
+    first: &Snapshot,
+) -> anyhow::Result<bool> {
+    let root = root::find()?;
+    let mut agree = 1;
+    for _ in 1..times {
+        let records = replay(&root, chapter, count, parts, &mut |_| {})?;
+        agree += usize::from(records == first.records);
+    }
+    anstream::eprintln!("{agree} of {times} replays agree byte for byte");
+    Ok(agree == times)
+}
+
+fn print_json(
+    chapter: &Chapter,
+    now: &Snapshot,
+    real: Option<&[Duration]>,
+    verdict: Option<&Verdict>,
+) -> anyhow::Result<()> {
+    let steps: Vec<_> = now
+        .records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| StepJson {
+            step: record.id.to_string(),
+            terminal: record.terminal.word(),
+            command: &record.command,
+            output: &record.output,
+            real_ms: real.map(|real| real[index].as_millis()),
+        })
+        .collect();
+    let provenance: serde_json::Map<_, _> = now
+        .provenance
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
+    let whole = serde_json::json!({
+        "chapter": chapter.number,
+        "provenance": provenance,
+        "steps": steps,
+        "result": verdict,
+    });
+    println!("{}", serde_json::to_string_pretty(&whole)?);
+    Ok(())
+}
+
+/// DEV ONLY until the lab lands.
+pub fn parts(_kernel: Option<&std::path::Path>) -> anyhow::Result<Parts> {
+    let dev = PathBuf::from(std::env::var("THESEUS_DEV")?);
+    Ok(Parts {
+        bzimage: dev.join("k/arch/x86/boot/bzImage"),
+        vmlinux: dev.join("k/vmlinux"),
+        linux: dev.join("k"),
+        busybox: dev.join("k"),
+        initramfs: dev.join("base.cpio"),
+    })
+}

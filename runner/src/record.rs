@@ -1,0 +1,127 @@
+//! `runner record`: replays a chapter twice and keeps what it printed as the snapshot.
+//!
+//! Two replays, because the second tells what the first cannot: whether the chapter is exact.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::chapter::Chapter;
+use crate::replay::replay;
+use crate::snapshot::{self, Snapshot};
+use crate::step::StepId;
+use crate::verdict::{EXACT, KIND, MEANING, Verdict, compare};
+use crate::{play, provenance, root};
+
+/// What to record.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The chapters: numbers or slugs, such as 5 or inet-init
+    #[arg(required = true)]
+    chapters: Vec<String>,
+}
+
+/// Runs the subcommand. With `yes`, the change is kept without a question.
+///
+/// # Errors
+/// When the chapter is wrong, the lab cannot run, or two replays contradict each other.
+pub fn run(args: &Args, yes: bool) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let mut all_kept = true;
+    for wanted in &args.chapters {
+        let chapter = Chapter::find(&root, wanted)?;
+        let now = twice(&root, &chapter)?;
+        all_kept &= keep(&root, &chapter, &now, yes)?;
+    }
+    Ok(ExitCode::from(u8::from(!all_kept)))
+}
+
+fn twice(root: &std::path::Path, chapter: &Chapter) -> anyhow::Result<Snapshot> {
+    let parts = play::parts(None)?;
+    let provenance = provenance::of(&parts)?;
+    let once = || -> anyhow::Result<Snapshot> {
+        let records = replay(root, chapter, chapter.steps.len(), &parts, &mut |_| {})?;
+        Ok(Snapshot {
+            provenance: provenance.clone(),
+            records,
+        })
+    };
+    let (mut first, second) = (once()?, once()?);
+    let last = StepId {
+        chapter: chapter.number,
+        number: chapter.steps.len() as u32,
+    };
+    let kind = match compare(&first, &second, last) {
+        Verdict::Exact => EXACT,
+        Verdict::SameMeaning { .. } => MEANING,
+        Verdict::Different { steps } => {
+            let diffs: Vec<_> = steps
+                .into_iter()
+                .map(|s| format!("step {}\n{}", s.step, s.diff))
+                .collect();
+            bail!(
+                "{}: two replays contradict each other; find what varies before recording it\n{}",
+                chapter.path.display(),
+                diffs.join("\n")
+            )
+        }
+    };
+    first
+        .provenance
+        .insert(0, (KIND.to_owned(), kind.to_owned()));
+    Ok(first)
+}
+
+/// Shows what would change and asks; what is not kept waits as `.snap.new` for `cargo insta review`.
+fn keep(
+    root: &std::path::Path,
+    chapter: &Chapter,
+    now: &Snapshot,
+    yes: bool,
+) -> anyhow::Result<bool> {
+    let path = snapshot::path(root, &chapter.name);
+    let pending = path.with_extension("snap.new");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let after = now.file(&chapter.name);
+    if before == after {
+        anstream::println!("chapter {}: nothing has changed", chapter.number);
+        return Ok(true);
+    }
+    let folder = path.parent().context("a snapshot lies in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    std::fs::write(&pending, &after).with_context(|| format!("write {}", pending.display()))?;
+    let diff = similar::TextDiff::from_lines(&before, &after);
+    anstream::println!(
+        "{}",
+        diff.unified_diff()
+            .context_radius(2)
+            .header("recorded", "now")
+    );
+    if yes || confirmed(chapter)? {
+        std::fs::rename(&pending, &path).with_context(|| format!("replace {}", path.display()))?;
+        anstream::println!("chapter {}: recorded in {}", chapter.number, path.display());
+        return Ok(true);
+    }
+    anstream::println!(
+        "chapter {}: not kept; `cargo insta review` shows it again, or `runner record {0} --yes` keeps it",
+        chapter.number
+    );
+    Ok(false)
+}
+
+fn confirmed(chapter: &Chapter) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print!(
+        "Is every line true? Keep it as the snapshot of chapter {}? [y/N] ",
+        chapter.number
+    );
+    std::io::stdout().flush().context("ask")?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("read the answer")?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}

@@ -1,0 +1,130 @@
+//! The replay on the reader's screen: what the page says, as it happens, and the verdict.
+//!
+//! Colours go to a terminal only (anstream decides, and honours `NO_COLOR`).
+
+use std::time::Duration;
+
+use anstream::{print, println};
+use anstyle::{AnsiColor, Style};
+
+use crate::chapter::Chapter;
+use crate::replay::Event;
+use crate::step::{Step, Terminal};
+use crate::verdict::Verdict;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// How much of a replay is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// The first step that is shown.
+    pub from: u32,
+    /// Whether each step tells its real and its guest time.
+    pub timings: bool,
+}
+
+impl Screen {
+    /// Shows one event of a replay.
+    pub fn show(&self, event: &Event<'_>) {
+        match event {
+            Event::Begin(step) if step.id.number >= self.from => heading(step),
+            Event::End(step, record, real) if step.id.number >= self.from => {
+                print!("{}", record.output.stdout);
+                let stderr = &record.output.stderr;
+                print!("{DIM}{stderr}{DIM:#}");
+                if !format!("{}{stderr}", record.output.stdout).ends_with('\n')
+                    && !(record.output.stdout.is_empty() && stderr.is_empty())
+                {
+                    println!();
+                }
+                if record.output.status != 0 {
+                    println!("{DIM}exit status {}{DIM:#}", record.output.status);
+                }
+                if self.timings {
+                    timing(*real, record.output.guest_ns);
+                }
+            }
+            Event::Begin(_) | Event::End(..) => {}
+        }
+    }
+}
+
+fn heading(step: &Step) {
+    let colour = match step.terminal {
+        Terminal::Host => AnsiColor::Yellow,
+        Terminal::Guest => AnsiColor::Cyan,
+        Terminal::Gdb => AnsiColor::Magenta,
+    };
+    let style = colour.on_default().bold();
+    let Step {
+        id,
+        terminal,
+        command,
+        ..
+    } = step;
+    if command.is_empty() {
+        println!("{DIM}{id}{DIM:#} {style}{terminal}, later{style:#}");
+    } else {
+        println!(
+            "{DIM}{id}{DIM:#} {style}{}{style:#} {BOLD}{command}{BOLD:#}",
+            terminal.prompt()
+        );
+    }
+}
+
+fn timing(real: Duration, guest_ns: Option<u64>) {
+    let guest = guest_ns.map_or_else(String::new, |ns| {
+        format!(
+            ", guest clock {:.6} s",
+            Duration::from_nanos(ns).as_secs_f64()
+        )
+    });
+    println!("{DIM}{:8.3} s real{guest}{DIM:#}", real.as_secs_f64());
+}
+
+/// Shows the verdict on a replay: the last line, and before it the steps that differ.
+pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdict) {
+    let number = chapter.number;
+    let seconds = real.as_secs_f64();
+    match verdict {
+        Verdict::Exact => println!(
+            "{GOOD}chapter {number}: the same, byte for byte{GOOD:#} ({count} steps, {seconds:.1} s)"
+        ),
+        Verdict::SameMeaning { because } => {
+            println!(
+                "{GOOD}chapter {number}: the same in meaning{GOOD:#} ({count} steps, {seconds:.1} s); \
+                 not byte for byte, because {}",
+                reasons(because)
+            );
+        }
+        Verdict::Different { steps } => {
+            for step in steps {
+                println!("\n{BOLD}step {}{BOLD:#} (- recorded, + here)", step.step);
+                for line in step.diff.lines() {
+                    let style = match line.bytes().next() {
+                        Some(b'-') => AnsiColor::Red.on_default(),
+                        Some(b'+') => AnsiColor::Green.on_default(),
+                        _ => DIM,
+                    };
+                    println!("{style}{line}{style:#}");
+                }
+            }
+            println!(
+                "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({seconds:.1} s); \
+                 if the change is meant, record it: runner record {number}",
+                steps.len()
+            );
+        }
+    }
+}
+
+fn reasons(because: &[String]) -> String {
+    if because.is_empty() {
+        "the chapter depends on real time and was recorded by meaning".to_owned()
+    } else {
+        because.join(", ")
+    }
+}
