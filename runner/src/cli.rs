@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chapter::Faults;
-use crate::{cmdrun, mdbook, play, preprocess, record, show, tools};
+use crate::process::Interrupted;
+use crate::replay::UnexpectedStatus;
+use crate::session::Misuse;
+use crate::{cmdrun, mdbook, play, preprocess, record, renumber, show, tools};
 
 #[derive(Parser)]
 #[command(name = "runner", about, version, max_term_width = 100)]
@@ -23,6 +26,8 @@ enum Command {
     Chapter(play::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     Record(record::Args),
+    /// Numbers the steps of a chapter in order
+    Renumber(renumber::Args),
     /// Prints one recorded step as the page shows it (mdbook-cmdrun calls this)
     Show(show::Args),
     /// Checks every step and lays out the pages (mdbook calls this)
@@ -40,6 +45,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Chapter(args) => play::run(&args),
         Command::Record(args) => record::run(&args, cli.yes),
+        Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),
@@ -54,8 +60,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// 2: the chapter or the command line is wrong. 3: the lab, or a tool, could not run.
+/// What the outcomes mean; README.md has them as a table.
+const DIFFERENT: u8 = 1;
+const WRONG: u8 = 2;
+const LAB: u8 = 3;
+/// As a shell has it for a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 fn code_of(error: &anyhow::Error) -> ExitCode {
-    let wrong = error.is::<Faults>() || error.is::<show::Stale>();
-    ExitCode::from(if wrong { 2 } else { 3 })
+    ExitCode::from(if error.is::<UnexpectedStatus>() {
+        DIFFERENT
+    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+        WRONG
+    } else if error.is::<Interrupted>() {
+        INTERRUPTED
+    } else {
+        LAB
+    })
 }

@@ -18,6 +18,7 @@ pub mod process;
 pub mod provenance;
 pub mod qemu;
 pub mod record;
+pub mod renumber;
 pub mod replay;
 pub mod report;
 pub mod root;
