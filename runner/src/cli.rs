@@ -1,23 +1,40 @@
 //! The command line: one variant a subcommand, and what each outcome means to the shell.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cache::Cache;
 use crate::chapter::Faults;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
-use crate::{cmdrun, mdbook, play, preprocess, record, renumber, show, tools};
+use crate::{clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools};
 
 #[derive(Parser)]
 #[command(name = "runner", about, version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Agree to every question beforehand
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What may stand anywhere on the line.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Agree beforehand to what would be asked
     #[arg(long, short, global = true)]
-    yes: bool,
+    pub yes: bool,
+    /// A Linux tarball or unpacked tree to build, in place of the pinned source
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "THESEUS_KERNEL_SOURCE",
+        global = true
+    )]
+    pub kernel_source: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -26,6 +43,10 @@ enum Command {
     Chapter(play::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     Record(record::Args),
+    /// Makes the lab: packages, kernel, busybox and the guest's files
+    Setup,
+    /// Removes what was fetched and built, after showing it
+    Clean,
     /// Numbers the steps of a chapter in order
     Renumber(renumber::Args),
     /// Prints one recorded step as the page shows it (mdbook-cmdrun calls this)
@@ -43,8 +64,12 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Chapter(args) => play::run(&args),
-        Command::Record(args) => record::run(&args, cli.yes),
+        Command::Chapter(args) => play::run(&args, &cli.global),
+        Command::Record(args) => record::run(&args, &cli.global),
+        Command::Setup => setup::run(&cli.global),
+        Command::Clean => Cache::of_user()
+            .and_then(|cache| clean::run(&cache, cli.global.yes))
+            .map(|()| ExitCode::SUCCESS),
         Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
