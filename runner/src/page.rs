@@ -100,10 +100,20 @@ pub fn verified(chapter: u32, snapshot: &Snapshot) -> String {
     )
 }
 
-/// `7.2.22` out of `QEMU emulator version 7.2.22 (Debian …)`.
+/// `13.1` out of `GNU gdb (Debian 13.1-3) 13.1`: what the packager put in parentheses is left out.
 fn version(value: &str) -> &str {
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-    value.split_whitespace().find(is_version).unwrap_or(value)
+    let mut depth = 0;
+    value
+        .split_whitespace()
+        .filter(|word| {
+            let outside = depth == 0 && !word.starts_with('(');
+            depth += word.matches('(').count();
+            depth = depth.saturating_sub(word.matches(')').count());
+            outside
+        })
+        .find(is_version)
+        .unwrap_or(value)
 }
 
 /// The command and the standard output, folded as the step asks.
@@ -287,10 +297,14 @@ mod tests {
         let exact = verified(
             5,
             &snapshot(
-                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\nnew: <b>\n",
+                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\ngdb: GNU gdb (Debian 13.1-3) 13.1\nnew: <b>\n",
             ),
         );
-        assert!(exact.contains("byte for byte</strong> with Linux 6.1.176, QEMU 7.2.22. Replay"));
+        assert!(
+            exact.contains(
+                "byte for byte</strong> with Linux 6.1.176, QEMU 7.2.22, gdb 13.1. Replay"
+            )
+        );
         assert!(exact.contains("<dt>new</dt><dd>&lt;b&gt;</dd>"));
         let meaning = verified(1, &snapshot("kind: meaning\n"));
         assert!(meaning.contains("in meaning</strong>. Addresses"));
