@@ -58,7 +58,12 @@ pub fn step(step: &Step, record: &Record) -> String {
     if look && record.output.stdout.is_empty() && record.output.stderr.is_empty() {
         html += "<p class=\"step-note\">nothing new</p>";
     }
-    html += &ending(step.terminal, record.output.status);
+    if record.output.status != 0 && !is_refusal(record) {
+        html += &format!(
+            "<p class=\"step-note\">exit status {}</p>",
+            record.output.status
+        );
+    }
     html + "</div>"
 }
 
@@ -164,12 +169,9 @@ fn stderr(terminal: Terminal, output: &str) -> String {
     )
 }
 
-fn ending(terminal: Terminal, status: i32) -> String {
-    match (terminal, status) {
-        (_, 0) => String::new(),
-        (Terminal::Gdb, _) => "<p class=\"step-note\">gdb refused the command</p>".to_owned(),
-        _ => format!("<p class=\"step-note\">exit status {status}</p>"),
-    }
+/// The debugger has no exit status: it refused the command, and its message says so.
+fn is_refusal(record: &Record) -> bool {
+    record.terminal == Terminal::Gdb && !record.output.stderr.is_empty()
 }
 
 /// Preformatted lines behind `lead`, which is HTML; nothing at all when both are empty.
@@ -286,7 +288,8 @@ mod tests {
     #[test]
     fn what_went_wrong_is_said() {
         assert!(html("5.3 status=1 guest x", "", "no\n").contains("exit status 1"));
-        assert!(html("5.3 status=1 gdb x", "", "no\n").contains("gdb refused the command"));
+        let refused = html("5.3 status=1 gdb x", "", "no\n");
+        assert!(refused.contains("error</span>") && !refused.contains("exit status"));
         assert!(html("5.3 gdb", "", "").contains("nothing new"));
         assert!(html("5.3 gdb", "x\n", "").contains("gdb, later:"));
     }
