@@ -67,7 +67,7 @@ pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox
         eprintln!(
             "busybox {}: another run is building it, waiting for that",
             pin.version
-        )
+        );
     };
     let entry = cache.ensure("busybox", &inputs, Leftover::Discard, waiting, |folder| {
         build(folder, pin, source, &environment)?;

@@ -75,7 +75,7 @@ pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) ->
         eprintln!(
             "Linux {}: another run is building it, waiting for that",
             pin.version
-        )
+        );
     };
     let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
         build(folder, pin, fragment, source)?;
@@ -136,7 +136,7 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     let environment = environment(&tree);
     let mut stage = Stage::begin(format!("configure Linux {version}"));
     recipe::run(RECIPE[0], &tree, &environment, &log, |_| {
-        stage.at("merge_config.sh")
+        stage.at("merge_config.sh");
     })?;
     let config =
         fs::read_to_string(tree.join(".config")).context("merge_config.sh wrote no .config")?;

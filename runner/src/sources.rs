@@ -215,7 +215,7 @@ pub fn upstream(
     let sha256 = fetch::listed_sha256(&list, file)
         .with_context(|| format!("{} lists no {file}", pin.checksums))?;
     fetch::file(&pin.url, target, sha256, patience, |bytes, all| {
-        stage.at_bytes(bytes, all)
+        stage.at_bytes(bytes, all);
     })
 }
 

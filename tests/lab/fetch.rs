@@ -95,7 +95,7 @@ fn missing_file_is_named() {
     let url = serve(|_, stream| {
         stream
             .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            .unwrap()
+            .unwrap();
     });
     let error = fetch(&url, &sha256_of(BODY)).unwrap();
     assert!(error.contains(&url) && error.contains("404"), "{error}");

@@ -26,7 +26,7 @@ fn outside_the_repository_it_says_where_to_go() {
         .run()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("change to the clone"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("not inside the book"));
 }
 
 #[test]
