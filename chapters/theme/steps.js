@@ -1,4 +1,5 @@
-// Gives every step that has a command a button that copies the command, without the prompt.
+// Gives every step that has a command a button that copies the command, without the prompt; and makes
+// what can be scrolled in this window a stop of the keyboard, in browsers that do not do so themselves.
 'use strict';
 
 (function () {
@@ -36,5 +37,18 @@
             copy(command.textContent).then(() => say('copied'), () => say('failed'));
         });
         step.querySelector('.step-head').append(button);
+    }
+
+    const watch = new ResizeObserver(entries => {
+        for (const { target } of entries) {
+            if (target.scrollWidth > target.clientWidth) {
+                target.tabIndex = 0;
+            } else {
+                target.removeAttribute('tabindex');
+            }
+        }
+    });
+    for (const text of document.querySelectorAll('.step pre, main pre > code')) {
+        watch.observe(text);
     }
 })();

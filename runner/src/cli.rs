@@ -1,20 +1,40 @@
 //! The command line: one variant a subcommand, and what each outcome means to the shell.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cache::Cache;
 use crate::chapter::Faults;
-use crate::{cmdrun, mdbook, play, preprocess, record, show, tools};
+use crate::process::Interrupted;
+use crate::replay::UnexpectedStatus;
+use crate::session::Misuse;
+use crate::{clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools};
 
 #[derive(Parser)]
 #[command(name = "runner", about, version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Agree to every question beforehand
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What may stand anywhere on the line.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Agree beforehand to what would be asked
     #[arg(long, short, global = true)]
-    yes: bool,
+    pub yes: bool,
+    /// A Linux tarball or unpacked tree to build, in place of the pinned source
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "THESEUS_KERNEL_SOURCE",
+        global = true
+    )]
+    pub kernel_source: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -23,6 +43,12 @@ enum Command {
     Chapter(play::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     Record(record::Args),
+    /// Makes the lab: packages, kernel, busybox and the guest's files
+    Setup,
+    /// Removes what was fetched and built, after showing it
+    Clean,
+    /// Numbers the steps of a chapter in order
+    Renumber(renumber::Args),
     /// Prints one recorded step as the page shows it (mdbook-cmdrun calls this)
     Show(show::Args),
     /// Checks every step and lays out the pages (mdbook calls this)
@@ -38,8 +64,13 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Chapter(args) => play::run(&args),
-        Command::Record(args) => record::run(&args, cli.yes),
+        Command::Chapter(args) => play::run(&args, &cli.global),
+        Command::Record(args) => record::run(&args, &cli.global),
+        Command::Setup => setup::run(&cli.global),
+        Command::Clean => Cache::of_user()
+            .and_then(|cache| clean::run(&cache, cli.global.yes))
+            .map(|()| ExitCode::SUCCESS),
+        Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),
@@ -54,8 +85,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// 2: the chapter or the command line is wrong. 3: the lab, or a tool, could not run.
+/// What the outcomes mean; README.md has them as a table.
+const DIFFERENT: u8 = 1;
+const WRONG: u8 = 2;
+const LAB: u8 = 3;
+/// As a shell has it for a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 fn code_of(error: &anyhow::Error) -> ExitCode {
-    let wrong = error.is::<Faults>() || error.is::<show::Stale>();
-    ExitCode::from(if wrong { 2 } else { 3 })
+    ExitCode::from(if error.is::<UnexpectedStatus>() {
+        DIFFERENT
+    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+        WRONG
+    } else if error.is::<Interrupted>() {
+        INTERRUPTED
+    } else {
+        LAB
+    })
 }

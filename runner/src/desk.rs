@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use crate::cpio::{Archive, Node};
 use crate::qemu::file;
+use crate::setup::Lab;
 use crate::step::{Step, Terminal};
 
 /// What a chapter is replayed with.
@@ -25,6 +26,44 @@ pub struct Parts {
     pub busybox: PathBuf,
     /// The root file system, without steps.
     pub initramfs: PathBuf,
+}
+
+impl From<Lab> for Parts {
+    fn from(lab: Lab) -> Self {
+        Self {
+            bzimage: lab.kernel.bzimage,
+            vmlinux: lab.kernel.vmlinux,
+            linux: lab.kernel.tree,
+            busybox: lab.busybox.tree,
+            initramfs: lab.initramfs,
+        }
+    }
+}
+
+impl Parts {
+    /// Takes the kernel from `folder`: a built tree, or a folder that holds bzImage and vmlinux.
+    ///
+    /// # Errors
+    /// When the folder holds neither.
+    pub fn replace_kernel(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let folder = std::path::absolute(folder).context("find the kernel's folder")?;
+        let images = [
+            folder.join("arch/x86/boot/bzImage"),
+            folder.join(file::KERNEL),
+        ];
+        let image = images.into_iter().find(|image| image.is_file());
+        let vmlinux = folder.join("vmlinux");
+        let (Some(image), true) = (image, vmlinux.is_file()) else {
+            anyhow::bail!(
+                "{} holds no kernel: expected vmlinux, and arch/x86/boot/bzImage or bzImage, in it",
+                folder.display()
+            );
+        };
+        self.bzimage = image;
+        self.vmlinux = vmlinux;
+        self.linux = folder;
+        Ok(())
+    }
 }
 
 /// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the

@@ -58,7 +58,12 @@ pub fn step(step: &Step, record: &Record) -> String {
     if look && record.output.stdout.is_empty() && record.output.stderr.is_empty() {
         html += "<p class=\"step-note\">nothing new</p>";
     }
-    html += &ending(step.terminal, record.output.status);
+    if record.output.status != 0 && !is_refusal(record) {
+        html += &format!(
+            "<p class=\"step-note\">exit status {}</p>",
+            record.output.status
+        );
+    }
     html + "</div>"
 }
 
@@ -100,10 +105,20 @@ pub fn verified(chapter: u32, snapshot: &Snapshot) -> String {
     )
 }
 
-/// `7.2.22` out of `QEMU emulator version 7.2.22 (Debian …)`.
+/// `13.1` out of `GNU gdb (Debian 13.1-3) 13.1`: what the packager put in parentheses is left out.
 fn version(value: &str) -> &str {
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-    value.split_whitespace().find(is_version).unwrap_or(value)
+    let mut depth = 0;
+    value
+        .split_whitespace()
+        .filter(|word| {
+            let outside = depth == 0 && !word.starts_with('(');
+            depth += word.matches('(').count();
+            depth = depth.saturating_sub(word.matches(')').count());
+            outside
+        })
+        .find(is_version)
+        .unwrap_or(value)
 }
 
 /// The command and the standard output, folded as the step asks.
@@ -154,12 +169,9 @@ fn stderr(terminal: Terminal, output: &str) -> String {
     )
 }
 
-fn ending(terminal: Terminal, status: i32) -> String {
-    match (terminal, status) {
-        (_, 0) => String::new(),
-        (Terminal::Gdb, _) => "<p class=\"step-note\">gdb refused the command</p>".to_owned(),
-        _ => format!("<p class=\"step-note\">exit status {status}</p>"),
-    }
+/// The debugger has no exit status: it refused the command, and its message says so.
+fn is_refusal(record: &Record) -> bool {
+    record.terminal == Terminal::Gdb && !record.output.stderr.is_empty()
 }
 
 /// Preformatted lines behind `lead`, which is HTML; nothing at all when both are empty.
@@ -276,7 +288,8 @@ mod tests {
     #[test]
     fn what_went_wrong_is_said() {
         assert!(html("5.3 status=1 guest x", "", "no\n").contains("exit status 1"));
-        assert!(html("5.3 status=1 gdb x", "", "no\n").contains("gdb refused the command"));
+        let refused = html("5.3 status=1 gdb x", "", "no\n");
+        assert!(refused.contains("error</span>") && !refused.contains("exit status"));
         assert!(html("5.3 gdb", "", "").contains("nothing new"));
         assert!(html("5.3 gdb", "x\n", "").contains("gdb, later:"));
     }
@@ -287,10 +300,14 @@ mod tests {
         let exact = verified(
             5,
             &snapshot(
-                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\nnew: <b>\n",
+                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\ngdb: GNU gdb (Debian 13.1-3) 13.1\nnew: <b>\n",
             ),
         );
-        assert!(exact.contains("byte for byte</strong> with Linux 6.1.176, QEMU 7.2.22. Replay"));
+        assert!(
+            exact.contains(
+                "byte for byte</strong> with Linux 6.1.176, QEMU 7.2.22, gdb 13.1. Replay"
+            )
+        );
         assert!(exact.contains("<dt>new</dt><dd>&lt;b&gt;</dd>"));
         let meaning = verified(1, &snapshot("kind: meaning\n"));
         assert!(meaning.contains("in meaning</strong>. Addresses"));

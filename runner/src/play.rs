@@ -1,13 +1,15 @@
 //! `runner chapter`: replays a chapter and says whether it is still true.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde::Serialize;
 
+use crate::cache::Cache;
 use crate::chapter::Chapter;
+use crate::cli::Global;
 use crate::desk::Parts;
 use crate::replay::{Event, replay};
 use crate::screen::{self, Screen};
@@ -15,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::step::StepId;
 use crate::transcript::Output;
 use crate::verdict::{Verdict, compare};
-use crate::{provenance, root};
+use crate::{provenance, root, setup};
 
 /// What to replay, and how.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,9 @@ pub struct Args {
     /// Replay with another kernel: a built tree, or a folder that holds bzImage and vmlinux
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
+    /// Build the whole lab from nothing for this replay, in a temporary cache
+    #[arg(long)]
+    fresh: bool,
     /// Replay so often, and compare the raw transcripts byte for byte
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     repeat: usize,
@@ -58,14 +63,22 @@ struct StepJson<'a> {
 ///
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let root = root::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let count = args
         .to
         .map_or(Ok(chapter.steps.len()), |to| position(&chapter, to))?;
     let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
-    let parts = parts(args.kernel.as_deref())?;
+    let fresh = args.fresh.then(Fresh::new).transpose()?;
+    let mut options = setup::options(&root, global)?;
+    if let Some(fresh) = &fresh {
+        options.cache = fresh.cache();
+    }
+    let mut parts = Parts::from(setup::ready(&options)?);
+    if let Some(kernel) = &args.kernel {
+        parts.replace_kernel(kernel)?;
+    }
     let provenance = provenance::of(&parts)?;
     let screen = Screen {
         from: from as u32,
@@ -86,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         provenance,
         records,
     };
-    if args.repeat > 1 && !repeats(&chapter, count, &parts, args.repeat, &now)? {
+    if args.repeat > 1 && !repeats(&root, &chapter, count, &parts, args.repeat, &now)? {
         return Ok(ExitCode::from(1));
     }
     let recorded = Snapshot::read(&root, &chapter.name)?;
@@ -114,6 +127,28 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!same)))
 }
 
+/// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
+struct Fresh(tempfile::TempDir);
+
+impl Fresh {
+    fn new() -> anyhow::Result<Self> {
+        // Beside the reader's cache: the temporary folder may be too small for a kernel's tree.
+        let beside = Cache::of_user()?.root().to_owned();
+        std::fs::create_dir_all(&beside)
+            .and_then(|()| {
+                tempfile::Builder::new()
+                    .prefix("fresh-")
+                    .tempdir_in(&beside)
+            })
+            .map(Self)
+            .with_context(|| format!("make a temporary cache in {}", beside.display()))
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::at(self.0.path())
+    }
+}
+
 /// How many steps there are up to and with `id`.
 fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
     match chapter.steps.iter().position(|step| step.id == id) {
@@ -129,16 +164,16 @@ fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
 
 /// Replays again and again; every transcript must be the first one, byte for byte.
 fn repeats(
+    root: &Path,
     chapter: &Chapter,
     count: usize,
     parts: &Parts,
     times: usize,
     first: &Snapshot,
 ) -> anyhow::Result<bool> {
-    let root = root::find()?;
     let mut agree = 1;
     for _ in 1..times {
-        let records = replay(&root, chapter, count, parts, &mut |_| {})?;
+        let records = replay(root, chapter, count, parts, &mut |_| {})?;
         agree += usize::from(records == first.records);
     }
     anstream::eprintln!("{agree} of {times} replays agree byte for byte");
@@ -176,16 +211,4 @@ fn print_json(
     });
     println!("{}", serde_json::to_string_pretty(&whole)?);
     Ok(())
-}
-
-/// DEV ONLY until the lab lands.
-pub fn parts(_kernel: Option<&std::path::Path>) -> anyhow::Result<Parts> {
-    let dev = PathBuf::from(std::env::var("THESEUS_DEV")?);
-    Ok(Parts {
-        bzimage: dev.join("k/arch/x86/boot/bzImage"),
-        vmlinux: dev.join("k/vmlinux"),
-        linux: dev.join("k"),
-        busybox: dev.join("k"),
-        initramfs: dev.join("base.cpio"),
-    })
 }

@@ -186,26 +186,24 @@ fn strangers(text: &str) -> impl Iterator<Item = usize> {
     found.into_iter()
 }
 
-/// Turns fences with steps into HTML blocks, and puts `banner` below the first heading.
-fn rewrite(content: &str, mut banner: Option<&str>) -> String {
-    let mut page = String::with_capacity(content.len() + 1024);
-    for piece in pieces(content) {
-        match piece {
-            Piece::Line(line) => {
-                page += &format!("{line}\n");
-                if line.starts_with("# ")
-                    && let Some(banner) = banner.take()
-                {
-                    page += &format!("\n{banner}\n\n");
-                }
-            }
-            Piece::Console(lines) => page += &console(&lines),
-        }
-    }
-    match banner {
-        Some(banner) => format!("{banner}\n\n{page}"),
-        None => page,
-    }
+/// Turns fences with steps into HTML blocks, and puts `banner` below the heading that the page begins
+/// with, or at its top.
+fn rewrite(content: &str, banner: Option<&str>) -> String {
+    let body: String = pieces(content)
+        .iter()
+        .map(|piece| match piece {
+            Piece::Line(line) => format!("{line}\n"),
+            Piece::Console(lines) => console(lines),
+        })
+        .collect();
+    let Some(banner) = banner else {
+        return body;
+    };
+    let (heading, rest) = match body.trim_start().split_once('\n') {
+        Some((first, rest)) if first.starts_with("# ") => (first, rest),
+        _ => ("", &*body),
+    };
+    format!("{heading}\n\n{banner}\n\n{rest}")
 }
 
 fn console(lines: &[(usize, &str)]) -> String {
@@ -238,10 +236,10 @@ mod tests {
 
     #[test]
     fn a_page_without_a_heading_begins_with_the_banner() {
-        assert_eq!(
-            rewrite("words\n", Some("<aside></aside>")),
-            "<aside></aside>\n\nwords\n"
-        );
+        for text in ["words\n", "```\n# no\n```\n", "", "<!-- x -->\n# late\n"] {
+            let expected = format!("\n\n<aside></aside>\n\n{text}");
+            assert_eq!(rewrite(text, Some("<aside></aside>")), expected);
+        }
         assert_eq!(rewrite("```\n# no\n```\n", None), "```\n# no\n```\n");
     }
 

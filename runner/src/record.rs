@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use crate::chapter::Chapter;
+use crate::cli::Global;
+use crate::desk::Parts;
 use crate::replay::replay;
 use crate::snapshot::{self, Snapshot};
 use crate::step::StepId;
 use crate::verdict::{EXACT, KIND, MEANING, Verdict, compare};
-use crate::{play, provenance, root};
+use crate::{provenance, root, setup};
 
 /// What to record.
 #[derive(Debug, clap::Args)]
@@ -22,26 +24,26 @@ pub struct Args {
     chapters: Vec<String>,
 }
 
-/// Runs the subcommand. With `yes`, the change is kept without a question.
+/// Runs the subcommand. With `--yes` the change is kept without a question.
 ///
 /// # Errors
 /// When the chapter is wrong, the lab cannot run, or two replays contradict each other.
-pub fn run(args: &Args, yes: bool) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let root = root::find()?;
+    let parts = Parts::from(setup::ready(&setup::options(&root, global)?)?);
     let mut all_kept = true;
     for wanted in &args.chapters {
         let chapter = Chapter::find(&root, wanted)?;
-        let now = twice(&root, &chapter)?;
-        all_kept &= keep(&root, &chapter, &now, yes)?;
+        let now = twice(&root, &chapter, &parts)?;
+        all_kept &= keep(&root, &chapter, &now, global.yes)?;
     }
     Ok(ExitCode::from(u8::from(!all_kept)))
 }
 
-fn twice(root: &std::path::Path, chapter: &Chapter) -> anyhow::Result<Snapshot> {
-    let parts = play::parts(None)?;
-    let provenance = provenance::of(&parts)?;
+fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Result<Snapshot> {
+    let provenance = provenance::of(parts)?;
     let once = || -> anyhow::Result<Snapshot> {
-        let records = replay(root, chapter, chapter.steps.len(), &parts, &mut |_| {})?;
+        let records = replay(root, chapter, chapter.steps.len(), parts, &mut |_| {})?;
         Ok(Snapshot {
             provenance: provenance.clone(),
             records,

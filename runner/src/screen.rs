@@ -10,6 +10,7 @@ use anstyle::{AnsiColor, Style};
 use crate::chapter::Chapter;
 use crate::replay::Event;
 use crate::step::{Step, Terminal};
+use crate::transcript::Output;
 use crate::verdict::Verdict;
 
 const DIM: Style = Style::new().dimmed();
@@ -32,12 +33,10 @@ impl Screen {
         match event {
             Event::Begin(step) if step.id.number >= self.from => heading(step),
             Event::End(step, record, real) if step.id.number >= self.from => {
-                print!("{}", record.output.stdout);
-                let stderr = &record.output.stderr;
-                print!("{DIM}{stderr}{DIM:#}");
-                if !format!("{}{stderr}", record.output.stdout).ends_with('\n')
-                    && !(record.output.stdout.is_empty() && stderr.is_empty())
-                {
+                let Output { stdout, stderr, .. } = &record.output;
+                print!("{stdout}{DIM}{stderr}{DIM:#}");
+                let last = if stderr.is_empty() { stdout } else { stderr };
+                if !last.is_empty() && !last.ends_with('\n') {
                     println!();
                 }
                 if record.output.status != 0 {

@@ -3,12 +3,12 @@
 //! Text is kept as a reader can see it: [`visible`] turns every byte that a terminal would act upon
 //! into an escape, reversibly, so that equal text means equal bytes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::step::{Step, StepId, Terminal};
 
 /// What one step printed, and how it ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// Standard output, or what the debugger printed; made visible.
     pub stdout: String,

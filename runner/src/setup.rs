@@ -1,0 +1,115 @@
+//! From nothing to a bootable lab: packages, sources, kernel, busybox, initramfs, in this order,
+//! each only if it is not there. When all is there this takes milliseconds and prints nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use crate::busybox::{self, Busybox};
+use crate::cache::Cache;
+use crate::cli::Global;
+use crate::kernel::{self, Kernel};
+use crate::packages;
+use crate::pins::{self, Pins};
+use crate::root;
+use crate::rootfs;
+use crate::sources::{self, Source};
+
+/// The kernel of the book.
+pub const KERNEL: &str = crate::SERIES;
+
+/// What the caller decides.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The root of the repository.
+    pub repository: PathBuf,
+    /// The kernel, by the name of its fragment.
+    pub kernel: String,
+    /// A tarball or tree of the reader's own, in place of the pinned source.
+    pub kernel_source: Option<PathBuf>,
+    /// Whether packages may be installed without asking.
+    pub yes: bool,
+    /// Where everything is kept.
+    pub cache: Cache,
+}
+
+/// All that QEMU and gdb need.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// busybox.
+    pub busybox: Busybox,
+    /// The guest's root, as an uncompressed cpio archive. A further archive may be appended to it.
+    pub initramfs: PathBuf,
+}
+
+impl Options {
+    /// The kernel of the book in the reader's cache, with nothing agreed to.
+    pub fn new(repository: impl Into<PathBuf>) -> Result<Self> {
+        Ok(Self {
+            repository: repository.into(),
+            kernel: KERNEL.to_owned(),
+            kernel_source: None,
+            yes: false,
+            cache: Cache::of_user()?,
+        })
+    }
+}
+
+/// The options that the command line gives.
+///
+/// # Errors
+/// When the place of the cache is not known.
+pub fn options(repository: &Path, global: &Global) -> Result<Options> {
+    let mut options = Options::new(repository)?;
+    options.yes = global.yes;
+    options.kernel_source.clone_from(&global.kernel_source);
+    Ok(options)
+}
+
+/// `runner setup`: makes the lab and says where its parts are.
+///
+/// # Errors
+/// As [`ready`].
+pub fn run(global: &Global) -> Result<ExitCode> {
+    let lab = ready(&options(&root::find()?, global)?)?;
+    println!("kernel     {}", lab.kernel.bzimage.display());
+    println!("           {}", lab.kernel.vmlinux.display());
+    println!("busybox    {}", lab.busybox.binary.display());
+    println!("initramfs  {}", lab.initramfs.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The lab, ready to boot. What is missing is fetched, built and packed, with progress on
+/// standard error.
+pub fn ready(options: &Options) -> Result<Lab> {
+    packages::ready(options.yes)?;
+    let pins = Pins::read(&options.repository)?;
+    let kernel = kernel(options, &pins)?;
+    let source = sources::busybox(&options.cache, &pins.busybox)?;
+    let busybox = busybox::ready(&options.cache, &pins.busybox, &source)?;
+    let initramfs = rootfs::ready(&options.cache, &options.repository, &busybox)?;
+    Ok(Lab {
+        kernel,
+        busybox,
+        initramfs,
+    })
+}
+
+fn kernel(options: &Options, pins: &Pins) -> Result<Kernel> {
+    let pin = pins.kernel(&options.kernel)?;
+    let path = options
+        .repository
+        .join(pins::FOLDER)
+        .join(format!("{}.config", options.kernel));
+    let fragment = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read the fragment {}", path.display()))?;
+    let source = match &options.kernel_source {
+        Some(path) => Source::given(path)?,
+        None => sources::kernel(&options.cache, pin)?,
+    };
+    kernel::ready(&options.cache, pin, &fragment, &source)
+}

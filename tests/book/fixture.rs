@@ -1,0 +1,158 @@
+//! A copy of the fixture book, and what can be done with it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::LazyLock;
+
+use mdbook_preprocessor::PreprocessorContext;
+use mdbook_preprocessor::book::{Book, Chapter};
+use mdbook_preprocessor::config::Config;
+use scraper::Html;
+use tempfile::TempDir;
+
+/// The program under test.
+pub const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
+
+/// The fixture book in a folder of its own, which goes with it.
+pub struct Fixture {
+    folder: TempDir,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        copy(&repository.join("tests/book/fixture"), folder.path());
+        copy(
+            &repository.join("chapters/theme"),
+            &folder.path().join("chapters/theme"),
+        );
+        let config = std::fs::read_to_string(repository.join("book.toml")).unwrap();
+        let ours = config.replace("cargo run --quiet --locked -p runner --", "runner");
+        assert_ne!(ours, config, "book.toml starts the runner in another way");
+        std::fs::write(folder.path().join("book.toml"), ours).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces `old`, which must be there, by `new` in a file.
+    pub fn edit(self, name: &str, old: &str, new: &str) -> Self {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(old), "{name} holds no {old:?}");
+        std::fs::write(self.path(name), text.replace(old, new)).unwrap();
+        self
+    }
+
+    pub fn remove(self, name: &str) -> Self {
+        std::fs::remove_file(self.path(name)).unwrap();
+        self
+    }
+
+    /// Runs the runner in `folder` of the book.
+    pub fn runner(&self, folder: &str, args: &[&str], stdin: &str) -> Output {
+        run(RUNNER, args, &self.path(folder), path_with_tools(), stdin)
+    }
+
+    /// What mdbook sends to a preprocessor.
+    pub fn sent(&self, book: &Book) -> String {
+        let mut config = Config::default();
+        config.book.src = "chapters".into();
+        let root = self.folder.path().to_owned();
+        let context = PreprocessorContext::new(root, config, "html".to_owned());
+        serde_json::to_string(&(context, book)).unwrap()
+    }
+
+    /// The fixture's pages as mdbook would load them, followed by `more`.
+    pub fn book(&self) -> Book {
+        let pages = ["introduction.md", "05-hostile.md", "06-plain.md"];
+        let items = pages.map(|name| {
+            let text = std::fs::read_to_string(self.path("chapters").join(name)).unwrap();
+            Chapter::new(name, text, name, Vec::new()).into()
+        });
+        Book::new_with_items(items.to_vec())
+    }
+
+    /// Builds the book with the real tools. The test fails where they are not installed.
+    pub fn build(&self) -> Output {
+        run(
+            "mdbook",
+            &["build"],
+            self.folder.path(),
+            path_with_tools(),
+            "",
+        )
+    }
+
+    /// A page that was built.
+    pub fn page(&self, name: &str) -> Html {
+        let file = self.path("book").join(name);
+        Html::parse_document(&std::fs::read_to_string(file).unwrap())
+    }
+}
+
+/// Runs a program, with `path` for PATH.
+pub fn run(program: &str, args: &[&str], folder: &Path, path: OsString, stdin: &str) -> Output {
+    duct::cmd(program, args)
+        .dir(folder)
+        .env("PATH", path)
+        .stdin_bytes(stdin)
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .run()
+        .unwrap()
+}
+
+/// What a process said on standard error.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// PATH with the runner and the tools of the book in front.
+fn path_with_tools() -> OsString {
+    let runner = Path::new(RUNNER).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    let tools = tools().clone();
+    std::env::join_paths(
+        [runner, tools]
+            .into_iter()
+            .chain(std::env::split_paths(&path)),
+    )
+    .unwrap()
+}
+
+/// The tools at their pinned versions, built once below target/, so that no test touches the reader's own.
+fn tools() -> &'static PathBuf {
+    static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
+        let installed = duct::cmd!(RUNNER, "install-tools")
+            .dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CARGO_INSTALL_ROOT", &root)
+            .env("PATH", {
+                let path = std::env::var_os("PATH").unwrap();
+                let tools = std::iter::once(root.join("bin"));
+                std::env::join_paths(tools.chain(std::env::split_paths(&path))).unwrap()
+            })
+            .stdout_null()
+            .run();
+        installed.expect("build mdbook and mdbook-cmdrun for the tests");
+        root.join("bin")
+    });
+    &TOOLS
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(target).unwrap();
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

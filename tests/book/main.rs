@@ -1,0 +1,11 @@
+//! The rendered book, from outside: the preprocessors alone, and pages that the real mdbook and the
+//! real mdbook-cmdrun made. The HTML is read by a real parser, as a browser would read it.
+//!
+//! The book is `fixture/`, copied into a folder of its own for each test, with the repository's
+//! `book.toml` and theme.
+
+mod adapter;
+mod fixture;
+mod pages;
+mod preprocess;
+mod show;

@@ -1,0 +1,140 @@
+//! `runner preprocess`: what mdbook sends comes back laid out, or every fault with its place.
+
+use mdbook_preprocessor::book::Book;
+
+use crate::fixture::{Fixture, said};
+
+const HOSTILE: &str = "chapters/05-hostile.md";
+const SNAPSHOT: &str = "tests/snapshots/6.1/05-hostile.snap";
+
+#[test]
+fn only_html_is_supported() {
+    for (renderer, code) in [("html", 0), ("markdown", 1)] {
+        for name in ["preprocess", "cmdrun"] {
+            let output = Fixture::new().runner("", &[name, "supports", renderer], "");
+            assert_eq!(output.status.code(), Some(code), "{name} {renderer}");
+        }
+    }
+}
+
+#[test]
+fn fences_with_steps_are_laid_out_and_keep_their_directives() {
+    let book = Fixture::new();
+    let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
+    assert!(output.status.success(), "{}", said(&output));
+    let laid_out: Book = serde_json::from_slice(&output.stdout).unwrap();
+    let pages: Vec<&str> = laid_out.chapters().map(|page| &*page.content).collect();
+    let before = book.book();
+    assert_eq!(pages[0], before.chapters().next().unwrap().content);
+    assert_eq!(pages[1].matches("<!-- cmdrun runner show 5.").count(), 9);
+    assert_eq!(
+        pages[1]
+            .matches("<div class=\"steps\">\n<!-- cmdrun")
+            .count(),
+        4
+    );
+    assert_eq!(pages[1].matches("```console").count(), 1);
+    assert!(pages[1].starts_with("# Hostile\n\n<aside class=\"verified verified-exact\""));
+    assert!(pages[2].contains("verified-meaning"));
+}
+
+#[test]
+fn every_fault_stops_the_build_with_its_place() {
+    let unchanged = Fixture::new;
+    let cases = [
+        (
+            unchanged().edit(HOSTILE, "guest cat hostile", "guest cat other"),
+            "chapters/05-hostile.md:6: step 5.1 is `guest cat other`, and the snapshot has",
+        ),
+        (
+            unchanged().edit(HOSTILE, "5.3 gdb", "5.3 guest"),
+            "chapters/05-hostile.md:8: step 5.3 is `guest continue`",
+        ),
+        (
+            unchanged().edit(HOSTILE, "status=2 ", ""),
+            "chapters/05-hostile.md:22: step 5.7 is expected to end with exit status 0",
+        ),
+        (
+            unchanged().edit(SNAPSHOT, "\n5.4 host true\n= 0\n", ""),
+            "chapters/05-hostile.md:14: step 5.4 was never recorded",
+        ),
+        (
+            unchanged().edit(SNAPSHOT, "\n5.9 ", "\n5.9 host\n= 0\n\n5.10 "),
+            "chapters/05-hostile.md:29: the snapshot holds step 5.10",
+        ),
+        (
+            unchanged().remove(SNAPSHOT),
+            "chapters/05-hostile.md:6: no step of this chapter was recorded",
+        ),
+        (
+            unchanged().edit(
+                HOSTILE,
+                "<!-- cmdrun runner show 5.4 host true",
+                "<!-- cmdrun touch x",
+            ),
+            "chapters/05-hostile.md:14: `touch x` is not run",
+        ),
+        (
+            unchanged().edit(HOSTILE, "An output", "<!--cmdrun touch x -->"),
+            "chapters/05-hostile.md:11: a directive stands alone",
+        ),
+        (
+            unchanged().edit(HOSTILE, "continue -->\n", "continue -->\ninvented output\n"),
+            "chapters/05-hostile.md:9: a fence with steps holds nothing else",
+        ),
+        (
+            unchanged().edit(
+                "chapters/introduction.md",
+                "No step",
+                "<!--  cmdrun touch x -->",
+            ),
+            "chapters/introduction.md:3: only a chapter",
+        ),
+    ];
+    for (book, expected) in cases {
+        let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        assert!(output.stdout.is_empty(), "{expected}");
+        let said = said(&output);
+        assert!(
+            said.lines().any(|line| line.starts_with(expected)),
+            "{expected}\n{said}"
+        );
+    }
+}
+
+#[test]
+fn the_faults_of_all_chapters_are_told_at_once() {
+    let book = Fixture::new()
+        .edit(HOSTILE, "host true", "host false")
+        .edit(HOSTILE, "seq 9", "seq 10")
+        .edit("chapters/06-plain.md", "uname", "uname -a");
+    let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
+    let said = said(&output);
+    let places: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    let expected = [
+        "chapters/05-hostile.md:14",
+        "chapters/05-hostile.md:29",
+        "chapters/06-plain.md:6",
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn an_included_directive_is_refused() {
+    let book = Fixture::new();
+    let mut sent = book.book();
+    sent.for_each_chapter_mut(|page| page.content += "\n<!-- cmdrun touch x -->\n");
+    let output = book.runner("", &["preprocess"], &book.sent(&sent));
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert_eq!(
+        said.matches("that this page includes holds a directive")
+            .count(),
+        3,
+        "{said}"
+    );
+}

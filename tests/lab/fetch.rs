@@ -1,0 +1,173 @@
+//! Downloads from a server on this machine that behaves, and from ones that do not.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runner::cache::sha256_of;
+use runner::fetch::{self, Patience};
+use runner::pins::Upstream;
+use runner::progress::Stage;
+use runner::sources;
+
+const BODY: &[u8] = b"the bytes of a tarball";
+const PATIENCE: Patience = Patience {
+    answer: Duration::from_millis(300),
+    silence: Duration::from_millis(300),
+};
+
+/// Serves every request with what `answer` writes for its path, for as long as the test runs.
+fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 2048];
+            let count = stream.read(&mut request).unwrap();
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            answer(request.split(' ').nth(1).unwrap_or_default(), &mut stream);
+        }
+    });
+    url
+}
+
+fn respond(stream: &mut TcpStream, length: usize, body: &[u8]) {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(body).unwrap();
+}
+
+/// Fetches, and returns the error if there is one, after checking that then nothing is kept.
+fn fetch(url: &str, sha256: &str) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("file.tar.xz");
+    let result = fetch::file(url, &target, sha256, PATIENCE, |_, _| {});
+    match result {
+        Ok(()) => {
+            assert_eq!(fs::read(&target).unwrap(), BODY);
+            None
+        }
+        Err(error) => {
+            assert_eq!(
+                fs::read_dir(folder.path()).unwrap().count(),
+                0,
+                "something was kept"
+            );
+            Some(format!("{error:#}"))
+        }
+    }
+}
+
+#[test]
+fn good_file_is_kept() {
+    let url = serve(|_, stream| respond(stream, BODY.len(), BODY));
+    assert_eq!(fetch(&url, &sha256_of(BODY)), None);
+}
+
+#[test]
+fn truncated_file_is_refused() {
+    let url = serve(|_, stream| respond(stream, BODY.len() + 10, BODY));
+    let error = fetch(&url, &sha256_of(BODY)).unwrap();
+    assert!(
+        error.contains("after 22 bytes") || error.contains("cut short"),
+        "{error}"
+    );
+}
+
+#[test]
+fn wrong_file_is_refused() {
+    let url = serve(|_, stream| respond(stream, BODY.len(), BODY));
+    let error = fetch(&url, &"0".repeat(64)).unwrap();
+    assert!(
+        error.contains("is not the pinned file") && error.contains(&sha256_of(BODY)),
+        "{error}"
+    );
+}
+
+#[test]
+fn missing_file_is_named() {
+    let url = serve(|_, stream| {
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let error = fetch(&url, &sha256_of(BODY)).unwrap();
+    assert!(error.contains(&url) && error.contains("404"), "{error}");
+}
+
+#[test]
+fn server_that_never_answers_is_given_up() {
+    let begun = Instant::now();
+    let url = serve(|_, _| thread::sleep(Duration::from_secs(20)));
+    let error = fetch(&url, &sha256_of(BODY)).unwrap();
+    assert!(error.contains("timeout"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn server_that_falls_silent_is_given_up() {
+    let begun = Instant::now();
+    let url = serve(|_, stream| {
+        respond(stream, BODY.len(), &BODY[..5]);
+        thread::sleep(Duration::from_secs(20));
+    });
+    let error = fetch(&url, &sha256_of(BODY)).unwrap();
+    assert!(
+        error.contains("fell silent") && error.contains("after 5 bytes"),
+        "{error}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn slow_server_is_waited_for() {
+    let url = serve(|_, stream| {
+        respond(stream, BODY.len(), &[]);
+        // Longer in all than the deadline for one silence.
+        for byte in BODY {
+            thread::sleep(Duration::from_millis(25));
+            stream.write_all(&[*byte]).unwrap();
+        }
+    });
+    assert_eq!(fetch(&url, &sha256_of(BODY)), None);
+}
+
+/// Fetches as from kernel.org, with a list that has this hash for the file.
+fn upstream(listed: &str) -> Result<(), String> {
+    let list = format!("-----BEGIN PGP SIGNED MESSAGE-----\n\n{listed}  linux-1.tar.xz\n");
+    let url = serve(move |path, stream| match path {
+        "/sha256sums.asc" => respond(stream, list.len(), list.as_bytes()),
+        _ => respond(stream, BODY.len(), BODY),
+    });
+    let pin = Upstream {
+        url: format!("{url}/linux-1.tar.xz"),
+        checksums: format!("{url}/sha256sums.asc"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::begin("test");
+    let target = folder.path().join("linux.tar.xz");
+    let result = sources::upstream(&pin, "linux-1.tar.xz", &target, PATIENCE, &mut stage);
+    assert_eq!(result.is_ok(), target.exists());
+    result.map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn published_checksum_decides() {
+    upstream(&sha256_of(BODY)).unwrap();
+    assert!(
+        upstream(&"0".repeat(64))
+            .unwrap_err()
+            .contains("is not the pinned file")
+    );
+    assert!(
+        upstream("none")
+            .unwrap_err()
+            .contains("lists no linux-1.tar.xz")
+    );
+}

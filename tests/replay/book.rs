@@ -1,0 +1,90 @@
+//! Every chapter of the book is still true, and says the same each time.
+
+use std::path::Path;
+use std::process::Command;
+
+use runner::chapter;
+use runner::snapshot::Snapshot;
+
+use crate::fixture::{Ran, repository};
+
+fn chapter_names() -> Vec<String> {
+    let paths = chapter::paths(&repository()).unwrap();
+    paths
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
+
+fn runner(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    Ran::from(
+        command
+            .args(arguments)
+            .current_dir(repository())
+            .output()
+            .unwrap(),
+    )
+}
+
+/// On a difference insta shows it, and keeps what ran for `cargo insta review`.
+#[test]
+fn every_chapter_replays_as_recorded() {
+    let names = chapter_names();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        let ran = runner(&["chapter", &name, "--json"]);
+        if ran.code == Some(0) {
+            continue;
+        }
+        assert_eq!(ran.code, Some(1), "{name}: {ran:#?}");
+        let recorded = Snapshot::read(&repository(), &name).unwrap();
+        let now = from_json(&ran.json(), recorded.as_ref());
+        let folder = repository().join("tests/snapshots/6.1");
+        insta::with_settings!({
+            snapshot_path => folder,
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, { insta::assert_snapshot!(name.as_str(), now.content()) });
+        panic!("{name}: {ran:#?}");
+    }
+}
+
+/// The transcript that `--json` printed, in the form of a snapshot.
+fn from_json(json: &serde_json::Value, recorded: Option<&Snapshot>) -> Snapshot {
+    let steps = json["steps"].as_array().unwrap();
+    let records = steps.iter().map(|step| {
+        let words =
+            ["step", "terminal", "command"].map(|key| step[key].as_str().unwrap().to_owned());
+        let step_parsed = runner::step::Step::parse(&words, 1).unwrap();
+        runner::transcript::Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
+    });
+    let provenance = recorded.map(|r| r.provenance.clone()).unwrap_or_default();
+    Snapshot {
+        provenance,
+        records: records.collect(),
+    }
+}
+
+#[test]
+fn a_replay_repeats_itself() {
+    let ran = runner(&["chapter", "5", "--repeat", "3", "--json"]);
+    ran.ends_with(0)
+        .complains("3 of 3 replays agree byte for byte");
+}
+
+#[test]
+fn the_snapshots_are_of_the_books_chapters() {
+    let folder = repository().join("tests/snapshots/6.1");
+    let names = chapter_names();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() == Some(Path::new("snap").as_os_str()) {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                names.contains(&name),
+                "{name} has no chapter; remove its snapshot"
+            );
+        }
+    }
+}

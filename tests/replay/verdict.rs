@@ -1,0 +1,86 @@
+//! What a replay says of the snapshot.
+
+use crate::fixture::Book;
+
+const STEPS: [&str; 4] = [
+    "gdb break start_kernel",
+    "gdb continue",
+    "gdb 'print &init_task'",
+    "gdb 'print init_task.comm'",
+];
+
+#[test]
+fn a_recorded_chapter_is_the_same_until_its_snapshot_lies() {
+    let book = Book::new(&STEPS);
+    book.run(&["chapter", "5"])
+        .ends_with(1)
+        .prints("nothing to compare with; record it: runner record 5");
+    book.run(&["record", "5"]).ends_with(1).prints("not kept");
+    assert!(
+        !book.snapshot().exists(),
+        "nothing is kept without being agreed to"
+    );
+    book.run(&["record", "5", "--yes"])
+        .ends_with(0)
+        .prints("recorded in");
+    book.run(&["chapter", "5"])
+        .ends_with(0)
+        .prints("chapter 5: the same, byte for byte (4 steps");
+
+    let text = std::fs::read_to_string(book.snapshot()).unwrap();
+    assert!(text.contains("kind: exact\n"), "{text}");
+    std::fs::write(book.snapshot(), text.replace("swapper", "sweeper")).unwrap();
+    let ran = book.run(&["chapter", "5"]);
+    ran.ends_with(1)
+        .prints("chapter 5: different in 1 of 4 steps")
+        .prints("step 5.4");
+    ran.prints("-| $2 = \"sweeper").prints("+| $2 = \"swapper");
+    assert!(
+        !ran.stdout.contains("step 5.3 (-"),
+        "only what differs is shown: {ran:#?}"
+    );
+    book.run(&["chapter", "5", "--to", "5.3"])
+        .ends_with(0)
+        .prints("(3 steps");
+}
+
+#[test]
+fn another_lab_is_compared_by_meaning() {
+    let book = Book::new(&STEPS);
+    book.run(&["record", "5", "--yes"]).ends_with(0);
+    let text = std::fs::read_to_string(book.snapshot()).unwrap();
+    let other = text.replace(
+        "qemu: QEMU emulator version ",
+        "qemu: QEMU emulator version 0.",
+    );
+    std::fs::write(
+        book.snapshot(),
+        other.replace("0xffffffff81", "0xffffffff99"),
+    )
+    .unwrap();
+    book.run(&["chapter", "5"])
+        .ends_with(0)
+        .prints("chapter 5: the same in meaning")
+        .prints("not byte for byte, because qemu is QEMU emulator version");
+    // The same pointers with nothing to excuse them.
+    std::fs::write(
+        book.snapshot(),
+        text.replace("0xffffffff81", "0xffffffff99"),
+    )
+    .unwrap();
+    book.run(&["chapter", "5"]).ends_with(1).prints("different");
+}
+
+#[test]
+fn a_transcript_is_json_and_colourless_in_a_pipe() {
+    let book = Book::new(&STEPS);
+    let json = book.run(&["chapter", "5", "--json", "--to", "5.1"]).json();
+    assert_eq!(json["chapter"], 5);
+    assert_eq!(json["steps"][0]["command"], "break start_kernel");
+    assert!(json["provenance"]["bzImage"].as_str().unwrap().len() == 64);
+    let plain = book.run(&["chapter", "5", "--to", "5.1", "--timings"]);
+    plain
+        .prints("5.1 (gdb) break start_kernel\nBreakpoint 1 at ")
+        .prints(" s real");
+    assert!(!plain.stdout.contains('\x1b'), "{plain:?}");
+}
