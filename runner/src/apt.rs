@@ -127,17 +127,14 @@ fn sources_list(kind: &str, site: &str, suite: &str, keyring: bool) -> String {
     format!("{kind} {signed}{site} {suite} main\n")
 }
 
-/// The machine's own mirrors, without those of security updates and other people's archives.
+/// The machine's own mirrors, as its apt would ask them. (`apt-get indextargets` names them too, but
+/// not on a machine that has never fetched its lists.)
 fn debian_sites() -> Result<Vec<String>> {
-    let output = cmd!(
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(SITE) $(COMPONENT) $(ORIGIN)"
-    )
-    .stderr_null()
-    .read()
-    .context("apt-get cannot say which sites it uses; is there an apt on this machine?")?;
+    let output = cmd!("apt-get", "update", "--print-uris")
+        .stderr_null()
+        .unchecked()
+        .read()
+        .context("cannot ask apt-get which sites it uses; is there an apt on this machine?")?;
     let sites = pick_sites(&output);
     if sites.is_empty() {
         bail!("apt-get names no Debian mirror that it uses");
@@ -145,22 +142,24 @@ fn debian_sites() -> Result<Vec<String>> {
     Ok(sites)
 }
 
-/// Of lines `site component origin`, the sites that may be mirrors of Debian. Before the first
-/// `apt-get update` the origin is not known, and stands there as it was asked for.
+/// Of lines `'site/dists/suite/file' ...`, the sites that may be mirrors of Debian, likely ones
+/// first. Sites of security updates hold no whole release.
 fn pick_sites(lines: &str) -> Vec<String> {
     let mut sites: Vec<String> = Vec::new();
     for line in lines.lines() {
-        let mut words = line.split(' ');
-        let (Some(site), Some(component)) = (words.next(), words.next()) else {
-            continue;
-        };
-        let origin = words.next().unwrap_or_default();
-        let debian = origin == "Debian" || origin.is_empty() || origin.starts_with('$');
-        let known = sites.iter().any(|known| known == site);
-        if debian && component == "main" && !site.contains("security") && !known {
+        let site = line
+            .strip_prefix('\'')
+            .and_then(|uri| uri.split_once("/dists/"))
+            .map(|(site, _)| site);
+        if let Some(site) = site
+            && !site.contains("security")
+            && !sites.iter().any(|known| known == site)
+        {
             sites.push(site.to_owned());
         }
     }
+    // The sort is stable: among likely sites the reader's order holds.
+    sites.sort_by_key(|site| !site.contains("debian"));
     sites
 }
 
@@ -169,13 +168,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_mirrors_of_debian_are_asked() {
-        let lines = "http://one/debian main Debian\nhttp://one/debian main Debian\n\
-            http://one/debian-security main Debian\nhttp://other/tools main Someone\n\
-            http://two/debian main $(ORIGIN)\nhttp://one/debian contrib Debian\n";
+    fn mirrors_of_debian_are_asked_first_and_once() {
+        let lines = "'http://other/tools/dists/stable/InRelease' other 0\n\
+            'http://one/debian/dists/bookworm/InRelease' one 0\n\
+            'http://one/debian-security/dists/bookworm-security/InRelease' one 0\n\
+            'http://one/debian/dists/bookworm-updates/InRelease' one 0\n\
+            Reading package lists...\n";
         assert_eq!(
             pick_sites(lines),
-            ["http://one/debian", "http://two/debian"]
+            ["http://one/debian", "http://other/tools"]
         );
     }
 

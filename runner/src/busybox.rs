@@ -17,7 +17,8 @@ use crate::sources::Source;
 /// [`environment`] exported.
 pub const RECIPE: [&str; 5] = [
     "make defconfig",
-    // Static, because the guest has no C library; without tc, whose kernel half is not built.
+    // Static, because the guest has no C library. Without tc, which names what the headers of Linux
+    // 6.8 and later have dropped (CBQ), so that it does not compile there.
     "sed -i 's/^# CONFIG_STATIC is not set$/CONFIG_STATIC=y/; s/^CONFIG_TC=y$/# CONFIG_TC is not set/' .config",
     "yes '' | make oldconfig",
     "make -j$(nproc)",

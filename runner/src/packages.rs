@@ -54,7 +54,7 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 18] = [
+pub const NEEDS: [Need; 20] = [
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
@@ -147,6 +147,20 @@ pub const NEEDS: [Need; 18] = [
         "lz4",
         "lz4",
         "lz4",
+    ),
+    need(
+        Command("file"),
+        "says what was built, in chapter 1",
+        "file",
+        "file",
+        "file",
+    ),
+    need(
+        Command("cpio"),
+        "packs a root by hand, in chapter 3",
+        "cpio",
+        "cpio",
+        "cpio",
     ),
     need(
         Command("mke2fs"),
