@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::LazyLock;
 
 use mdbook_preprocessor::PreprocessorContext;
 use mdbook_preprocessor::book::{Book, Chapter};
 use mdbook_preprocessor::config::Config;
-use runner::tools::{REMEDY, TOOLS};
 use scraper::Html;
 use tempfile::TempDir;
 
@@ -54,7 +54,7 @@ impl Fixture {
 
     /// Runs the runner in `folder` of the book.
     pub fn runner(&self, folder: &str, args: &[&str], stdin: &str) -> Output {
-        run(RUNNER, args, &self.path(folder), path_with_runner(), stdin)
+        run(RUNNER, args, &self.path(folder), path_with_tools(), stdin)
     }
 
     /// What mdbook sends to a preprocessor.
@@ -78,20 +78,11 @@ impl Fixture {
 
     /// Builds the book with the real tools. The test fails where they are not installed.
     pub fn build(&self) -> Output {
-        for tool in TOOLS {
-            let found =
-                std::env::split_paths(&path_with_runner()).any(|f| f.join(tool.name).exists());
-            assert!(
-                found,
-                "{} {} is not on PATH; {REMEDY}",
-                tool.name, tool.version
-            );
-        }
         run(
             "mdbook",
             &["build"],
             self.folder.path(),
-            path_with_runner(),
+            path_with_tools(),
             "",
         )
     }
@@ -121,10 +112,37 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn path_with_runner() -> OsString {
-    let ours = Path::new(RUNNER).parent().unwrap().to_owned();
+/// PATH with the runner and the tools of the book in front.
+fn path_with_tools() -> OsString {
+    let runner = Path::new(RUNNER).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap();
-    std::env::join_paths(std::iter::once(ours).chain(std::env::split_paths(&path))).unwrap()
+    let tools = tools().clone();
+    std::env::join_paths(
+        [runner, tools]
+            .into_iter()
+            .chain(std::env::split_paths(&path)),
+    )
+    .unwrap()
+}
+
+/// The tools at their pinned versions, built once below target/, so that no test touches the reader's own.
+fn tools() -> &'static PathBuf {
+    static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
+        let installed = duct::cmd!(RUNNER, "install-tools")
+            .dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CARGO_INSTALL_ROOT", &root)
+            .env("PATH", {
+                let path = std::env::var_os("PATH").unwrap();
+                let tools = std::iter::once(root.join("bin"));
+                std::env::join_paths(tools.chain(std::env::split_paths(&path))).unwrap()
+            })
+            .stdout_null()
+            .run();
+        installed.expect("build mdbook and mdbook-cmdrun for the tests");
+        root.join("bin")
+    });
+    &TOOLS
 }
 
 fn copy(from: &Path, to: &Path) {

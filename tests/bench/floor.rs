@@ -1,0 +1,173 @@
+//! How far the runner is from what cannot be beaten: `cargo bench --bench floor`.
+//!
+//! Each figure is measured in turn with its floor, several times, and the medians are compared:
+//! - chapter 5 by the runner, against plain QEMU and `gdb -batch` with the same commands;
+//! - boot to the guest's first command, against the bare kernel with an init that exits.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use runner::chapter::Chapter;
+use runner::cpio::{Archive, Node};
+use runner::desk::{Desk, Parts};
+use runner::gdb::{BOUNDARY, Gdb};
+use runner::qemu::{self, file};
+use runner::setup;
+use runner::step::Terminal;
+
+const ROUNDS: usize = 5;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned();
+    let lab = setup::ready(&setup::Options::new(&root).unwrap()).unwrap();
+    let parts = Parts::from(lab);
+    let chapter = Chapter::find(&root, "5").unwrap();
+    let desk = Desk::lay_out(&root, &parts, &chapter.steps).unwrap();
+    let script = script(&chapter, desk.path());
+    compare(
+        "chapter 5 against plain QEMU and gdb -batch (target 1.3)",
+        || chapter_by_runner(&root),
+        || chapter_by_hand(desk.path(), &script),
+    );
+    let bare = bare_desk(&root, &parts);
+    compare(
+        "boot to the first guest command against a bare kernel (target 1.2)",
+        || boot_to_first_command(desk.path()),
+        || boot_bare(bare.path()),
+    );
+}
+
+fn compare(what: &str, ours: impl Fn() -> Duration, floor: impl Fn() -> Duration) {
+    let (mut a, mut b): (Vec<_>, Vec<_>) = (0..ROUNDS).map(|_| (ours(), floor())).unzip();
+    let median = |times: &mut Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    };
+    let (ours, floor) = (median(&mut a), median(&mut b));
+    println!("{what}: {ours:.2} s / {floor:.2} s = {:.2}", ours / floor);
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn chapter_by_runner(root: &Path) -> Duration {
+    timed(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command
+            .args(["chapter", "5"])
+            .current_dir(root)
+            .stdout(Stdio::null());
+        assert!(
+            command.status().unwrap().success(),
+            "chapter 5 is not what was recorded"
+        );
+    })
+}
+
+/// The chapter's commands as a script of gdb: where the guest types a command, the machine runs on.
+fn script(chapter: &Chapter, folder: &Path) -> PathBuf {
+    let mut text =
+        String::from("set pagination off\nset confirm off\nset width 0\ndirectory linux\n");
+    writeln!(text, "{}\nhbreak *{BOUNDARY:#x}", Gdb::connect()).unwrap();
+    for step in &chapter.steps {
+        match (step.terminal, &*step.command) {
+            (Terminal::Host, _) | (_, "") => {}
+            (Terminal::Guest, _) => text += "continue\n",
+            (Terminal::Gdb, "interrupt") => {
+                text += "set $rdi = 1\ntbreak default_idle\ncontinue\n";
+            }
+            // The boundary's breakpoint has a number here, and must stay.
+            (Terminal::Gdb, "delete") => text += "delete 2-100\n",
+            (Terminal::Gdb, command) if *command == Gdb::connect() => {}
+            (Terminal::Gdb, command) => writeln!(text, "{command}").unwrap(),
+        }
+    }
+    text += "kill\n";
+    let path = folder.join("floor.gdb");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn qemu(folder: &Path, debugger: bool) -> Child {
+    let mut command = Command::new(qemu::PROGRAM);
+    command.args(qemu::arguments(debugger)).current_dir(folder);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn chapter_by_hand(folder: &Path, script: &Path) -> Duration {
+    let _ = std::fs::remove_file(folder.join(file::STUB));
+    timed(|| {
+        let mut machine = qemu(folder, true);
+        while !folder.join(file::STUB).exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-batch", "-nx", "-x"])
+            .arg(script)
+            .arg("vmlinux")
+            .current_dir(folder);
+        gdb.stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        machine.kill().unwrap();
+        machine.wait().unwrap();
+    })
+}
+
+fn boot_to_first_command(folder: &Path) -> Duration {
+    let mut machine = None;
+    let took = timed(|| {
+        let mut child = qemu(folder, false);
+        let mut first = [0; 5];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"begin");
+        machine = Some(child);
+    });
+    let mut machine = machine.unwrap();
+    machine.kill().unwrap();
+    machine.wait().unwrap();
+    took
+}
+
+/// A desk whose initramfs holds one program, which exits: the kernel panics, and QEMU ends.
+fn bare_desk(root: &Path, parts: &Parts) -> Desk {
+    let desk = Desk::lay_out(root, parts, &[]).unwrap();
+    let program = desk.path().join("init");
+    let source = desk.path().join("init.c");
+    std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    let compiled = Command::new("gcc")
+        .args(["-static", "-O1", "-o"])
+        .args([&program, &source])
+        .status();
+    assert!(compiled.unwrap().success());
+    let mut archive = Archive::new();
+    archive.put(
+        "init",
+        Node::File {
+            mode: 0o755,
+            bytes: std::fs::read(&program).unwrap(),
+        },
+    );
+    std::fs::write(desk.path().join(file::INITRAMFS), archive.to_bytes()).unwrap();
+    desk
+}
+
+fn boot_bare(folder: &Path) -> Duration {
+    timed(|| {
+        assert!(qemu(folder, false).wait().unwrap().success());
+    })
+}
