@@ -23,12 +23,14 @@ const BOUNDARY_STOP: &str = "0x000000005e3d0000 in ?? ()\n";
 const IDLE: &str = "default_idle";
 
 /// How gdb is set up for every chapter; the book tells the reader.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "set pagination off",
     "set confirm off",
     "set width 0",
     "set height 0",
     "set debuginfod enabled off",
+    // `x=x@entry=1` or just `x=1`: the compiler's choice, not the kernel's.
+    "set print entry-values no",
     "directory linux",
 ];
 

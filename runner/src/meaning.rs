@@ -30,6 +30,7 @@ enum Token<'a> {
 enum Kind {
     Pointer,
     Number,
+    Initcall,
 }
 
 /// The alternatives, the most telling first; the group's name decides what a match is.
@@ -42,6 +43,8 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         // `<inet_init+42>`, `inet_init+0x1a/0x30`.
         r"(?P<offset>\+\d+>|\+0x[0-9a-f]+/0x[0-9a-f]+)",
         r"(?P<unknown><optimized out>)",
+        // The entry of an initcall: module, a counter of the compiler's, line, function, level.
+        r"(?P<initcall>\b__initcall__kmod_\w+?__\d+_)",
         r"(?P<pointer>\b0x[0-9a-f]{5,16}\b|\bffff[0-9a-f]{12}\b)",
         r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",
         "(?P<value>(?:= ?)(?:-?\\d+\\b|0x[0-9a-f]{1,4}\\b|\"[^\"]*\"|true\\b|false\\b))",
@@ -65,6 +68,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             Some("unknown") => Token::Unknown,
             Some("pointer") => Token::Name(Kind::Pointer, matched),
             Some("number") => Token::Name(Kind::Number, matched),
+            Some("initcall") => Token::Name(Kind::Initcall, matched),
             _ => {
                 // The equals sign is text: `level=5` says the same as `level=<optimized out>`.
                 let value = matched.trim_start_matches(['=', ' ']);
@@ -163,6 +167,10 @@ mod tests {
                 "f (a=<optimized out>, b=0xffff888002)",
                 "f (a=3, b=<optimized out>)",
             ),
+            (
+                "__initcall__kmod_af_inet__699_2090_inet_init5",
+                "__initcall__kmod_af_inet__704_2090_inet_init5",
+            ),
             ("3023872 bzImage", "3100000 bzImage"),
             ("time 0.25 s", "time 1.5 s"),
         ] {
@@ -183,6 +191,14 @@ mod tests {
             ("f (a=1)", "f (b=1)"),
             ("net/a.c:10", "net/a.c:11"),
             ("12345 a", "b 12345"),
+            (
+                "__initcall__kmod_a__1_2_f5",
+                "__initcall__kmod_a__1_2_f6",
+            ),
+            (
+                "__initcall__kmod_a__1_2_f5",
+                "__initcall__kmod_a__1_2_g5",
+            ),
         ] {
             assert!(!same(recorded, now), "{recorded} / {now}");
         }

@@ -14,7 +14,7 @@ use crate::qemu;
 /// When a part cannot be read, or a tool does not tell its version.
 pub fn of(parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
     let facts = [
-        ("linux", crate::SERIES.to_owned()),
+        ("linux", release(&parts.linux)),
         ("bzImage", sha256(&parts.bzimage)?),
         ("rootfs", sha256(&parts.initramfs)?),
         ("qemu", version(qemu::PROGRAM)?),
@@ -25,6 +25,13 @@ pub fn of(parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
+}
+
+/// What the kernel calls itself; its build leaves it in the tree.
+fn release(tree: &Path) -> String {
+    let file = tree.join("include/config/kernel.release");
+    std::fs::read_to_string(file)
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 fn sha256(path: &Path) -> anyhow::Result<String> {

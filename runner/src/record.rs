@@ -2,7 +2,7 @@
 //!
 //! Two replays, because the second tells what the first cannot: whether the chapter is exact.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
+use crate::packages::confirm;
 use crate::replay::replay;
 use crate::snapshot::{self, Snapshot};
 use crate::step::StepId;
@@ -116,14 +117,8 @@ fn confirmed(chapter: &Chapter) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    print!(
-        "Is every line true? Keep it as the snapshot of chapter {}? [y/N] ",
-        chapter.number
-    );
-    std::io::stdout().flush().context("ask")?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .context("read the answer")?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
+    let number = chapter.number;
+    confirm(&format!(
+        "Is every line true? Keep it as the snapshot of chapter {number}?"
+    ))
 }

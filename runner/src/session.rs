@@ -98,7 +98,8 @@ impl<'a> Session<'a> {
                     session.run_to_boundary()?;
                 }
             }
-            // What gdb says while it loads its symbols.
+            // What gdb says while it loads its symbols: all of it, once gdb has answered.
+            session.command("echo")?;
             session.gdb_mut()?.take_printed();
         }
         Ok(session)
