@@ -120,6 +120,12 @@ fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
 }
 
 fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Result<()> {
+    // The compiler names its folder without links, and the prefix map has to say the same: a
+    // reader's home may be a link.
+    let folder = &folder
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", folder.display()))?;
+    check_path(folder)?;
     let tree = folder.join(TREE);
     let log = folder.join(LOG);
     unpack_once(folder, &format!("unpack Linux {}", pin.version), source)?;
@@ -354,6 +360,31 @@ mod tests {
         )
         .unwrap();
         assert_eq!(tree_version(temp.path()).unwrap(), "6.1.176");
+    }
+
+    #[test]
+    fn prefix_map_names_the_folder_that_the_compiler_sees() {
+        let temp = tempfile::tempdir().unwrap();
+        let source = temp.path().join("source");
+        let (real, linked) = (temp.path().join("real"), temp.path().join("linked"));
+        fs::create_dir_all(source.join("scripts/kconfig")).unwrap();
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &linked).unwrap();
+        // A tree that only looks at what it is given.
+        let makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 176\nmrproper bzImage scripts_gdb:\n\
+                        \t@test $@ = mrproper || test \"$(KCFLAGS)\" = \"-ffile-prefix-map=`pwd -P`=.\"\n";
+        fs::write(source.join("Makefile"), makefile).unwrap();
+        let script = source.join("scripts/kconfig/merge_config.sh");
+        fs::write(&script, "#!/bin/sh\ntouch .config\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&script, executable).unwrap();
+        let source = Source::Tree {
+            path: source,
+            fingerprint: "1".into(),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let pins = crate::pins::Pins::read(root).unwrap();
+        build(&linked, pins.kernel("6.1").unwrap(), "", &source).unwrap();
     }
 
     #[test]
