@@ -42,10 +42,10 @@ const PLANTS: [Plant; 4] = [
         chapter: "5",
     },
     Plant {
-        what: "inet_init sets IP up before ARP",
+        what: "inet_init sets UDP up before TCP",
         file: "net/ipv4/af_inet.c",
-        from: "\tarp_init();\n\n\t/*\n\t *\tSet the IP module up\n\t */\n\n\tip_init();\n",
-        to: "\tip_init();\n\n\t/*\n\t *\tSet the IP module up\n\t */\n\n\tarp_init();\n",
+        from: "\ttcp_init();\n\n\t/* Setup UDP memory threshold */\n\tudp_init();\n",
+        to: "\tudp_init();\n\n\t/* Setup UDP memory threshold */\n\ttcp_init();\n",
         chapter: "5",
     },
     Plant {
