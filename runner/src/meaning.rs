@@ -31,6 +31,7 @@ enum Kind {
     Pointer,
     Number,
     Initcall,
+    Process,
 }
 
 /// The alternatives, the most telling first; the group's name decides what a match is.
@@ -45,6 +46,8 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<unknown><optimized out>)",
         // The entry of an initcall: module, a counter of the compiler's, line, function, level.
         r"(?P<initcall>\b__initcall__kmod_\w+?__\d+_)",
+        // How many threads the kernel has made before is not what a chapter is about.
+        r"(?P<process>\bprocess \d+\b)",
         r"(?P<pointer>\b0x[0-9a-f]{5,16}\b|\bffff[0-9a-f]{12}\b)",
         r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",
         "(?P<value>(?:= ?)(?:-?\\d+\\b|0x[0-9a-f]{1,4}\\b|\"[^\"]*\"|true\\b|false\\b))",
@@ -69,6 +72,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             Some("pointer") => Token::Name(Kind::Pointer, matched),
             Some("number") => Token::Name(Kind::Number, matched),
             Some("initcall") => Token::Name(Kind::Initcall, matched),
+            Some("process") => Token::Name(Kind::Process, matched),
             _ => {
                 // The equals sign is text: `level=5` says the same as `level=<optimized out>`.
                 let value = matched.trim_start_matches(['=', ' ']);
@@ -172,6 +176,7 @@ mod tests {
                 "__initcall__kmod_af_inet__704_2090_inet_init5",
             ),
             ("3023872 bzImage", "3100000 bzImage"),
+            ("I am process 29\nprocess 30", "I am process 31\nprocess 32"),
             ("time 0.25 s", "time 1.5 s"),
         ] {
             assert!(same(recorded, now), "{recorded} / {now}");
@@ -191,14 +196,9 @@ mod tests {
             ("f (a=1)", "f (b=1)"),
             ("net/a.c:10", "net/a.c:11"),
             ("12345 a", "b 12345"),
-            (
-                "__initcall__kmod_a__1_2_f5",
-                "__initcall__kmod_a__1_2_f6",
-            ),
-            (
-                "__initcall__kmod_a__1_2_f5",
-                "__initcall__kmod_a__1_2_g5",
-            ),
+            ("process 29\nprocess 29", "process 29\nprocess 30"),
+            ("__initcall__kmod_a__1_2_f5", "__initcall__kmod_a__1_2_f6"),
+            ("__initcall__kmod_a__1_2_f5", "__initcall__kmod_a__1_2_g5"),
         ] {
             assert!(!same(recorded, now), "{recorded} / {now}");
         }

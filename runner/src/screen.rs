@@ -34,7 +34,10 @@ impl Screen {
             Event::Begin(step) if step.id.number >= self.from => heading(step),
             Event::End(step, record, real) if step.id.number >= self.from => {
                 let Output { stdout, stderr, .. } = &record.output;
-                print!("{stdout}{DIM}{stderr}{DIM:#}");
+                print!("{stdout}");
+                if !stderr.is_empty() {
+                    print!("{DIM}{stderr}{DIM:#}");
+                }
                 let last = if stderr.is_empty() { stdout } else { stderr };
                 if !last.is_empty() && !last.ends_with('\n') {
                     println!();
@@ -58,6 +61,9 @@ fn heading(step: &Step) {
         Terminal::Gdb => AnsiColor::Magenta,
     };
     let style = colour.on_default().bold();
+    if step.id.number > 1 {
+        println!();
+    }
     let Step {
         id,
         terminal,
