@@ -1,7 +1,7 @@
 //! How far the runner is from what cannot be beaten: `cargo bench --bench floor`.
 //!
 //! Each figure is measured in turn with its floor, several times, and the medians are compared:
-//! - chapter 5 by the runner, against plain QEMU and `gdb -batch` with the same commands;
+//! - chapter 5 by the runner, against plain QEMU, `gdb -batch` and `bash` with the same commands;
 //! - boot to the guest's first command, against the bare kernel with an init that exits.
 
 use std::fmt::Write as _;
@@ -30,10 +30,19 @@ fn main() {
     let chapter = Chapter::find(&root, "5").unwrap();
     let desk = Desk::lay_out(&root, &parts, &chapter.steps).unwrap();
     let script = script(&chapter, desk.path());
+    let host: Vec<_> = chapter
+        .steps
+        .iter()
+        .filter(|step| step.terminal == Terminal::Host)
+        .collect();
+    let host = host
+        .iter()
+        .map(|step| format!("{}\n", step.command))
+        .collect::<String>();
     compare(
-        "chapter 5 against plain QEMU and gdb -batch (target 1.3)",
+        "chapter 5 against plain QEMU, gdb -batch and bash (target 1.3)",
         || chapter_by_runner(&root),
-        || chapter_by_hand(desk.path(), &script),
+        || chapter_by_hand(desk.path(), &script, &host),
     );
     let bare = bare_desk(&root, &parts);
     compare(
@@ -107,9 +116,12 @@ fn qemu(folder: &Path, debugger: bool) -> Child {
         .unwrap()
 }
 
-fn chapter_by_hand(folder: &Path, script: &Path) -> Duration {
+fn chapter_by_hand(folder: &Path, script: &Path, host: &str) -> Duration {
     let _ = std::fs::remove_file(folder.join(file::STUB));
     timed(|| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", host]).current_dir(folder);
+        assert!(bash.stdout(Stdio::null()).status().unwrap().success());
         let mut machine = qemu(folder, true);
         while !folder.join(file::STUB).exists() {
             std::thread::sleep(Duration::from_millis(1));
