@@ -50,7 +50,7 @@ pub fn step(step: &Step, record: &Record) -> String {
         format!(
             "<span class=\"step-prompt\">{}</span> <b class=\"step-command\">{}</b>&#10;",
             escape(step.terminal.prompt()),
-            text(&step.command)
+            escape(&step.command)
         )
     };
     html += &stdout(step, &command, &record.output.stdout);

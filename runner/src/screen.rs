@@ -94,6 +94,7 @@ fn timing(real: Duration, guest_ns: Option<u64>) {
 pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdict) {
     let number = chapter.number;
     let seconds = real.as_secs_f64();
+    println!();
     match verdict {
         Verdict::Exact => println!(
             "{GOOD}chapter {number}: the same, byte for byte{GOOD:#} ({count} steps, {seconds:.1} s)"
