@@ -13,7 +13,14 @@ use crate::session::Misuse;
 use crate::{clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools};
 
 #[derive(Parser)]
-#[command(name = "runner", about, version, max_term_width = 100)]
+#[command(
+    name = "runner",
+    about,
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 the same; 1 different; 2 the chapter or the command line is wrong; \
+                  3 the lab could not run; 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

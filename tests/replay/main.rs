@@ -1,6 +1,5 @@
-//! Replays from outside: the book's own chapters, and small ones made for one question each.
+//! Replays from outside: small chapters, made for one question each.
 
-mod book;
 mod fixture;
 mod language;
 mod machine;

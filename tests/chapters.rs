@@ -1,4 +1,6 @@
 //! Every chapter of the book is still true, and says the same each time.
+//!
+//! This file lies beside the snapshots, because `cargo insta review` looks for them there.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +8,11 @@ use std::process::Command;
 use runner::chapter;
 use runner::snapshot::Snapshot;
 
-use crate::fixture::{Ran, repository};
+use fixture::{Ran, repository};
+
+#[path = "replay/fixture.rs"]
+#[allow(dead_code, reason = "the fixture's book is for other tests")]
+mod fixture;
 
 fn chapter_names() -> Vec<String> {
     let paths = chapter::paths(&repository()).unwrap();
