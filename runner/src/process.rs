@@ -9,11 +9,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::SigId;
+use signal_hook::consts::{SIGHUP, TERM_SIGNALS};
 
 /// A running child.
 #[derive(Debug)]
@@ -99,10 +103,23 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// SIGINT, SIGTERM and SIGHUP, caught from its creation on.
+/// Says whether a signal does what it does by default. A handler cannot be taken back, only be told to act
+/// as if there were none, so this is registered once.
+static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|| {
+    let flag = Arc::new(AtomicBool::new(false));
+    for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
+        signal_hook::flag::register_conditional_default(signal, flag.clone())?;
+    }
+    Ok(flag)
+});
+
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: afterwards they end the runner
+/// again, so that a question can be answered with Ctrl-C. There is one at a time.
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
+    registered: Vec<SigId>,
+    let_through: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -112,14 +129,22 @@ impl Signals {
     /// When the system refuses.
     pub fn catch() -> anyhow::Result<Self> {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
-        for signal in signal_hook::consts::TERM_SIGNALS
-            .iter()
-            .chain(&[signal_hook::consts::SIGHUP])
-        {
+        let let_through = LET_THROUGH
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
+            .clone();
+        let_through.store(false, Ordering::SeqCst);
+        let mut registered = Vec::new();
+        for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             let write = write.try_clone().context("share the pipe for signals")?;
-            signal_hook::low_level::pipe::register(*signal, write).context("catch a signal")?;
+            let id = signal_hook::low_level::pipe::register(signal, write);
+            registered.push(id.context("catch a signal")?);
         }
-        Ok(Self { woken })
+        Ok(Self {
+            woken,
+            registered,
+            let_through,
+        })
     }
 
     /// Waits until one of `pipes` can be read or has been closed.
@@ -150,6 +175,15 @@ impl Signals {
                 Ok(_) => return Ok(()),
             }
         }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+        self.let_through.store(true, Ordering::SeqCst);
     }
 }
 
