@@ -37,8 +37,10 @@ enum Kind {
 /// The alternatives, the most telling first; the group's name decides what a match is.
 static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
     let alternatives = [
+        // A version or an IP address is no time: it must be equal.
+        r"(?P<dotted>\b\d+(\.\d+){2,}\b)",
         // printk's time, `[    1.203456] `; seconds with a fraction.
-        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+\b( ?(s|ms|us|seconds))?)",
+        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+ ?(s|ms|us|seconds)\b|\b\d+\.\d{2,}\b)",
         // A frame's program counter, which gdb leaves out at the beginning of a line.
         r"(?P<counter>\b0x[0-9a-f]{16} in )",
         // `<inet_init+42>`, `inet_init+0x1a/0x30`.
@@ -67,6 +69,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             .find(|name| found.name(name).is_some());
         let matched = whole.as_str();
         let token = match name {
+            Some("dotted") => Token::Text(matched),
             Some("time" | "counter" | "offset") => Token::Noise,
             Some("unknown") => Token::Unknown,
             Some("pointer") => Token::Name(Kind::Pointer, matched),
@@ -191,6 +194,10 @@ mod tests {
             ("a\nb", "b\na"),
             ("a\n", "a\nb\n"),
             ("port 9090", "port 9091"),
+            ("10.0.3.1 lladdr", "10.0.3.2 lladdr"),
+            ("10.0.3.0/24 metric", "192.0.2.0/24 metric"),
+            ("Linux 6.1.176", "Linux 6.2.176"),
+            ("series 6.1", "series 6.2"),
             ("state = 7", "state = 1"),
             ("x = 0x0", "x = 0xffffffff81000000"),
             ("f (a=1)", "f (b=1)"),
