@@ -1,17 +1,25 @@
 /*
- * agent: types the chapter's commands into a shell, and reports what they print.
+ * agent: types the chapter's commands into shells, and reports what they print.
  *
  * The runner packs the commands of a chapter into /steps before the machine starts, so that nothing
  * reaches the guest from outside at a moment that the real clock chooses. What a command prints leaves
  * through port 0xe9, QEMU's debug console: one instruction writes a byte, no interrupt answers, and
  * the kernel does not notice.
  *
- * /steps holds for each command its number, its length in bytes, a newline, the command, a newline.
+ * There is a shell for each window that the chapter uses: `guest`, and `server` in a network namespace
+ * of its own, whose process id is in /run/server.pid. The first line of /steps names the windows. Then
+ * each step has a line, its command, a newline, the text that it waits for, and a newline:
+ *
+ *     NUMBER WINDOW HOW COMMAND_LENGTH TEXT_LENGTH
+ *
+ * HOW is `wait` for the command's end; `background` for a command that goes on when it is quiet;
+ * `until` for one that goes on when it has printed a line with the text. A length of 0 types nothing.
  * A report is a line, and behind `out` and `err` as many bytes as it says:
  *
- *     begin NUMBER | out LENGTH | err LENGTH | end STATUS NANOSECONDS | gone | done
+ *     begin NUMBER | out WINDOW LENGTH | err WINDOW LENGTH | end WINDOW STATUS NANOSECONDS
+ *     gone WINDOW | next | done
  *
- * Between two commands the agent calls boundary(), which lies at an address of its own: the runner's
+ * Between two steps the agent calls boundary(), which lies at an address of its own: the runner's
  * debugger stops the machine there. It may pass on 1 to have the agent sleep for a second first, which
  * is how a reader's Ctrl-C finds an idle machine.
  *
@@ -20,6 +28,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +39,12 @@
 #include <unistd.h>
 
 #define REPORT_PORT 0xe9
+#define WINDOWS_MAX 2
+/* How far back an awaited text may have been printed. */
+#define PRINTED_MAX 65536
+/* Nothing printed for so long is quiet; a window that is never quiet is left alone after a second. */
+#define QUIET_MS 100
+#define SETTLE_MAX_MS 1000
 
 __attribute__((section(".boundary"), naked, noinline, used))
 static long boundary(__attribute__((unused)) long sleep_first)
@@ -59,12 +74,23 @@ static void report(const char *format, ...)
 	va_end(args);
 }
 
-/* The shell that keeps the state from one command to the next, and the ends of its pipes. */
-struct shell {
+/* A shell, which keeps the state from one command to the next, and the ends of its pipes. */
+struct window {
+	char name[16];
 	pid_t pid;
 	FILE *input;
 	int out, err, status;
+	/* A command runs. */
+	int busy;
+	/* The shell itself has ended. */
+	int gone;
+	/* The end of what was printed since the last command, or since the last line that was awaited. */
+	char printed[PRINTED_MAX];
+	size_t printed_length;
 };
+
+static struct window windows[WINDOWS_MAX];
+static int window_count;
 
 static void make_pipe(int ends[2])
 {
@@ -72,23 +98,37 @@ static void make_pipe(int ends[2])
 		fatal("agent: pipe");
 }
 
-static struct shell start_shell(void)
+/* The namespace must be there before anybody moves a card into it: its pid is written when it is. */
+static void enter_own_network(void)
+{
+	FILE *file = fopen("/run/server.pid", "w");
+
+	if (unshare(CLONE_NEWNET) || !file)
+		fatal("agent: the server's network namespace");
+	fprintf(file, "%d\n", getpid());
+	fclose(file);
+}
+
+static void start_shell(struct window *window)
 {
 	static char *const argv[] = { "sh", NULL };
 	static char *const environment[] = {
 		"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "HOME=/root", "USER=root", "TERM=dumb", NULL
 	};
-	int in[2], out[2], err[2], status[2];
-	pid_t pid;
+	int in[2], out[2], err[2], status[2], started[2];
+	char nothing;
 
 	make_pipe(in);
 	make_pipe(out);
 	make_pipe(err);
 	make_pipe(status);
-	pid = fork();
-	if (pid < 0)
+	make_pipe(started);
+	window->pid = fork();
+	if (window->pid < 0)
 		fatal("agent: fork");
-	if (pid == 0) {
+	if (window->pid == 0) {
+		if (strcmp(window->name, "server") == 0)
+			enter_own_network();
 		dup2(in[0], 0);
 		dup2(out[1], 1);
 		dup2(err[1], 2);
@@ -100,21 +140,71 @@ static struct shell start_shell(void)
 	close(out[1]);
 	close(err[1]);
 	close(status[1]);
+	close(started[1]);
+	/* The shell closes its end when it starts. */
+	if (read(started[0], &nothing, 1) < 0)
+		fatal("agent: read");
+	close(started[0]);
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	fcntl(err[0], F_SETFL, O_NONBLOCK);
-	return (struct shell){ pid, fdopen(in[1], "w"), out[0], err[0], status[0] };
+	window->input = fdopen(in[1], "w");
+	window->out = out[0];
+	window->err = err[0];
+	window->status = status[0];
+}
+
+static struct window *find_window(const char *name)
+{
+	for (int i = 0; i < window_count; i++)
+		if (strcmp(windows[i].name, name) == 0)
+			return &windows[i];
+	fprintf(stderr, "agent: /steps names no window %s\n", name);
+	exit(1);
+}
+
+static void remember(struct window *window, const char *bytes, size_t count)
+{
+	if (window->printed_length + count > PRINTED_MAX) {
+		size_t kept = PRINTED_MAX - count;
+
+		memmove(window->printed, window->printed + window->printed_length - kept, kept);
+		window->printed_length = kept;
+	}
+	memcpy(window->printed + window->printed_length, bytes, count);
+	window->printed_length += count;
+}
+
+/* Whether a whole line with the text was printed; forgets what comes before its end if so. */
+static int has_printed(struct window *window, const char *text)
+{
+	char *behind = window->printed + window->printed_length;
+	char *found = memmem(window->printed, window->printed_length, text, strlen(text));
+	char *end = found ? memchr(found, '\n', behind - found) : NULL;
+
+	if (!end)
+		return 0;
+	window->printed_length = behind - end - 1;
+	memmove(window->printed, end + 1, window->printed_length);
+	return 1;
 }
 
 /* Passes on what a pipe holds by now. */
-static void drain(int from, const char *kind)
+static void drain(struct window *window, int from, const char *kind)
 {
 	char bytes[4096];
 	ssize_t count;
 
 	while ((count = read(from, bytes, sizeof(bytes))) > 0) {
-		report("%s %zd\n", kind, count);
+		report("%s %s %zd\n", kind, window->name, count);
 		report_bytes(bytes, count);
+		remember(window, bytes, count);
 	}
+}
+
+static void drain_both(struct window *window)
+{
+	drain(window, window->out, "out");
+	drain(window, window->err, "err");
 }
 
 /* In single quotes, so that the shell reads the command's own quotes only when it evaluates it. */
@@ -130,42 +220,89 @@ static void type_quoted(FILE *input, const char *command)
 	fputc('\'', input);
 }
 
-/*
- * Types a command and waits for its end, passing on what it prints meanwhile. Returns 0 when the shell
- * itself has ended. `command eval` keeps the shell alive through a syntax error.
- */
-static int run(struct shell *shell, const char *command, int *status)
+/* Types a command. `command eval` keeps the shell alive through a syntax error. */
+static void type(struct window *window, const char *command)
+{
+	fputs("command eval ", window->input);
+	type_quoted(window->input, command);
+	fputs(" </dev/null 3>&-; echo $? >&3\n", window->input);
+	fflush(window->input);
+	window->busy = 1;
+}
+
+/* Reads how a command has ended, or that the shell has. */
+static void take_status(struct window *window)
 {
 	char line[16] = "";
+	struct timespec now;
+	int status;
 
-	fputs("command eval ", shell->input);
-	type_quoted(shell->input, command);
-	fputs(" </dev/null 3>&-; echo $? >&3\n", shell->input);
-	fflush(shell->input);
-	for (;;) {
-		struct pollfd wait[] = {
-			{ .fd = shell->status, .events = POLLIN },
-			{ .fd = shell->out, .events = POLLIN },
-			{ .fd = shell->err, .events = POLLIN },
-		};
-
-		if (poll(wait, 3, -1) < 0)
-			fatal("agent: poll");
-		drain(shell->out, "out");
-		drain(shell->err, "err");
-		if (!wait[0].revents)
-			continue;
-		if (read(shell->status, line, sizeof(line) - 1) <= 0) {
-			waitpid(shell->pid, status, 0);
-			*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
-			return 0;
-		}
-		/* What the command printed before it ended is in the pipes by now. */
-		drain(shell->out, "out");
-		drain(shell->err, "err");
-		*status = atoi(line);
-		return 1;
+	if (read(window->status, line, sizeof(line) - 1) > 0) {
+		status = atoi(line);
+	} else {
+		waitpid(window->pid, &status, 0);
+		status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		window->gone = 1;
 	}
+	/* What the command printed before it ended is in the pipes by now. */
+	drain_both(window);
+	window->busy = 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	report("end %s %d %lld\n", window->name, status, now.tv_sec * 1000000000LL + now.tv_nsec);
+	if (window->gone)
+		report("gone %s\n", window->name);
+}
+
+/* Waits until a window prints something or a command ends; returns 0 when nothing does in time. */
+static int wait_for_windows(int timeout_ms)
+{
+	struct pollfd fds[3 * WINDOWS_MAX];
+	int count;
+
+	for (int i = 0; i < window_count; i++) {
+		/* poll(2) leaves out what is negative. */
+		int alive = !windows[i].gone;
+
+		fds[3 * i] = (struct pollfd){ alive ? windows[i].status : -1, POLLIN, 0 };
+		fds[3 * i + 1] = (struct pollfd){ alive ? windows[i].out : -1, POLLIN, 0 };
+		fds[3 * i + 2] = (struct pollfd){ alive ? windows[i].err : -1, POLLIN, 0 };
+	}
+	count = poll(fds, 3 * window_count, timeout_ms);
+	if (count < 0)
+		fatal("agent: poll");
+	for (int i = 0; i < window_count; i++) {
+		if (fds[3 * i + 1].revents || fds[3 * i + 2].revents)
+			drain_both(&windows[i]);
+		if (fds[3 * i].revents)
+			take_status(&windows[i]);
+	}
+	return count;
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static int anything_runs(void)
+{
+	for (int i = 0; i < window_count; i++)
+		if (windows[i].busy)
+			return 1;
+	return 0;
+}
+
+/* Lets what still runs go on until it is quiet. */
+static void settle(void)
+{
+	long long until = now_ms() + SETTLE_MAX_MS;
+
+	while (anything_runs() && now_ms() < until)
+		if (wait_for_windows(QUIET_MS) == 0)
+			break;
 }
 
 static void wait_at_boundary(void)
@@ -176,36 +313,60 @@ static void wait_at_boundary(void)
 		sleep(1);
 }
 
+static char *read_text(FILE *steps, size_t length)
+{
+	char *text = calloc(1, length + 1);
+
+	if (!text || fread(text, 1, length, steps) != length || fgetc(steps) != '\n')
+		fatal("agent: /steps is cut short");
+	return text;
+}
+
+static void run(struct window *window, const char *how, const char *command, const char *text)
+{
+	if (*command) {
+		window->printed_length = 0;
+		type(window, command);
+	}
+	if (strcmp(how, "until") == 0) {
+		while (!has_printed(window, text) && window->busy)
+			wait_for_windows(-1);
+		return;
+	}
+	while (strcmp(how, "wait") == 0 && window->busy)
+		wait_for_windows(-1);
+	settle();
+}
+
 int main(void)
 {
 	FILE *steps = fopen("/steps", "r");
-	struct shell shell;
-	char number[16];
-	size_t length;
+	char number[16], name[16], how[16], end;
+	size_t command_length, text_length;
 
 	if (!steps)
 		fatal("agent: /steps");
 	if (ioperm(REPORT_PORT, 1, 1))
 		fatal("agent: ioperm");
 	fcntl(fileno(steps), F_SETFD, FD_CLOEXEC);
-	shell = start_shell();
-	while (fscanf(steps, "%15s %zu%*c", number, &length) == 2) {
-		char *command = calloc(1, length + 1);
-		struct timespec now;
-		int status, alive;
+	do {
+		if (window_count == WINDOWS_MAX || fscanf(steps, "%15s%c", windows[window_count].name, &end) != 2)
+			fatal("agent: /steps names no windows");
+		start_shell(&windows[window_count++]);
+	} while (end != '\n');
+	while (fscanf(steps, "%15s %15s %15s %zu %zu%c", number, name, how, &command_length, &text_length, &end) == 6) {
+		struct window *window = find_window(name);
+		char *command = read_text(steps, command_length);
+		char *text = read_text(steps, text_length);
 
-		if (!command || fread(command, 1, length, steps) != length)
-			fatal("agent: /steps is cut short");
+		if (window->gone)
+			break;
 		wait_at_boundary();
 		report("begin %s\n", number);
-		alive = run(&shell, command, &status);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		report("end %d %lld\n", status, now.tv_sec * 1000000000LL + now.tv_nsec);
+		run(window, how, command, text);
+		report("next\n");
 		free(command);
-		if (!alive) {
-			report("gone\n");
-			break;
-		}
+		free(text);
 	}
 	wait_at_boundary();
 	report("done\n");

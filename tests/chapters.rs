@@ -7,6 +7,7 @@ use std::process::Command;
 
 use runner::chapter;
 use runner::snapshot::Snapshot;
+use runner::transcript::Transcript;
 
 use fixture::{Ran, repository};
 
@@ -66,9 +67,15 @@ fn from_json(json: &serde_json::Value, recorded: Option<&Snapshot>) -> Snapshot 
         runner::transcript::Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
     });
     let provenance = recorded.map(|r| r.provenance.clone()).unwrap_or_default();
+    let frames = json["frames"].as_array();
+    let frames = frames.map(|all| all.iter().map(|f| f.as_str().unwrap().parse().unwrap()));
+    let transcript = Transcript {
+        records: records.collect(),
+        frames: frames.map(Iterator::collect),
+    };
     Snapshot {
         provenance,
-        records: records.collect(),
+        transcript,
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context;
 use crate::cpio::{Archive, Node};
 use crate::qemu::file;
 use crate::setup::Lab;
-use crate::step::{Step, Terminal};
+use crate::step::{Step, Terminal, Until};
 
 /// What a chapter is replayed with.
 #[derive(Debug, Clone)]
@@ -116,12 +116,26 @@ impl Desk {
 
 /// An archive with the file /steps, as `rootfs/agent.c` reads it.
 fn pack(steps: &[Step]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for step in steps {
-        if step.terminal == Terminal::Guest && !step.command.is_empty() {
-            let Step { id, command, .. } = step;
-            bytes.extend(format!("{id} {}\n{command}\n", command.len()).into_bytes());
-        }
+    let in_guest = || steps.iter().filter(|step| step.terminal.is_in_guest());
+    let mut bytes = b"guest".to_vec();
+    if in_guest().any(|step| step.terminal == Terminal::Server) {
+        bytes.extend(b" server");
+    }
+    bytes.push(b'\n');
+    for step in in_guest().filter(|step| step.is_typed_by_agent()) {
+        let (how, text) = match &step.until {
+            Until::End => ("wait", ""),
+            Until::Quiet => ("background", ""),
+            Until::Text(text) => ("until", text.as_str()),
+        };
+        let Step {
+            id,
+            terminal,
+            command,
+            ..
+        } = step;
+        let lengths = format!("{} {}", command.len(), text.len());
+        bytes.extend(format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes());
     }
     let mut archive = Archive::new();
     archive.put("steps", Node::File { mode: 0o600, bytes });
@@ -141,11 +155,15 @@ mod tests {
             step("5.1 gdb continue"),
             step("5.2 guest 'echo ü'"),
             step("5.3 guest"),
+            step("5.4 until=up server serve"),
+            step("5.5 until=hello server"),
         ];
         let packed = pack(&steps);
         assert_eq!(packed.len(), STEPS_BLOCK);
         let text = String::from_utf8_lossy(&packed);
-        assert!(text.contains("5.2 7\necho ü\n\0"), "{text}");
+        let expected = "guest server\n5.2 guest wait 7 0\necho ü\n\n\
+                        5.4 server until 5 2\nserve\nup\n5.5 server until 0 5\n\nhello\n\0";
+        assert!(text.contains(expected), "{text}");
         assert!(!text.contains("5.1") && !text.contains("5.3"));
     }
 }

@@ -4,6 +4,7 @@
 pub mod apt;
 pub mod busybox;
 pub mod cache;
+pub mod capture;
 pub mod chapter;
 pub mod clean;
 pub mod cli;
@@ -43,6 +44,8 @@ pub mod step;
 pub mod tools;
 pub mod transcript;
 pub mod verdict;
+pub mod window;
+pub mod wire;
 pub mod words;
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::cache::Cache;
+use crate::capture::{self, Frame};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
@@ -86,7 +87,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     };
     let start = Instant::now();
     let mut real = Vec::new();
-    let records = replay(&root, &chapter, count, &parts, &mut |event| {
+    let transcript = replay(&root, &chapter, count, &parts, &mut |event| {
         if let Event::End(_, _, elapsed) = event {
             real.push(*elapsed);
         }
@@ -97,7 +98,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let took = start.elapsed();
     let now = Snapshot {
         provenance,
-        records,
+        transcript,
     };
     if args.repeat > 1 && !repeats(&root, &chapter, count, &parts, args.repeat, &now)? {
         return Ok(ExitCode::from(1));
@@ -123,8 +124,22 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             chapter.number
         );
     }
+    if let (Some(frames), false) = (&now.transcript.frames, args.json) {
+        let path = keep_capture(&options.cache, &chapter.name, frames)?;
+        anstream::println!("the wire: {} frames in {}", frames.len(), path.display());
+    }
     let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
     Ok(ExitCode::from(u8::from(!same)))
+}
+
+/// Keeps the capture of the last replay of a chapter, for tcpdump or Wireshark.
+fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<PathBuf> {
+    let folder = cache.root().join("captures");
+    let path = folder.join(format!("{name}.pcap"));
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, capture::file(frames)))
+        .with_context(|| format!("keep the capture in {}", path.display()))?;
+    Ok(path)
 }
 
 /// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
@@ -173,8 +188,8 @@ fn repeats(
 ) -> anyhow::Result<bool> {
     let mut agree = 1;
     for _ in 1..times {
-        let records = replay(root, chapter, count, parts, &mut |_| {})?;
-        agree += usize::from(records == first.records);
+        let transcript = replay(root, chapter, count, parts, &mut |_| {})?;
+        agree += usize::from(transcript == first.transcript);
     }
     anstream::eprintln!("{agree} of {times} replays agree byte for byte");
     Ok(agree == times)
@@ -187,6 +202,7 @@ fn print_json(
     verdict: Option<&Verdict>,
 ) -> anyhow::Result<()> {
     let steps: Vec<_> = now
+        .transcript
         .records
         .iter()
         .enumerate()
@@ -203,10 +219,13 @@ fn print_json(
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
+    let frames = now.transcript.frames.as_ref();
+    let frames: Option<Vec<_>> = frames.map(|all| all.iter().map(Frame::to_string).collect());
     let whole = serde_json::json!({
         "chapter": chapter.number,
         "provenance": provenance,
         "steps": steps,
+        "frames": frames,
         "result": verdict,
     });
     println!("{}", serde_json::to_string_pretty(&whole)?);

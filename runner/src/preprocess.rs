@@ -117,6 +117,7 @@ fn check(
         }
     }
     let left_over = snapshot
+        .transcript
         .records
         .iter()
         .filter(|record| chapter.steps.iter().all(|step| step.id != record.id));

@@ -28,6 +28,8 @@ pub mod file {
     pub const CONSOLE: &str = "console.log";
     /// The debugger's stub, a unix socket.
     pub const STUB: &str = "gdb.sock";
+    /// Every frame on the wire between the network cards, in libpcap's format.
+    pub const CAPTURE: &str = "wire.pcap";
     /// What QEMU itself complains about.
     pub const ERRORS: &str = "qemu.log";
 }
@@ -44,6 +46,10 @@ pub fn arguments(debugger: bool) -> Vec<String> {
             "-netdev hubport,id=h{card},hubid=0 -device e1000,netdev=h{card},mac={mac}"
         ));
     }
+    add(&format!(
+        "-object filter-dump,id=wire,netdev=h0,file={}",
+        file::CAPTURE
+    ));
     add(&format!(
         "-kernel {} -initrd {}",
         file::KERNEL,

@@ -44,10 +44,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Result<Snapshot> {
     let provenance = provenance::of(parts)?;
     let once = || -> anyhow::Result<Snapshot> {
-        let records = replay(root, chapter, chapter.steps.len(), parts, &mut |_| {})?;
+        let transcript = replay(root, chapter, chapter.steps.len(), parts, &mut |_| {})?;
         Ok(Snapshot {
             provenance: provenance.clone(),
-            records,
+            transcript,
         })
     };
     let (mut first, second) = (once()?, once()?);
@@ -61,7 +61,7 @@ fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Re
         Verdict::Different { steps } => {
             let diffs: Vec<_> = steps
                 .into_iter()
-                .map(|s| format!("step {}\n{}", s.step, s.diff))
+                .map(|s| format!("{}\n{}", s.place(), s.diff))
                 .collect();
             bail!(
                 "{}: two replays contradict each other; find what varies before recording it\n{}",

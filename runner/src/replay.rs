@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::process::Signals;
 use crate::session::Session;
 use crate::step::{Step, Terminal};
-use crate::transcript::Record;
+use crate::transcript::{Record, Transcript};
 
 /// A step that ended with another exit status than the chapter expects.
 #[derive(Debug)]
@@ -54,13 +54,13 @@ pub fn replay(
     count: usize,
     parts: &Parts,
     watch: &mut dyn FnMut(&Event<'_>),
-) -> anyhow::Result<Vec<Record>> {
+) -> anyhow::Result<Transcript> {
     let signals = Signals::catch()?;
     let desk = Desk::lay_out(root, parts, &chapter.steps)?;
     let on_machine: Vec<&Step> = chapter
         .steps
         .iter()
-        .filter(|step| step.terminal != Terminal::Host)
+        .filter(|step| !matches!(step.terminal, Terminal::Host | Terminal::Lab))
         .collect();
     let mut session = None;
     let mut host = None;
@@ -70,7 +70,8 @@ pub fn replay(
         let start = Instant::now();
         let output = match step.terminal {
             Terminal::Host => run_on_host(&mut host, desk.path(), step, &signals),
-            Terminal::Guest | Terminal::Gdb => {
+            Terminal::Lab => anyhow::bail!("no lab yet"),
+            Terminal::Guest | Terminal::Server | Terminal::Gdb | Terminal::Wire => {
                 if session.is_none() {
                     session = Some(Session::start(desk.path(), &on_machine, &signals)?);
                 }
@@ -90,11 +91,17 @@ pub fn replay(
         records.push(record);
     }
     if count == chapter.steps.len()
-        && let Some(unseen) = session.as_ref().and_then(Session::unseen)
+        && let Some(session) = &session
+        && let Some(unseen) = session.unseen()?
     {
         anyhow::bail!("{}: {unseen}", chapter.path.display());
     }
-    Ok(records)
+    let looks_at_wire = |step: &&Step| step.terminal == Terminal::Wire;
+    let frames = match &session {
+        Some(session) if on_machine.iter().any(looks_at_wire) => Some(session.frames()?),
+        _ => None,
+    };
+    Ok(Transcript { records, frames })
 }
 
 fn run_on_host(

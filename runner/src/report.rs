@@ -5,24 +5,30 @@
 
 use std::fmt;
 
+use crate::step::Terminal;
+
 /// One report of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// The command with this number was typed.
     Begin(String),
-    /// The command printed this to standard output.
-    Out(Vec<u8>),
-    /// The command printed this to standard error.
-    Err(Vec<u8>),
-    /// The command has ended.
+    /// The window printed this to standard output.
+    Out(Terminal, Vec<u8>),
+    /// The window printed this to standard error.
+    Err(Terminal, Vec<u8>),
+    /// The window's command has ended.
     End {
+        /// The window.
+        window: Terminal,
         /// Its exit status.
         status: i32,
         /// The guest's monotonic clock, in nanoseconds.
         guest_ns: u64,
     },
-    /// The shell itself has ended; no further command can run.
-    Gone,
+    /// The window's shell itself has ended; no further command can run there.
+    Gone(Terminal),
+    /// The step has ended, and the agent goes to the boundary.
+    Next,
     /// All commands have run.
     Done,
 }
@@ -89,13 +95,16 @@ fn next(bytes: &[u8]) -> Result<Option<(Report, usize)>, Malformed> {
     let used = end + 1;
     let report = match words[..] {
         ["begin", number] => Report::Begin(number.to_owned()),
-        ["end", status, ns] => Report::End {
+        ["end", name, status, ns] => Report::End {
+            window: window(name).ok_or_else(|| malformed(line))?,
             status: status.parse().map_err(|_| malformed(line))?,
             guest_ns: ns.parse().map_err(|_| malformed(line))?,
         },
-        ["gone"] => Report::Gone,
+        ["gone", name] => Report::Gone(window(name).ok_or_else(|| malformed(line))?),
+        ["next"] => Report::Next,
         ["done"] => Report::Done,
-        [kind @ ("out" | "err"), length] => {
+        [kind @ ("out" | "err"), name, length] => {
+            let window = window(name).ok_or_else(|| malformed(line))?;
             let length: usize = length.parse().map_err(|_| malformed(line))?;
             if length > CHUNK_MAX {
                 return Err(malformed(line));
@@ -105,9 +114,9 @@ fn next(bytes: &[u8]) -> Result<Option<(Report, usize)>, Malformed> {
             };
             let chunk = chunk.to_vec();
             let report = if kind == "out" {
-                Report::Out(chunk)
+                Report::Out(window, chunk)
             } else {
-                Report::Err(chunk)
+                Report::Err(window, chunk)
             };
             return Ok(Some((report, used + length)));
         }
@@ -116,22 +125,32 @@ fn next(bytes: &[u8]) -> Result<Option<(Report, usize)>, Malformed> {
     Ok(Some((report, used)))
 }
 
+/// The window of the guest that is called so.
+fn window(name: &str) -> Option<Terminal> {
+    Terminal::ALL
+        .into_iter()
+        .find(|t| t.is_in_guest() && t.word() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BYTES: &[u8] = b"begin 5.1\nout 4\na\nb\nerr 0\nend 2 17\ngone\ndone\n";
+    const BYTES: &[u8] = b"begin 5.1\nout guest 4\na\nb\nerr server 0\n\
+        end server 2 17\ngone server\nnext\ndone\n";
 
     fn expected() -> Vec<Report> {
         vec![
             Report::Begin("5.1".to_owned()),
-            Report::Out(b"a\nb\n".to_vec()),
-            Report::Err(vec![]),
+            Report::Out(Terminal::Guest, b"a\nb\n".to_vec()),
+            Report::Err(Terminal::Server, vec![]),
             Report::End {
+                window: Terminal::Server,
                 status: 2,
                 guest_ns: 17,
             },
-            Report::Gone,
+            Report::Gone(Terminal::Server),
+            Report::Next,
             Report::Done,
         ]
     }
@@ -152,9 +171,11 @@ mod tests {
     fn a_forged_report_is_refused() {
         for bytes in [
             &b"hello\n"[..],
-            b"out 5000\n",
-            b"out x\n",
-            b"end 0\n",
+            b"out guest 5000\n",
+            b"out guest x\n",
+            b"out gdb 1\nx",
+            b"end guest 0\n",
+            b"gone\n",
             b"\xff\n",
             &[b'x'; 200],
         ] {

@@ -58,7 +58,10 @@ fn heading(step: &Step) {
     let colour = match step.terminal {
         Terminal::Host => AnsiColor::Yellow,
         Terminal::Guest => AnsiColor::Cyan,
+        Terminal::Server => AnsiColor::Green,
         Terminal::Gdb => AnsiColor::Magenta,
+        Terminal::Wire => AnsiColor::Blue,
+        Terminal::Lab => AnsiColor::Red,
     };
     let style = colour.on_default().bold();
     if step.id.number > 1 {
@@ -108,7 +111,7 @@ pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdic
         }
         Verdict::Different { steps } => {
             for step in steps {
-                println!("\n{BOLD}step {}{BOLD:#} (- recorded, + here)", step.step);
+                println!("\n{BOLD}{}{BOLD:#} (- recorded, + here)", step.place());
                 for line in step.diff.lines() {
                     let style = match line.bytes().next() {
                         Some(b'-') => AnsiColor::Red.on_default(),

@@ -1,11 +1,12 @@
-//! Two windows on one machine: the guest's shell and the debugger.
+//! The windows on one machine: the guest's shells, the debugger, and the wire.
 //!
 //! Without the debugger the guest runs through its commands by itself, and the reports wait here
 //! until their step comes. With it the machine stops at the boundary before each command, and a step of
 //! the guest lets it run on: until the boundary again, or until a breakpoint holds it. What a window
 //! has printed since its last step belongs to its next step, and a step without a command just looks.
+//! A chapter that looks at the wire has a debugger in any case, since a look needs a machine that stands still.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::capture::{self, Frame};
 use crate::gdb::{Gdb, Place};
 use crate::host::{OUTPUT_MAX, late};
 use crate::process::{Signals, drain};
 use crate::qemu::{Qemu, file};
 use crate::report::{Report, Reports};
-use crate::step::{Step, StepId, Terminal};
+use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
+use crate::window::Window;
+use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -38,19 +42,6 @@ impl fmt::Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
-/// What the guest's shell does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shell {
-    Idle,
-    Busy(StepId),
-    /// The command has ended, and no step has shown what it printed.
-    Ended {
-        id: StepId,
-        status: i32,
-        guest_ns: u64,
-    },
-}
-
 /// A running machine with its windows.
 #[derive(Debug)]
 pub struct Session<'a> {
@@ -61,22 +52,22 @@ pub struct Session<'a> {
     folder: PathBuf,
     reports: Reports,
     queue: VecDeque<Report>,
-    shell: Shell,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    gone: bool,
+    /// The step that the agent is at.
+    current: Option<StepId>,
+    windows: BTreeMap<Terminal, Window>,
+    wire: Wire,
 }
 
 impl<'a> Session<'a> {
-    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps in the guest and in
-    /// the debugger.
+    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps on the machine.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
     pub fn start(folder: &Path, steps: &[&Step], signals: &'a Signals) -> anyhow::Result<Self> {
         let first_gdb = steps.iter().find(|step| step.terminal == Terminal::Gdb);
-        let qemu = Qemu::start(folder, first_gdb.is_some())?;
-        let gdb = first_gdb.map(|_| Gdb::start(folder)).transpose()?;
+        let debugger = first_gdb.is_some() || steps.iter().any(|s| s.terminal == Terminal::Wire);
+        let qemu = Qemu::start(folder, debugger)?;
+        let gdb = debugger.then(|| Gdb::start(folder)).transpose()?;
         let mut session = Self {
             gdb,
             qemu,
@@ -84,17 +75,16 @@ impl<'a> Session<'a> {
             folder: folder.to_owned(),
             reports: Reports::default(),
             queue: VecDeque::new(),
-            shell: Shell::Idle,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            gone: false,
+            current: None,
+            windows: BTreeMap::new(),
+            wire: Wire::default(),
         };
-        if let Some(first_gdb) = first_gdb {
+        if debugger {
             session.wait_for_stub()?;
-            if first_gdb.command != Gdb::connect() {
+            if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
                 session.command(&Gdb::connect())?;
                 session.command(&Gdb::watch_boundary())?;
-                if steps[0].terminal == Terminal::Guest {
+                if steps[0].terminal != Terminal::Gdb {
                     session.run_to_boundary()?;
                 }
             }
@@ -105,75 +95,95 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Does a step of the guest or of the debugger.
+    /// Does a step on the machine.
     ///
     /// # Errors
     /// [`Misuse`]; a deadline; a machine or a debugger that has ended; a signal.
     pub fn run(&mut self, step: &Step) -> anyhow::Result<Output> {
         match step.terminal {
-            Terminal::Guest => self.guest(step),
+            Terminal::Guest | Terminal::Server => self.guest(step),
             Terminal::Gdb => self.debugger(step),
-            Terminal::Host => bail!("the host's steps run in no machine"),
+            Terminal::Wire => {
+                let output = self.wire.run(&self.folder, &step.command);
+                output.map_err(|error| Misuse(format!("{error:#}")).into())
+            }
+            Terminal::Host | Terminal::Lab => bail!("{} is not on the machine", step.terminal),
         }
     }
 
     /// What would be lost if the chapter ended here.
-    #[must_use]
-    pub fn unseen(&self) -> Option<String> {
-        match self.shell {
-            Shell::Ended { id, .. } if !(self.stdout.is_empty() && self.stderr.is_empty()) => Some(
-                format!("what step {id} printed in the guest is shown nowhere; add a step `guest`"),
-            ),
-            _ if self.gdb.as_ref().is_some_and(Gdb::has_printed) => {
-                Some("what gdb printed last is shown nowhere; add a step `gdb`".to_owned())
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn unseen(&self) -> anyhow::Result<Option<String>> {
+        for (terminal, window) in &self.windows {
+            if let (true, Some(id)) = (window.has_unseen(), window.taken_by()) {
+                return Ok(Some(format!(
+                    "what step {id} printed in the window `{terminal}` is shown nowhere; add a step `{terminal}`"
+                )));
             }
-            _ => None,
         }
+        if self.gdb.as_ref().is_some_and(Gdb::has_printed) {
+            return Ok(Some(
+                "what gdb printed last is shown nowhere; add a step `gdb`".to_owned(),
+            ));
+        }
+        Ok(self
+            .wire
+            .has_unseen(&self.folder)?
+            .then(|| "the frames that came last are shown nowhere; add a step `wire`".to_owned()))
+    }
+
+    /// The frames that have passed the wire by now.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn frames(&self) -> anyhow::Result<Vec<Frame>> {
+        let path = self.folder.join(file::CAPTURE);
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        capture::parse(&bytes)
     }
 
     fn guest(&mut self, step: &Step) -> anyhow::Result<Output> {
-        let id = match (self.shell, step.command.is_empty()) {
-            (Shell::Idle, true) => bail!(Misuse(
-                "nothing has happened in the guest since its last step; give a command".to_owned()
-            )),
-            (Shell::Idle, false) => self.type_into_guest(step)?,
-            (Shell::Busy(id) | Shell::Ended { id, .. }, true) => id,
-            (Shell::Busy(id) | Shell::Ended { id, .. }, false) => bail!(Misuse(format!(
-                "the guest is busy with step {id}, or nobody has looked at its end; \
-                 a step `guest` without a command shows it"
+        let terminal = step.terminal;
+        let window = self.windows.entry(terminal).or_default();
+        match (window.taken_by(), step.command.is_empty()) {
+            (None, true) if window.unseen_bytes() == 0 => bail!(Misuse(format!(
+                "nothing has happened in the window `{terminal}` since its last step; give a command"
             ))),
-        };
-        let until = Instant::now() + step.deadline;
-        if self.gdb.is_none() {
-            while self.shell == Shell::Busy(id) {
-                self.pump(until, step)?;
-            }
+            (Some(id), false) => bail!(Misuse(format!(
+                "the window `{terminal}` is busy with step {id}, or nobody has looked at its end; \
+                 a step `{terminal}` without a command shows it"
+            ))),
+            _ => {}
         }
-        let mut output = Output {
-            stdout: visible(&std::mem::take(&mut self.stdout)),
-            stderr: visible(&std::mem::take(&mut self.stderr)),
-            ..Output::default()
-        };
-        if let Shell::Ended {
-            status, guest_ns, ..
-        } = self.shell
+        if step.is_typed_by_agent() {
+            self.type_into_guest(step)?;
+        }
+        let window = self.windows.entry(terminal).or_default();
+        let output = window.look(&step.until);
+        if let Until::Text(text) = &step.until
+            && !(output.stdout.contains(text.as_str()) || output.stderr.contains(text.as_str()))
+            && !window.is_busy()
         {
-            output.status = status;
-            output.guest_ns = Some(guest_ns);
-            self.shell = Shell::Idle;
+            bail!(
+                "the command ended without printing `{text}`; it printed\n{}{}",
+                output.stdout,
+                output.stderr
+            );
         }
         Ok(output)
     }
 
-    /// Gives the guest the step's command; with the debugger, until it holds the machine again.
-    fn type_into_guest(&mut self, step: &Step) -> anyhow::Result<StepId> {
-        if self.gone {
-            bail!(Misuse(
-                "the guest's shell has ended in an earlier step".to_owned()
-            ));
+    /// Gives the agent its part of the step; with the debugger, until it holds the machine again.
+    fn type_into_guest(&mut self, step: &Step) -> anyhow::Result<()> {
+        let window = self.windows.entry(step.terminal).or_default();
+        if window.is_gone() {
+            bail!(Misuse(format!(
+                "the shell of the window `{}` has ended in an earlier step",
+                step.terminal
+            )));
         }
-        self.shell = Shell::Busy(step.id);
-        self.take_reports()?;
         if let Some(gdb) = &mut self.gdb {
             if gdb.place != Place::Boundary {
                 bail!(Misuse(
@@ -183,12 +193,24 @@ impl<'a> Session<'a> {
                 ));
             }
             gdb.resume()?;
-            self.wait_until_settled(Instant::now() + step.deadline, step)?;
-            if self.gdb_mut()?.place == Place::Boundary && self.shell == Shell::Busy(step.id) {
-                bail!("the machine stopped at the boundary in the middle of the step");
-            }
         }
-        Ok(step.id)
+        if !step.command.is_empty() {
+            window.begin(step.id);
+        }
+        self.current = Some(step.id);
+        self.take_reports()?;
+        let until = Instant::now() + step.deadline;
+        if self.gdb.is_none() {
+            while self.current.is_some() {
+                self.pump(until, step)?;
+            }
+            return Ok(());
+        }
+        self.wait_until_settled(until, step)?;
+        if self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
+            bail!("the machine stopped at the boundary in the middle of the step");
+        }
+        Ok(())
     }
 
     fn debugger(&mut self, step: &Step) -> anyhow::Result<Output> {
@@ -334,33 +356,35 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes in the reports of the command that runs, and leaves those of later ones.
+    /// Takes in the reports of the step that the agent is at, and leaves those of later ones.
     fn take_reports(&mut self) -> anyhow::Result<()> {
-        while let Shell::Busy(id) = self.shell {
+        while let Some(id) = self.current {
             let Some(report) = self.queue.pop_front() else {
                 break;
             };
             match report {
                 Report::Begin(number) if number == id.to_string() => {}
                 Report::Begin(number) => bail!("the guest runs step {number} instead of {id}"),
-                Report::Out(bytes) => self.stdout.extend(bytes),
-                Report::Err(bytes) => self.stderr.extend(bytes),
-                Report::End { status, guest_ns } => {
-                    self.shell = Shell::Ended {
-                        id,
-                        status,
-                        guest_ns,
-                    };
-                    self.gone = self.queue.front() == Some(&Report::Gone);
-                }
-                Report::Gone => bail!("the guest's shell has ended in an earlier step"),
+                Report::Out(window, bytes) => self.window(window).print(false, &bytes),
+                Report::Err(window, bytes) => self.window(window).print(true, &bytes),
+                Report::End {
+                    window,
+                    status,
+                    guest_ns,
+                } => self.window(window).end(status, guest_ns),
+                Report::Gone(window) => self.window(window).leave(),
+                Report::Next => self.current = None,
                 Report::Done => bail!("the guest has no command for step {id}"),
             }
-            if self.stdout.len() + self.stderr.len() > OUTPUT_MAX {
+            if self.windows.values().any(|w| w.unseen_bytes() > OUTPUT_MAX) {
                 bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
             }
         }
         Ok(())
+    }
+
+    fn window(&mut self, terminal: Terminal) -> &mut Window {
+        self.windows.entry(terminal).or_default()
     }
 
     fn machine_ended(&mut self) -> anyhow::Error {

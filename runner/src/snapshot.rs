@@ -12,22 +12,27 @@
 //!
 //! A line of standard output begins with `|`, one of standard error with `!`; a line `\` says that
 //! no newline ended the one before. `=` gives the exit status and, for the guest, the time in nanoseconds.
+//! Behind the steps of a chapter that looks at the wire, a line `frames` begins the list of what passed there.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::capture::Frame;
 use crate::step::StepId;
-use crate::transcript::{Output, Record};
+use crate::transcript::{Output, Record, Transcript};
 
 /// A recorded chapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// What it was recorded with: names and values, such as `qemu` and its version.
     pub provenance: Vec<(String, String)>,
-    /// The steps in order.
-    pub records: Vec<Record>,
+    /// What the steps printed.
+    pub transcript: Transcript,
 }
+
+/// The line before the captured frames.
+pub const FRAMES: &str = "frames";
 
 /// Where the snapshot of the chapter called `name` lies, for the kernel series of the book.
 #[must_use]
@@ -74,8 +79,11 @@ impl Snapshot {
         for (name, value) in &self.provenance {
             text += &format!("{name}: {value}\n");
         }
-        for record in &self.records {
+        for record in &self.transcript.records {
             text += &format!("\n{}", block(record));
+        }
+        if let Some(frames) = &self.transcript.frames {
+            text += &format!("\n{}", frames_block(frames));
         }
         text
     }
@@ -85,10 +93,9 @@ impl Snapshot {
     /// # Errors
     /// The first line that cannot be understood.
     pub fn parse(content: &str) -> anyhow::Result<Self> {
-        let mut snapshot = Self {
-            provenance: Vec::new(),
-            records: Vec::new(),
-        };
+        let mut provenance = Vec::new();
+        let mut records = Vec::new();
+        let mut frames: Option<Vec<Frame>> = None;
         let mut head = true;
         let mut ended = true;
         for (index, line) in content.lines().enumerate() {
@@ -102,28 +109,42 @@ impl Snapshot {
                 head = false;
             } else if head {
                 let (name, value) = line.split_once(": ").with_context(wrong)?;
-                snapshot
-                    .provenance
-                    .push((name.to_owned(), value.to_owned()));
+                provenance.push((name.to_owned(), value.to_owned()));
+            } else if let Some(frames) = &mut frames {
+                frames.push(line.parse().with_context(wrong)?);
+            } else if ended && line == FRAMES {
+                frames = Some(Vec::new());
             } else if ended {
-                snapshot.records.push(heading(line).with_context(wrong)?);
+                records.push(heading(line).with_context(wrong)?);
                 ended = false;
             } else {
-                let output = &mut snapshot.records.last_mut().with_context(wrong)?.output;
+                let output = &mut records.last_mut().with_context(wrong)?.output;
                 ended = body(line, output).with_context(wrong)?;
             }
         }
         if !ended {
             bail!("the last step does not end");
         }
-        Ok(snapshot)
+        let transcript = Transcript { records, frames };
+        Ok(Self {
+            provenance,
+            transcript,
+        })
     }
 
     /// The record of a step.
     #[must_use]
     pub fn record(&self, id: StepId) -> Option<&Record> {
-        self.records.iter().find(|record| record.id == id)
+        let mut records = self.transcript.records.iter();
+        records.find(|record| record.id == id)
     }
+}
+
+/// The captured frames as the snapshot holds them.
+#[must_use]
+pub fn frames_block(frames: &[Frame]) -> String {
+    let lines = frames.iter().map(|frame| format!("{frame}\n"));
+    format!("{FRAMES}\n{}", lines.collect::<String>())
 }
 
 /// A step as the snapshot holds it.
@@ -223,9 +244,13 @@ mod tests {
     fn the_form_is_readable() {
         let snapshot = Snapshot {
             provenance: vec![("qemu".to_owned(), "7.2".to_owned())],
-            records: vec![record("a\n\n b", "no\n")],
+            transcript: Transcript {
+                records: vec![record("a\n\n b", "no\n")],
+                frames: Some(vec!["7 ff00".parse().unwrap()]),
+            },
         };
-        let expected = "qemu: 7.2\n\n5.2 guest cat x\n| a\n|\n|  b\n\\\n! no\n= 1 at 7\n";
+        let expected =
+            "qemu: 7.2\n\n5.2 guest cat x\n| a\n|\n|  b\n\\\n! no\n= 1 at 7\n\nframes\n7 ff00\n";
         assert_eq!(snapshot.content(), expected);
     }
 
@@ -247,11 +272,14 @@ mod tests {
         ] {
             let snapshot = Snapshot {
                 provenance: vec![],
-                records: vec![
-                    record(stdout, ""),
-                    record("", stdout),
-                    record(stdout, stdout),
-                ],
+                transcript: Transcript {
+                    records: vec![
+                        record(stdout, ""),
+                        record("", stdout),
+                        record(stdout, stdout),
+                    ],
+                    frames: (stdout.len() > 2).then(Vec::new),
+                },
             };
             let content = snapshot.content();
             assert_eq!(
@@ -269,6 +297,7 @@ mod tests {
             "\n5.2 gust ls\n= 0\n",
             "\n5.2 guest ls\nx\n= 0\n",
             "qemu\n",
+            "\n5.2 guest ls\n= 0\n\nframes\n7 f\n",
         ] {
             assert!(Snapshot::parse(text).is_err(), "{text:?}");
         }

@@ -47,13 +47,37 @@ pub enum Terminal {
     Host,
     /// A shell in the guest.
     Guest,
+    /// A second shell in the guest, in a network namespace of its own.
+    Server,
     /// The debugger, attached to the guest's kernel.
     Gdb,
+    /// A tcpdump on the wire between the guest's network cards.
+    Wire,
+    /// A shell in the lab's network: the host's end of the tap.
+    Lab,
+}
+
+/// When a step ends, if not with its command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Until {
+    /// When the command has ended.
+    End,
+    /// When it is quiet; the command goes on.
+    Quiet,
+    /// When the window has printed a line with this text; the command goes on.
+    Text(String),
 }
 
 impl Terminal {
     /// Every terminal, in the order in which messages list them.
-    pub const ALL: [Self; 3] = [Self::Host, Self::Guest, Self::Gdb];
+    pub const ALL: [Self; 6] = [
+        Self::Host,
+        Self::Guest,
+        Self::Server,
+        Self::Gdb,
+        Self::Wire,
+        Self::Lab,
+    ];
 
     /// The word that names the terminal in a directive.
     #[must_use]
@@ -61,7 +85,10 @@ impl Terminal {
         match self {
             Self::Host => "host",
             Self::Guest => "guest",
+            Self::Server => "server",
             Self::Gdb => "gdb",
+            Self::Wire => "wire",
+            Self::Lab => "lab",
         }
     }
 
@@ -71,8 +98,17 @@ impl Terminal {
         match self {
             Self::Host => "host$",
             Self::Guest => "guest#",
+            Self::Server => "server#",
             Self::Gdb => "(gdb)",
+            Self::Wire => "wire$",
+            Self::Lab => "lab#",
         }
+    }
+
+    /// Whether it is a shell in the guest, to which the agent types.
+    #[must_use]
+    pub fn is_in_guest(self) -> bool {
+        matches!(self, Self::Guest | Self::Server)
     }
 }
 
@@ -91,6 +127,8 @@ pub struct Step {
     pub terminal: Terminal,
     /// What is typed; empty for a look at what the terminal has printed since its last step.
     pub command: String,
+    /// When the step ends.
+    pub until: Until,
     /// The exit status that the chapter expects.
     pub status: i32,
     /// How long the step may take in real time.
@@ -117,6 +155,7 @@ impl Step {
             id: id.parse()?,
             terminal: Terminal::Host,
             command: String::new(),
+            until: Until::End,
             status: 0,
             deadline: DEADLINE,
             first: None,
@@ -128,7 +167,7 @@ impl Step {
             if let Some(terminal) = Terminal::ALL.into_iter().find(|t| t.word() == word) {
                 step.terminal = terminal;
                 step.command = rest.map(String::as_str).collect::<Vec<_>>().join(" ");
-                return Ok(step);
+                return step.checked();
             }
             step.option(word)?;
         }
@@ -139,14 +178,49 @@ impl Step {
         ))
     }
 
+    /// Whether the guest's agent has a part in it: it types, or waits for a text.
+    #[must_use]
+    pub fn is_typed_by_agent(&self) -> bool {
+        let is_waiting_look = matches!(self.until, Until::Text(_));
+        self.terminal.is_in_guest() && (!self.command.is_empty() || is_waiting_look)
+    }
+
+    /// Refuses what cannot be asked of the step's terminal.
+    fn checked(self) -> Result<Self, String> {
+        let goes_on = self.until != Until::End;
+        if goes_on && !(self.terminal.is_in_guest() || self.terminal == Terminal::Lab) {
+            return Err(format!(
+                "only guest, server and lab have commands that go on; {} has no background and no until=",
+                self.terminal
+            ));
+        }
+        if self.until == Until::Quiet && self.command.is_empty() {
+            return Err("background needs a command that goes on".to_owned());
+        }
+        Ok(self)
+    }
+
     fn option(&mut self, word: &str) -> Result<(), String> {
+        if word == "background" {
+            self.until = Until::Quiet;
+            return Ok(());
+        }
         let (name, value) = word.split_once('=').ok_or_else(|| {
             format!(
                 "`{word}` is no terminal; the terminals are {}, and before them may stand \
-                 status=, deadline=, first= or last=",
+                 background, until=, status=, deadline=, first= or last=",
                 terminals()
             )
         })?;
+        if name == "until" {
+            if value.is_empty() || value.contains('\n') {
+                return Err(format!(
+                    "`{word}`: the text to wait for is a part of a line"
+                ));
+            }
+            self.until = Until::Text(value.to_owned());
+            return Ok(());
+        }
         let number: u64 = value
             .parse()
             .map_err(|_| format!("`{word}`: `{value}` is not a whole number"))?;
@@ -158,8 +232,8 @@ impl Step {
             "last" => self.last = Some(number as usize),
             _ => {
                 return Err(format!(
-                    "`{word}` is no option of a step; there are status=, deadline= (seconds), \
-                     first= and last= (lines shown)"
+                    "`{word}` is no option of a step; there are background, until= (text), status=, \
+                     deadline= (seconds), first= and last= (lines shown)"
                 ));
             }
         }
@@ -197,21 +271,34 @@ mod tests {
     }
 
     #[test]
+    fn a_command_may_go_on() {
+        let step = parse("6.3 until='is up' server 'serve 9090'").unwrap();
+        assert_eq!(step.until, Until::Text("is up".to_owned()));
+        assert_eq!(step.command, "serve 9090");
+        let step = parse("6.3 background guest serve").unwrap();
+        assert_eq!(step.until, Until::Quiet);
+        assert_eq!(parse("6.3 guest ls").unwrap().until, Until::End);
+    }
+
+    #[test]
     fn errors_say_what_would_be_right() {
         for (line, part) in [
             ("", "needs its number"),
             ("six guest ls", "`six` is no step"),
             (
                 "6.3 gust ls",
-                "`gust` is no terminal; the terminals are host, guest, gdb",
+                "`gust` is no terminal; the terminals are host, guest, server, gdb",
             ),
             (
                 "6.3 stat=1 guest ls",
-                "no option of a step; there are status=",
+                "no option of a step; there are background, until= (text), status=",
             ),
             ("6.3 status=x guest ls", "`x` is not a whole number"),
             ("6.3 status=256 guest ls", "at most 255"),
             ("6.3 status=1", "names no terminal"),
+            ("6.3 until= guest ls", "a part of a line"),
+            ("6.3 background gdb continue", "gdb has no background"),
+            ("6.3 background guest", "needs a command"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::Frame;
 use crate::step::{Step, StepId, Terminal};
 
 /// What one step printed, and how it ended.
@@ -18,6 +19,15 @@ pub struct Output {
     pub status: i32,
     /// When the step ended, in nanoseconds of the guest's monotonic clock. Only the guest tells.
     pub guest_ns: Option<u64>,
+}
+
+/// All that a replay left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcript {
+    /// The steps that ran, in order.
+    pub records: Vec<Record>,
+    /// The frames on the wire, if a step of the chapter looks at it.
+    pub frames: Option<Vec<Frame>>,
 }
 
 /// A step that ran.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::meaning::Correspondence;
-use crate::snapshot::{Snapshot, block};
+use crate::snapshot::{FRAMES, Snapshot, block, frames_block};
 use crate::step::StepId;
 
 /// What the comparison of a replay with the snapshot found.
@@ -27,10 +27,21 @@ pub enum Verdict {
 /// A step that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Its number, such as `5.3`.
+    /// Its number, such as `5.3`; `frames` for the capture of the wire.
     pub step: String,
     /// The recorded block and the present one, line by line, as a unified diff without a header.
     pub diff: String,
+}
+
+impl Difference {
+    /// Where it is, for a reader.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.step.as_str() {
+            FRAMES => "the frames on the wire".to_owned(),
+            step => format!("step {step}"),
+        }
+    }
 }
 
 /// The name of the provenance that says how a chapter was recorded.
@@ -66,12 +77,31 @@ pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
             });
         }
     }
+    let is_whole = now.record(last).is_some() && recorded.record(next(last)).is_none();
+    if is_whole && recorded.transcript.frames != now.transcript.frames {
+        exact = false;
+        if must_be_exact {
+            let [recorded, now] = [recorded, now].map(|s| s.transcript.frames.as_deref());
+            let [recorded, now] = [recorded, now].map(|f| f.map(frames_block).unwrap_or_default());
+            steps.push(Difference {
+                step: FRAMES.to_owned(),
+                diff: diff(&recorded, &now),
+            });
+        }
+    }
     if exact {
         Verdict::Exact
     } else if steps.is_empty() {
         Verdict::SameMeaning { because }
     } else {
         Verdict::Different { steps }
+    }
+}
+
+fn next(id: StepId) -> StepId {
+    StepId {
+        number: id.number + 1,
+        ..id
     }
 }
 
@@ -173,6 +203,25 @@ mod tests {
         assert!(matches!(
             verdict(&recorded, &snapshot("2", &[B, A])),
             Verdict::Different { .. }
+        ));
+    }
+
+    #[test]
+    fn a_frame_that_varies_is_a_fault_of_the_lab() {
+        let with_frame = |kernel, frame: &str| {
+            let mut snapshot = snapshot(kernel, &[A, A]);
+            snapshot.transcript.frames = Some(vec![frame.parse().unwrap()]);
+            snapshot
+        };
+        let recorded = with_frame("1", "1 ff");
+        assert_eq!(verdict(&recorded, &recorded), Verdict::Exact);
+        let Verdict::Different { steps } = verdict(&recorded, &with_frame("1", "2 ff")) else {
+            panic!("the capture must be the same")
+        };
+        assert_eq!(steps[0].diff, " frames\n-1 ff\n+2 ff\n");
+        assert!(matches!(
+            verdict(&recorded, &with_frame("2", "2 ff")),
+            Verdict::SameMeaning { .. }
         ));
     }
 

@@ -89,8 +89,8 @@ fn script(chapter: &Chapter, folder: &Path) -> PathBuf {
     writeln!(text, "{}\nhbreak *{BOUNDARY:#x}", Gdb::connect()).unwrap();
     for step in &chapter.steps {
         match (step.terminal, &*step.command) {
-            (Terminal::Host, _) | (_, "") => {}
-            (Terminal::Guest, _) => text += "continue\n",
+            (Terminal::Host | Terminal::Wire | Terminal::Lab, _) | (_, "") => {}
+            (Terminal::Guest | Terminal::Server, _) => text += "continue\n",
             (Terminal::Gdb, "interrupt") => {
                 text += "set $rdi = 1\ntbreak default_idle\ncontinue\n";
             }

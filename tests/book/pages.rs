@@ -36,8 +36,8 @@ fn hostile() -> (Fixture, Html, Snapshot) {
 #[test]
 fn every_step_shows_what_was_recorded_and_nothing_else() {
     let (_book, page, snapshot) = hostile();
-    assert_eq!(all(&page, ".step").len(), snapshot.records.len());
-    for record in &snapshot.records {
+    assert_eq!(all(&page, ".step").len(), snapshot.transcript.records.len());
+    for record in &snapshot.transcript.records {
         let (id, terminal) = (record.id, record.terminal);
         let found = all(
             &page,

@@ -9,7 +9,7 @@ fn each_fault_has_file_and_line() {
         .run(&["chapter", "5"])
         .ends_with(2)
         .complains(
-            "chapters/05-five.md:4: `gust` is no terminal; the terminals are host, guest, gdb",
+            "chapters/05-five.md:4: `gust` is no terminal; the terminals are host, guest, server, gdb",
         )
         .complains("chapters/05-five.md:5: the quote ' is never closed")
         .complains("chapters/05-five.md:6: `stat=1` is no option of a step")
@@ -83,5 +83,5 @@ fn what_nobody_has_seen_must_be_looked_at() {
     let book = Book::new(&[&held[..], &["gdb", "guest pwd"]].concat());
     book.run(&["chapter", "5"])
         .ends_with(2)
-        .complains("the guest is busy with step 5.5");
+        .complains("the window `guest` is busy with step 5.5");
 }

@@ -133,7 +133,7 @@ fn a_dead_machine_shows_its_console() {
         .complains("the machine ended before its time");
     Book::new(&["status=7 guest exit 7", "guest ls"])
         .run(&["chapter", "5"])
-        .complains("the guest's shell has ended in an earlier step");
+        .complains("the shell of the window `guest` has ended in an earlier step");
     Book::new(&["gdb quit"])
         .run(&["chapter", "5"])
         .ends_with(3)

@@ -4,3 +4,4 @@ mod fixture;
 mod language;
 mod machine;
 mod verdict;
+mod windows;

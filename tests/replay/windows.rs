@@ -1,0 +1,96 @@
+//! Several windows on one machine: commands that go on, and the wire between the two cards.
+
+use crate::fixture::Book;
+
+/// The two ends of the wire; the cards need a moment until they have a carrier.
+const ENDS: [&str; 3] = [
+    "guest 'ip link set eth1 netns $(cat /run/server.pid)'",
+    "guest 'ip addr add 10.0.3.2/24 dev eth0; ip link set eth0 up'",
+    "server 'ip addr add 10.0.3.1/24 dev eth1; ip link set eth1 up; sleep 3'",
+];
+
+fn with_ends(steps: &[&'static str]) -> Book {
+    let all: Vec<&str> = ENDS.iter().chain(steps).copied().collect();
+    Book::new(&all)
+}
+
+#[test]
+fn both_windows_talk_over_the_wire_and_each_look_shows_what_is_new() {
+    let book = with_ends(&[
+        "background server 'nc -l -p 9090; echo closed'",
+        "guest 'echo hello | nc 10.0.3.1 9090'",
+        "server",
+        "wire 'tcpdump -qtn -r wire.pcap tcp'",
+        "guest 'ping -c 1 10.0.3.1 >/dev/null'",
+        "wire",
+        "wire 'tcpdump -qtn -r wire.pcap icmp'",
+    ]);
+    let ran = book.run(&["chapter", "5", "--json", "--repeat", "2"]);
+    ran.ends_with(1)
+        .complains("2 of 2 replays agree byte for byte");
+    let json = ran.json();
+    let stdout = |number: usize| json["steps"][number - 1]["stdout"].as_str().unwrap();
+    assert_eq!(stdout(6), "hello\nclosed\n");
+    let frames: Vec<&str> = stdout(7).lines().collect();
+    assert!(frames.len() >= 7, "{frames:?}");
+    assert!(frames[0].starts_with("IP 10.0.3.2.") && frames[0].ends_with("> 10.0.3.1.9090: tcp 0"));
+    assert_eq!(stdout(9), "", "the ping is no TCP");
+    assert_eq!(stdout(10).lines().count(), 2);
+    let captured = json["frames"].as_array().unwrap();
+    // ARP both ways, TCP, ICMP.
+    assert!(captured.len() >= frames.len() + 4, "{captured:?}");
+}
+
+#[test]
+fn a_step_waits_for_a_text_and_leaves_the_rest_to_the_next() {
+    let book = Book::new(&[
+        "until=two guest 'for i in one two three; do echo $i; sleep 5; done; exit 3'",
+        "until=three guest",
+        "server 'sleep 60'",
+        "status=3 guest",
+    ]);
+    let ran = book.run(&["chapter", "5", "--json"]);
+    ran.ends_with(1);
+    let json = ran.json();
+    let stdout = |number: usize| json["steps"][number - 1]["stdout"].as_str().unwrap();
+    assert_eq!(
+        [stdout(1), stdout(2), stdout(4)],
+        ["one\ntwo\n", "three\n", ""]
+    );
+}
+
+#[test]
+fn a_text_that_never_comes_is_an_error_with_what_came() {
+    Book::new(&["until=four guest 'echo three'"])
+        .run(&["chapter", "5"])
+        .ends_with(3)
+        .complains("05-five.md:4: step 5.1 `guest echo three`")
+        .complains("the command ended without printing `four`; it printed\nthree");
+    Book::new(&["until=four deadline=2 server 'echo three; cat /dev/zero >/dev/null'"])
+        .run(&["chapter", "5"])
+        .ends_with(3)
+        .complains("2 s");
+}
+
+#[test]
+fn a_command_that_failed_behind_the_readers_back_must_be_looked_at() {
+    Book::new(&["background server 'sleep 5; false'", "guest 'sleep 9'"])
+        .run(&["chapter", "5"])
+        .ends_with(3)
+        .complains("what step 5.1 printed in the window `server` is shown nowhere");
+}
+
+#[test]
+fn the_wire_shows_a_capture_and_nothing_else() {
+    Book::new(&["guest true", "wire ls"])
+        .run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("step 5.2 `wire ls`: the wire's command is a tcpdump that reads wire.pcap");
+    with_ends(&[
+        "wire 'tcpdump -n -r wire.pcap arp'",
+        "guest 'ping -c 1 10.0.3.1 >/dev/null'",
+    ])
+    .run(&["chapter", "5"])
+    .ends_with(3)
+    .complains("the frames that came last are shown nowhere; add a step `wire`");
+}
