@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use runner::chapter;
 use runner::snapshot::Snapshot;
 use runner::transcript::Transcript;
+use runner::{chapter, provenance};
 
 use fixture::{Ran, repository};
 
@@ -76,6 +76,22 @@ fn from_json(json: &serde_json::Value, recorded: Option<&Snapshot>) -> Snapshot 
     Snapshot {
         provenance,
         transcript,
+    }
+}
+
+/// A lab of this repository that differs from the recorded one differs because of the machine, and the
+/// chapter may be the same in meaning. After a change of the repository the chapters are recorded anew.
+#[test]
+fn every_snapshot_was_recorded_with_what_the_repository_holds_now() {
+    let now = provenance::repository(&repository()).unwrap();
+    for name in chapter_names() {
+        let recorded = Snapshot::read(&repository(), &name).unwrap().unwrap();
+        let fact = (provenance::REPOSITORY.to_owned(), now.clone());
+        assert!(
+            recorded.provenance.contains(&fact),
+            "kernel-configs/ or rootfs/ has changed since {name} was recorded; read what changes: \
+             cargo run -p runner -- record {name}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::step::Step;
+use crate::step::{Step, StepId};
 use crate::words;
 
 /// What begins a directive of mdbook-cmdrun.
@@ -58,6 +58,15 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Chapter {
+    /// The last step's number; that of no step when there is none.
+    #[must_use]
+    pub fn last(&self) -> StepId {
+        StepId {
+            chapter: self.number,
+            number: self.steps.len() as u32,
+        }
+    }
+
     /// Reads the steps of `text`, the content of the file at `path`.
     ///
     /// # Errors

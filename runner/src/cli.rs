@@ -10,7 +10,9 @@ use crate::chapter::Faults;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
-use crate::{clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools};
+use crate::{
+    clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools, verify,
+};
 
 #[derive(Parser)]
 #[command(
@@ -48,6 +50,8 @@ pub struct Global {
 enum Command {
     /// Replays a chapter, and says whether it is still true
     Chapter(play::Args),
+    /// Replays all chapters side by side, and says whether the book is still true
+    Verify(verify::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     Record(record::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Chapter(args) => play::run(&args, &cli.global),
+        Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
         Command::Setup => setup::run(&cli.global),
         Command::Clean => Cache::of_user()
@@ -87,7 +92,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
-            code_of(&error)
+            ExitCode::from(code_of(&error))
         }
     }
 }
@@ -99,8 +104,10 @@ const LAB: u8 = 3;
 /// As a shell has it for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
-fn code_of(error: &anyhow::Error) -> ExitCode {
-    ExitCode::from(if error.is::<UnexpectedStatus>() {
+/// The exit code for an error.
+#[must_use]
+pub fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<UnexpectedStatus>() {
         DIFFERENT
     } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
         WRONG
@@ -108,5 +115,5 @@ fn code_of(error: &anyhow::Error) -> ExitCode {
         INTERRUPTED
     } else {
         LAB
-    })
+    }
 }

@@ -44,6 +44,7 @@ pub mod step;
 pub mod tools;
 pub mod transcript;
 pub mod verdict;
+pub mod verify;
 pub mod window;
 pub mod wire;
 pub mod words;

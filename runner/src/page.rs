@@ -5,6 +5,11 @@
 //! transcript, so that mdbook-cmdrun, which scans what it inserted once more, finds nothing to run.
 //! mdbook colours and decorates `code` elements; steps have none.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::capture::{self, Frame};
+use crate::chapter::Chapter;
 use crate::snapshot::Snapshot;
 use crate::step::{Step, Terminal};
 use crate::transcript::Record;
@@ -70,7 +75,10 @@ pub fn step(step: &Step, record: &Record) -> String {
 /// The line at a chapter's top, as one line of HTML: how it was verified, with what, and how to
 /// replay it.
 #[must_use]
-pub fn verified(chapter: u32, snapshot: &Snapshot) -> String {
+pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> String {
+    let Chapter { number, name, .. } = chapter;
+    let frames = snapshot.transcript.frames.as_deref();
+    let capture = frames.map_or_else(String::new, |frames| capture(name, frames));
     let fact = |key: &str| {
         let found = snapshot.provenance.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
@@ -100,8 +108,20 @@ pub fn verified(chapter: u32, snapshot: &Snapshot) -> String {
     format!(
         "<aside class=\"verified verified-{kind}\" aria-label=\"How this chapter was verified\">\
          <p><strong>{how}</strong>{with}.{differs} Replay it: \
-         <code>cargo run -p runner -- chapter {chapter}</code></p>\
+         <code>cargo run -p runner -- chapter {number}</code></p>{capture}\
          <details><summary>All that it was recorded with</summary><dl>{facts}</dl></details></aside>"
+    )
+}
+
+/// The capture of the wire as a file to keep; it is a few kilobytes, so it is a part of the page.
+fn capture(name: &str, frames: &[Frame]) -> String {
+    let data = BASE64.encode(capture::file(frames));
+    format!(
+        "<p>The wire of this chapter, for tcpdump or Wireshark: \
+         <a download=\"{name}.pcap\" href=\"data:application/vnd.tcpdump.pcap;base64,{data}\">\
+         {name}.pcap</a>, {} frame{}</p>",
+        frames.len(),
+        if frames.len() == 1 { "" } else { "s" }
     )
 }
 
@@ -294,11 +314,26 @@ mod tests {
         assert!(html("5.3 gdb", "x\n", "").contains("gdb, later:"));
     }
 
+    fn chapter(number: u32) -> Chapter {
+        let path = format!("chapters/{number:02}-name.md");
+        Chapter::parse(path.as_ref(), "").unwrap()
+    }
+
+    #[test]
+    fn the_capture_is_a_file_to_keep() {
+        let frames = "qemu: 7.2\n\n6.1 wire\n= 0\n\nframes\n7 ff00\n";
+        let html = verified(&chapter(6), &Snapshot::parse(frames).unwrap());
+        let link = r#"<a download="06-name.pcap" href="data:application/vnd.tcpdump.pcap;base64,1MOyoQIABAA"#;
+        assert!(html.contains(link), "{html}");
+        assert!(html.contains("06-name.pcap</a>, 1 frame</p>"));
+        assert!(!verified(&chapter(6), &Snapshot::parse("").unwrap()).contains("pcap"));
+    }
+
     #[test]
     fn the_kind_of_verification_is_said() {
         let snapshot = |text| Snapshot::parse(text).unwrap();
         let exact = verified(
-            5,
+            &chapter(5),
             &snapshot(
                 "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\ngdb: GNU gdb (Debian 13.1-3) 13.1\nnew: <b>\n",
             ),
@@ -309,8 +344,8 @@ mod tests {
             )
         );
         assert!(exact.contains("<dt>new</dt><dd>&lt;b&gt;</dd>"));
-        let meaning = verified(1, &snapshot("kind: meaning\n"));
+        let meaning = verified(&chapter(1), &snapshot("kind: meaning\n"));
         assert!(meaning.contains("in meaning</strong>. Addresses"));
-        assert!(verified(1, &snapshot("")).contains("<strong>Recorded</strong>. Replay"));
+        assert!(verified(&chapter(1), &snapshot("")).contains("<strong>Recorded</strong>. Replay"));
     }
 }

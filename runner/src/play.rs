@@ -1,6 +1,6 @@
 //! `runner chapter`: replays a chapter and says whether it is still true.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,12 @@ use crate::capture::{self, Frame};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
+use crate::process::Signals;
 use crate::replay::{Event, replay};
 use crate::screen::{self, Screen};
 use crate::snapshot::Snapshot;
 use crate::step::StepId;
-use crate::transcript::Output;
+use crate::transcript::{Output, Transcript};
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
 
@@ -80,14 +81,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(kernel) = &args.kernel {
         parts.replace_kernel(kernel)?;
     }
-    let provenance = provenance::of(&parts)?;
+    let provenance = provenance::of(&root, &parts)?;
     let screen = Screen {
         from: from as u32,
         timings: args.timings,
     };
+    let signals = Signals::catch()?;
     let start = Instant::now();
     let mut real = Vec::new();
-    let transcript = replay(&root, &chapter, count, &parts, &mut |event| {
+    let transcript = replay(&root, &chapter, count, &parts, &signals, &mut |event| {
         if let Event::End(_, _, elapsed) = event {
             real.push(*elapsed);
         }
@@ -100,15 +102,28 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         provenance,
         transcript,
     };
-    if args.repeat > 1 && !repeats(&root, &chapter, count, &parts, args.repeat, &now)? {
-        return Ok(ExitCode::from(1));
-    }
     let recorded = Snapshot::read(&root, &chapter.name)?;
+    if args.repeat > 1 {
+        let again = || replay(&root, &chapter, count, &parts, &signals, &mut |_| {});
+        let by_meaning = recorded.as_ref().is_some_and(Snapshot::is_by_meaning);
+        if !repeats(again, args.repeat, &now, by_meaning)? {
+            return Ok(ExitCode::from(1));
+        }
+    }
+    drop(signals);
     let last = StepId {
-        chapter: chapter.number,
         number: count as u32,
+        ..chapter.last()
     };
     let verdict = recorded.map(|recorded| compare(&recorded, &now, last));
+    if let (Some(frames), false) = (&now.transcript.frames, args.json) {
+        let path = keep_capture(&options.cache, &chapter.name, frames)?;
+        anstream::println!(
+            "\nthe wire: {} frames, kept in {}",
+            frames.len(),
+            path.display()
+        );
+    }
     if args.json {
         print_json(
             &chapter,
@@ -119,14 +134,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     } else if let Some(verdict) = &verdict {
         screen::verdict(&chapter, count, took, verdict);
     } else {
-        anstream::println!(
-            "chapter {0}: nothing to compare with; record it: runner record {0}",
-            chapter.number
-        );
-    }
-    if let (Some(frames), false) = (&now.transcript.frames, args.json) {
-        let path = keep_capture(&options.cache, &chapter.name, frames)?;
-        anstream::println!("the wire: {} frames in {}", frames.len(), path.display());
+        screen::never_recorded(chapter.number);
     }
     let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
     Ok(ExitCode::from(u8::from(!same)))
@@ -177,21 +185,37 @@ fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
     }
 }
 
-/// Replays again and again; every transcript must be the first one, byte for byte.
+/// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
+/// chapter that was recorded so.
 fn repeats(
-    root: &Path,
-    chapter: &Chapter,
-    count: usize,
-    parts: &Parts,
+    again: impl Fn() -> anyhow::Result<Transcript>,
     times: usize,
     first: &Snapshot,
+    by_meaning: bool,
 ) -> anyhow::Result<bool> {
     let mut agree = 1;
+    let last = first.transcript.records.last().map(|record| record.id);
     for _ in 1..times {
-        let transcript = replay(root, chapter, count, parts, &mut |_| {})?;
-        agree += usize::from(transcript == first.transcript);
+        let transcript = again()?;
+        let same = transcript == first.transcript;
+        let now = Snapshot {
+            provenance: first.provenance.clone(),
+            transcript,
+        };
+        // The first replay is no record, so nothing demands the same bytes.
+        let verdict = last.map(|last| compare(first, &now, last));
+        if let (true, Some(Verdict::Different { steps })) = (by_meaning, &verdict) {
+            steps.iter().for_each(screen::difference);
+        }
+        let same_meaning = !matches!(verdict, Some(Verdict::Different { .. }));
+        agree += usize::from(same || by_meaning && same_meaning);
     }
-    anstream::eprintln!("{agree} of {times} replays agree byte for byte");
+    let how = if by_meaning {
+        "in meaning"
+    } else {
+        "byte for byte"
+    };
+    anstream::eprintln!("{agree} of {times} replays agree {how}");
     Ok(agree == times)
 }
 

@@ -131,7 +131,7 @@ fn check(
     }
     found.sort_by_key(|fault| fault.line);
     faults(found)?;
-    let banner = page::verified(chapter.number, &snapshot);
+    let banner = page::verified(chapter, &snapshot);
     Ok(Some((banner, chapter.steps.len())))
 }
 

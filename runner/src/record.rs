@@ -11,10 +11,10 @@ use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
 use crate::packages::confirm;
+use crate::process::Signals;
 use crate::replay::replay;
-use crate::snapshot::{self, Snapshot};
-use crate::step::StepId;
-use crate::verdict::{EXACT, KIND, MEANING, Verdict, compare};
+use crate::snapshot::{self, EXACT, KIND, MEANING, Snapshot};
+use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
 
 /// What to record.
@@ -42,20 +42,24 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 }
 
 fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Result<Snapshot> {
-    let provenance = provenance::of(parts)?;
+    let provenance = provenance::of(root, parts)?;
+    let signals = Signals::catch()?;
     let once = || -> anyhow::Result<Snapshot> {
-        let transcript = replay(root, chapter, chapter.steps.len(), parts, &mut |_| {})?;
+        let transcript = replay(
+            root,
+            chapter,
+            chapter.steps.len(),
+            parts,
+            &signals,
+            &mut |_| {},
+        )?;
         Ok(Snapshot {
             provenance: provenance.clone(),
             transcript,
         })
     };
     let (mut first, second) = (once()?, once()?);
-    let last = StepId {
-        chapter: chapter.number,
-        number: chapter.steps.len() as u32,
-    };
-    let kind = match compare(&first, &second, last) {
+    let kind = match compare(&first, &second, chapter.last()) {
         Verdict::Exact => EXACT,
         Verdict::SameMeaning { .. } => MEANING,
         Verdict::Different { steps } => {

@@ -53,9 +53,9 @@ pub fn replay(
     chapter: &Chapter,
     count: usize,
     parts: &Parts,
+    signals: &Signals,
     watch: &mut dyn FnMut(&Event<'_>),
 ) -> anyhow::Result<Transcript> {
-    let signals = Signals::catch()?;
     let desk = Desk::lay_out(root, parts, &chapter.steps)?;
     let on_machine: Vec<&Step> = chapter
         .steps
@@ -69,11 +69,11 @@ pub fn replay(
         watch(&Event::Begin(step));
         let start = Instant::now();
         let output = match step.terminal {
-            Terminal::Host => run_on_host(&mut host, desk.path(), step, &signals),
+            Terminal::Host => run_on_host(&mut host, desk.path(), step, signals),
             Terminal::Lab => anyhow::bail!("no lab yet"),
             Terminal::Guest | Terminal::Server | Terminal::Gdb | Terminal::Wire => {
                 if session.is_none() {
-                    session = Some(Session::start(desk.path(), &on_machine, &signals)?);
+                    session = Some(Session::start(desk.path(), &on_machine, signals)?);
                 }
                 session.as_mut().expect("it was just made").run(step)
             }

@@ -11,7 +11,7 @@ use crate::chapter::Chapter;
 use crate::replay::Event;
 use crate::step::{Step, Terminal};
 use crate::transcript::Output;
-use crate::verdict::Verdict;
+use crate::verdict::{Difference, Verdict};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -110,17 +110,7 @@ pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdic
             );
         }
         Verdict::Different { steps } => {
-            for step in steps {
-                println!("\n{BOLD}{}{BOLD:#} (- recorded, + here)", step.place());
-                for line in step.diff.lines() {
-                    let style = match line.bytes().next() {
-                        Some(b'-') => AnsiColor::Red.on_default(),
-                        Some(b'+') => AnsiColor::Green.on_default(),
-                        _ => DIM,
-                    };
-                    println!("{style}{line}{style:#}");
-                }
-            }
+            steps.iter().for_each(difference);
             println!(
                 "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({seconds:.1} s); \
                  if the change is meant, record it: runner record {number}",
@@ -128,6 +118,38 @@ pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdic
             );
         }
     }
+}
+
+/// Shows where a replay differs.
+pub fn difference(step: &Difference) {
+    println!("\n{BOLD}{}{BOLD:#} (- recorded, + here)", step.place());
+    for line in step.diff.lines() {
+        let style = match line.bytes().next() {
+            Some(b'-') => AnsiColor::Red.on_default(),
+            Some(b'+') => AnsiColor::Green.on_default(),
+            _ => DIM,
+        };
+        println!("{style}{line}{style:#}");
+    }
+}
+
+/// Says that a chapter has no snapshot.
+pub fn never_recorded(number: u32) {
+    println!("chapter {number}: nothing to compare with; record it: runner record {number}");
+}
+
+/// The last line of a verification of several chapters.
+pub fn summary(total: usize, at_a_time: usize, real: Duration, code: u8) {
+    let (style, what) = match code {
+        0 => (GOOD, "all the same"),
+        1 => (BAD, "not all the same"),
+        _ => (BAD, "not all could be replayed"),
+    };
+    println!(
+        "\n{style}{total} {}: {what}{style:#} ({:.1} s, {at_a_time} at a time)",
+        if total == 1 { "chapter" } else { "chapters" },
+        real.as_secs_f64()
+    );
 }
 
 fn reasons(because: &[String]) -> String {

@@ -31,6 +31,13 @@ pub struct Snapshot {
     pub transcript: Transcript,
 }
 
+/// The name of the provenance that says how a chapter was recorded.
+pub const KIND: &str = "kind";
+/// A chapter whose two replays were the same byte for byte when it was recorded.
+pub const EXACT: &str = "exact";
+/// A chapter whose two replays were only the same in meaning.
+pub const MEANING: &str = "meaning";
+
 /// The line before the captured frames.
 pub const FRAMES: &str = "frames";
 
@@ -130,6 +137,13 @@ impl Snapshot {
             provenance,
             transcript,
         })
+    }
+
+    /// Whether the chapter's replays differed in bytes when it was recorded.
+    #[must_use]
+    pub fn is_by_meaning(&self) -> bool {
+        let mut facts = self.provenance.iter();
+        facts.any(|(name, value)| name == KIND && value == MEANING)
     }
 
     /// The record of a step.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::meaning::Correspondence;
-use crate::snapshot::{FRAMES, Snapshot, block, frames_block};
+use crate::snapshot::{EXACT, FRAMES, KIND, Snapshot, block, frames_block};
 use crate::step::StepId;
 
 /// What the comparison of a replay with the snapshot found.
@@ -43,13 +43,6 @@ impl Difference {
         }
     }
 }
-
-/// The name of the provenance that says how a chapter was recorded.
-pub const KIND: &str = "kind";
-/// A chapter whose two replays were the same byte for byte when it was recorded.
-pub const EXACT: &str = "exact";
-/// A chapter whose two replays were only the same in meaning.
-pub const MEANING: &str = "meaning";
 
 /// Compares what ran with what was recorded; steps up to and with `last` count.
 #[must_use]

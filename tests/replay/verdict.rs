@@ -84,3 +84,33 @@ fn a_transcript_is_json_and_colourless_in_a_pipe() {
         .prints(" s real");
     assert!(!plain.stdout.contains('\x1b'), "{plain:?}");
 }
+
+#[test]
+fn verify_replays_chapters_side_by_side_and_the_worst_counts() {
+    let book = Book::new(&["guest 'echo five'"]);
+    let six = "# Six\n\n```console\n<!-- cmdrun runner show 6.1 gdb 'print 6' -->\n```\n";
+    std::fs::write(book.folder.path().join("chapters/06-six.md"), six).unwrap();
+    book.run(&["verify"])
+        .ends_with(1)
+        .prints("chapter 5: nothing to compare with");
+    book.run(&["record", "5", "6", "--yes"]).ends_with(0);
+    let ran = book.run(&["verify"]);
+    ran.ends_with(0).prints("2 chapters: all the same (");
+    ran.prints("chapter 5: the same, byte for byte")
+        .prints("chapter 6: the same, byte for byte");
+    let text = std::fs::read_to_string(book.snapshot()).unwrap();
+    std::fs::write(book.snapshot(), text.replace("| five", "| four")).unwrap();
+    let ran = book.run(&["verify", "--jobs", "1"]);
+    ran.ends_with(1).prints("-| four").prints("+| five");
+    ran.prints("chapter 6: the same, byte for byte")
+        .prints("2 chapters: not all the same (");
+    book.run(&["verify", "6"])
+        .ends_with(0)
+        .prints("1 chapter: all the same");
+    std::fs::write(
+        book.folder.path().join("chapters/06-six.md"),
+        six.replace("gdb", "gbd"),
+    )
+    .unwrap();
+    book.run(&["verify"]).ends_with(2).complains("06-six.md:4");
+}

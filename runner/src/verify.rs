@@ -1,0 +1,131 @@
+//! `runner verify`: replays chapters side by side, and says of each whether it is still true.
+//!
+//! A machine uses one core, so there are as many replays at a time as there are cores. They share nothing but
+//! the lab, which none of them changes.
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::chapter::{self, Chapter};
+use crate::cli::{Global, code_of};
+use crate::desk::Parts;
+use crate::process::Signals;
+use crate::replay::replay;
+use crate::screen;
+use crate::snapshot::Snapshot;
+use crate::verdict::{Verdict, compare};
+use crate::{provenance, root, setup};
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The chapters: numbers or slugs; all of the book if none is named
+    chapters: Vec<String>,
+    /// How many chapters to replay at a time; as many as there are cores if not given
+    #[arg(long, value_name = "COUNT")]
+    jobs: Option<NonZeroUsize>,
+}
+
+/// How the verification of a chapter ended, and after how much real time.
+struct Verified {
+    chapter: Chapter,
+    outcome: anyhow::Result<Option<Verdict>>,
+    took: Duration,
+}
+
+/// Runs the subcommand: 0 all the same, 1 a chapter differs.
+///
+/// # Errors
+/// When a chapter's file is wrong or the lab cannot be made.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let chapters: Vec<Chapter> = if args.chapters.is_empty() {
+        let paths = chapter::paths(&root)?;
+        let all = paths.iter().map(|path| Chapter::read(&root, path));
+        all.collect::<Result<_, _>>()?
+    } else {
+        let named = args
+            .chapters
+            .iter()
+            .map(|wanted| Chapter::find(&root, wanted));
+        named.collect::<Result<_, _>>()?
+    };
+    let parts = Parts::from(setup::ready(&setup::options(&root, global)?)?);
+    let provenance = provenance::of(&root, &parts)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
+    let signals = Signals::catch()?;
+    let start = Instant::now();
+    let verify = |chapter: Chapter| {
+        let start = Instant::now();
+        let count = chapter.steps.len();
+        let outcome = replay(&root, &chapter, count, &parts, &signals, &mut |_| {});
+        let took = start.elapsed();
+        let outcome = outcome.and_then(|transcript| {
+            let provenance = provenance.clone();
+            let now = Snapshot {
+                provenance,
+                transcript,
+            };
+            let recorded = Snapshot::read(&root, &chapter.name)?;
+            Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
+        });
+        Verified {
+            chapter,
+            outcome,
+            took,
+        }
+    };
+    let total = chapters.len();
+    let waiting = Mutex::new(chapters.into_iter());
+    let worst = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let chapter = waiting.lock().expect("no thread panics with it").next();
+                    let Some(chapter) = chapter else { break };
+                    let verified = verify(chapter);
+                    // One chapter's lines stay together.
+                    let mut worst = worst.lock().expect("no thread panics with it");
+                    let code = tell(&verified);
+                    *worst = code.max(*worst);
+                    let interrupted = verified
+                        .outcome
+                        .is_err_and(|e| e.is::<crate::process::Interrupted>());
+                    if interrupted {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let code = worst.into_inner().expect("no thread panics with it");
+    screen::summary(total, jobs.min(total), start.elapsed(), code);
+    Ok(ExitCode::from(code))
+}
+
+/// Shows how it ended; gives the exit code.
+fn tell(verified: &Verified) -> u8 {
+    let Verified {
+        chapter,
+        outcome,
+        took,
+    } = verified;
+    match outcome {
+        Ok(Some(verdict)) => {
+            screen::verdict(chapter, chapter.steps.len(), *took, verdict);
+            u8::from(matches!(verdict, Verdict::Different { .. }))
+        }
+        Ok(None) => {
+            screen::never_recorded(chapter.number);
+            1
+        }
+        Err(error) => {
+            anstream::eprintln!("{error:#}");
+            code_of(error)
+        }
+    }
+}
