@@ -20,8 +20,9 @@
  *     gone WINDOW | next | done
  *
  * Between two steps the agent calls boundary(), which lies at an address of its own: the runner's
- * debugger stops the machine there. It may pass on 1 to have the agent sleep for a second first, which
- * is how a reader's Ctrl-C finds an idle machine.
+ * debugger stops the machine there. It may have the agent sleep for a second, which is how a reader's
+ * Ctrl-C finds an idle machine, or write another step into the agent's memory, which is how somebody
+ * types into a machine that nothing from outside may reach.
  *
  * cc -static -no-pie -O1 -Wl,--section-start=.boundary=0x5e3d0000 agent.c -o agent
  */
@@ -46,10 +47,18 @@
 #define QUIET_MS 100
 #define SETTLE_MAX_MS 1000
 
+/* What the debugger may answer at the boundary. */
+enum answer { GO_ON, SLEEP, TYPED };
+
+/* A step that the debugger types, in the form of /steps. */
+static char typed[16384];
+
+/* The debugger sees the answer in %rdi, and the place for a step in %rsi; %rdx is its size in bytes. */
 __attribute__((section(".boundary"), naked, noinline, used))
-static long boundary(__attribute__((unused)) long sleep_first)
+static enum answer boundary(__attribute__((unused)) enum answer answer, __attribute__((unused)) char *step,
+			    __attribute__((unused)) size_t size)
 {
-	asm("mov %rdi, %rax\n\tret");
+	asm("mov %edi, %eax\n\tret");
 }
 
 static void fatal(const char *what)
@@ -305,12 +314,18 @@ static void settle(void)
 			break;
 }
 
-static void wait_at_boundary(void)
+/* Waits at the boundary; gives the file that the next step is read from. */
+static FILE *next_source(FILE *steps)
 {
-	/* Maps the page: a breakpoint on one that is not there yet is hit before the fault, and again after. */
+	enum answer answer;
+
+	/* Maps the pages: a breakpoint on one that is not there yet is hit before the fault, and again after. */
 	(void)*(volatile const char *)boundary;
-	while (boundary(0))
+	for (char *page = typed; page < typed + sizeof(typed); page += 4096)
+		*(volatile char *)page = 0;
+	while ((answer = boundary(GO_ON, typed, sizeof(typed))) == SLEEP)
 		sleep(1);
+	return answer == TYPED ? fmemopen(typed, sizeof(typed), "r") : steps;
 }
 
 static char *read_text(FILE *steps, size_t length)
@@ -354,21 +369,26 @@ int main(void)
 			fatal("agent: /steps names no windows");
 		start_shell(&windows[window_count++]);
 	} while (end != '\n');
-	while (fscanf(steps, "%15s %15s %15s %zu %zu%c", number, name, how, &command_length, &text_length, &end) == 6) {
-		struct window *window = find_window(name);
-		char *command = read_text(steps, command_length);
-		char *text = read_text(steps, text_length);
+	for (;;) {
+		FILE *source = next_source(steps);
+		struct window *window;
+		char *command, *text;
 
+		if (fscanf(source, "%15s %15s %15s %zu %zu%c", number, name, how, &command_length, &text_length, &end) != 6)
+			break;
+		window = find_window(name);
+		command = read_text(source, command_length);
+		text = read_text(source, text_length);
+		if (source != steps)
+			fclose(source);
 		if (window->gone)
 			break;
-		wait_at_boundary();
 		report("begin %s\n", number);
 		run(window, how, command, text);
 		report("next\n");
 		free(command);
 		free(text);
 	}
-	wait_at_boundary();
 	report("done\n");
 	for (;;)
 		pause();
