@@ -21,7 +21,11 @@ use crate::recipe;
 pub const FOLDER: &str = "rootfs";
 
 /// The programs: source in `rootfs/`, and place in the guest.
-const PROGRAMS: [(&str, &str); 1] = [("agent.c", "sbin/agent")];
+const PROGRAMS: [(&str, &str); 3] = [
+    ("agent.c", "sbin/agent"),
+    ("client.c", "bin/client"),
+    ("server.c", "bin/server"),
+];
 
 /// How a program is compiled, in the folder of its source. It is static, because the guest has no
 /// C library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit by
