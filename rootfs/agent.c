@@ -20,7 +20,7 @@
  *     gone WINDOW | next | done
  *
  * Between two steps the agent calls boundary(), which lies at an address of its own: the runner's
- * debugger stops the machine there. It may have the agent sleep for a second, which is how a reader's
+ * debugger stops the machine there. It may have the agent take a nap, which is how a reader's
  * Ctrl-C finds an idle machine, or write another step into the agent's memory, which is how somebody
  * types into a machine that nothing from outside may reach.
  *
@@ -46,6 +46,7 @@
 /* Nothing printed for so long is quiet; a window that is never quiet is left alone after a second. */
 #define QUIET_MS 100
 #define SETTLE_MAX_MS 1000
+#define NAP_MS 100
 
 /* What the debugger may answer at the boundary. */
 enum answer { GO_ON, SLEEP, TYPED };
@@ -324,7 +325,7 @@ static FILE *next_source(FILE *steps)
 	for (char *page = typed; page < typed + sizeof(typed); page += 4096)
 		*(volatile char *)page = 0;
 	while ((answer = boundary(GO_ON, typed, sizeof(typed))) == SLEEP)
-		sleep(1);
+		usleep(NAP_MS * 1000);
 	return answer == TYPED ? fmemopen(typed, sizeof(typed), "r") : steps;
 }
 
