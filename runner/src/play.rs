@@ -186,29 +186,27 @@ fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
 }
 
 /// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
-/// chapter that was recorded so.
+/// chapter that was recorded so. Shows where one is not.
 fn repeats(
     again: impl Fn() -> anyhow::Result<Transcript>,
     times: usize,
     first: &Snapshot,
     by_meaning: bool,
 ) -> anyhow::Result<bool> {
+    let Some(last) = first.transcript.records.last().map(|record| record.id) else {
+        return Ok(true);
+    };
+    let first = first.clone().of_kind(by_meaning);
     let mut agree = 1;
-    let last = first.transcript.records.last().map(|record| record.id);
     for _ in 1..times {
-        let transcript = again()?;
-        let same = transcript == first.transcript;
         let now = Snapshot {
             provenance: first.provenance.clone(),
-            transcript,
+            transcript: again()?,
         };
-        // The first replay is no record, so nothing demands the same bytes.
-        let verdict = last.map(|last| compare(first, &now, last));
-        if let (true, Some(Verdict::Different { steps })) = (by_meaning, &verdict) {
-            steps.iter().for_each(screen::difference);
+        match compare(&first, &now, last) {
+            Verdict::Different { steps } => steps.iter().for_each(screen::difference),
+            Verdict::Exact | Verdict::SameMeaning { .. } => agree += 1,
         }
-        let same_meaning = !matches!(verdict, Some(Verdict::Different { .. }));
-        agree += usize::from(same || by_meaning && same_meaning);
     }
     let how = if by_meaning {
         "in meaning"

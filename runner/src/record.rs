@@ -13,7 +13,7 @@ use crate::desk::Parts;
 use crate::packages::confirm;
 use crate::process::Signals;
 use crate::replay::replay;
-use crate::snapshot::{self, EXACT, KIND, MEANING, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
 
@@ -58,10 +58,10 @@ fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Re
             transcript,
         })
     };
-    let (mut first, second) = (once()?, once()?);
-    let kind = match compare(&first, &second, chapter.last()) {
-        Verdict::Exact => EXACT,
-        Verdict::SameMeaning { .. } => MEANING,
+    let (first, second) = (once()?, once()?);
+    let by_meaning = match compare(&first, &second, chapter.last()) {
+        Verdict::Exact => false,
+        Verdict::SameMeaning { .. } => true,
         Verdict::Different { steps } => {
             let diffs: Vec<_> = steps
                 .into_iter()
@@ -74,10 +74,7 @@ fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Re
             )
         }
     };
-    first
-        .provenance
-        .insert(0, (KIND.to_owned(), kind.to_owned()));
-    Ok(first)
+    Ok(first.of_kind(by_meaning))
 }
 
 /// Shows what would change and asks; what is not kept waits as `.snap.new` for `cargo insta review`.

@@ -146,6 +146,15 @@ impl Snapshot {
         facts.any(|(name, value)| name == KIND && value == MEANING)
     }
 
+    /// The same, to be compared byte for byte or in meaning.
+    #[must_use]
+    pub fn of_kind(mut self, by_meaning: bool) -> Self {
+        let kind = if by_meaning { MEANING } else { EXACT };
+        self.provenance.retain(|(name, _)| name != KIND);
+        self.provenance.insert(0, (KIND.to_owned(), kind.to_owned()));
+        self
+    }
+
     /// The record of a step.
     #[must_use]
     pub fn record(&self, id: StepId) -> Option<&Record> {
