@@ -325,7 +325,7 @@ static FILE *next_source(FILE *steps)
 	for (char *page = typed; page < typed + sizeof(typed); page += 4096)
 		*(volatile char *)page = 0;
 	while ((answer = boundary(GO_ON, typed, sizeof(typed))) == SLEEP)
-		usleep(NAP_MS * 1000);
+		wait_for_windows(NAP_MS);
 	return answer == TYPED ? fmemopen(typed, sizeof(typed), "r") : steps;
 }
 

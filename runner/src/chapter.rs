@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::step::{Step, StepId};
+use crate::step::{Step, StepId, Terminal};
 use crate::words;
 
 /// What begins a directive of mdbook-cmdrun.
@@ -67,6 +67,12 @@ impl Chapter {
         }
     }
 
+    /// Whether one of its steps is typed there.
+    #[must_use]
+    pub fn has(&self, terminal: Terminal) -> bool {
+        self.steps.iter().any(|step| step.terminal == terminal)
+    }
+
     /// Reads the steps of `text`, the content of the file at `path`.
     ///
     /// # Errors
@@ -100,6 +106,13 @@ impl Chapter {
                 }
                 Err(message) => faults.push(fault(at, message)),
             }
+        }
+        if steps.iter().any(|step| step.terminal == Terminal::Lab)
+            && let Some(step) = steps.iter().find(|step| step.terminal == Terminal::Wire)
+        {
+            let message = "the guest of a chapter with a lab has one card, at the lab's tap0, and no wire between two; \
+                           let tcpdump listen there: lab tcpdump -n -c 2 -i tap0";
+            faults.push(fault(step.line, message.to_owned()));
         }
         if faults.is_empty() {
             Ok(Self {

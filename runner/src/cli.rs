@@ -11,7 +11,7 @@ use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    clean, cmdrun, mdbook, play, preprocess, record, renumber, setup, show, tools, verify,
+    clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools, verify,
 };
 
 #[derive(Parser)]
@@ -56,6 +56,8 @@ enum Command {
     Record(record::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
     Setup,
+    /// Says what the lab needs of this machine, whether it is there, and what to do if not
+    Doctor,
     /// Removes what was fetched and built, after showing it
     Clean,
     /// Numbers the steps of a chapter in order
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, cli.global.yes))
             .map(|()| ExitCode::SUCCESS),
+        Command::Doctor => doctor::run(),
         Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
@@ -100,7 +103,8 @@ pub fn main() -> ExitCode {
 /// What the outcomes mean; README.md has them as a table.
 const DIFFERENT: u8 = 1;
 const WRONG: u8 = 2;
-const LAB: u8 = 3;
+/// The lab cannot run.
+pub const LAB: u8 = 3;
 /// As a shell has it for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 

@@ -140,11 +140,14 @@ impl Gdb {
         )
     }
 
+    /// Has the agent, which waits at the boundary, sleep for a moment.
+    pub const SLEEP: &str = "set $rdi = 1";
+
     /// Commands that let the agent sleep and stop the machine when the kernel is idle.
     #[must_use]
     pub fn watch_idle() -> [String; 2] {
         [
-            "set $rdi = 1".to_owned(),
+            Self::SLEEP.to_owned(),
             format!(
                 "python gdb.Breakpoint('{IDLE}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True, temporary=True)"
             ),

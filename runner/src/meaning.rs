@@ -37,10 +37,12 @@ enum Kind {
 /// The alternatives, the most telling first; the group's name decides what a match is.
 static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
     let alternatives = [
+        // An address and a port that the kernel has chosen, as tcpdump and netstat write them.
+        r"(?P<port>\b\d+(\.\d+){3}[.:]\d{5}\b)",
         // A version or an IP address is no time: it must be equal.
         r"(?P<dotted>\b\d+(\.\d+){2,}\b)",
         // printk's time, `[    1.203456] `; seconds with a fraction.
-        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+ ?(s|ms|us|seconds)\b|\b\d+\.\d{2,}\b)",
+        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+ ?(s|ms|us|seconds)\b|(= ?)?\b\d+\.\d{2,}\b)",
         // A frame's program counter, which gdb leaves out at the beginning of a line.
         r"(?P<counter>\b0x[0-9a-f]{16} in )",
         // `<inet_init+42>`, `inet_init+0x1a/0x30`.
@@ -48,8 +50,8 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<unknown><optimized out>)",
         // The entry of an initcall: module, a counter of the compiler's, line, function, level.
         r"(?P<initcall>\b__initcall__kmod_\w+?__\d+_)",
-        // How many threads the kernel has made before is not what a chapter is about.
-        r"(?P<process>\bprocess \d+\b)",
+        // How many threads the kernel has made before is not what a chapter is about. ping's id is its process.
+        r"(?P<process>\b(process|echo (request|reply), id) \d+\b)",
         r"(?P<pointer>\b0x[0-9a-f]{5,16}\b|\bffff[0-9a-f]{12}\b)",
         r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",
         "(?P<value>(?:= ?)(?:-?\\d+\\b|0x[0-9a-f]{1,4}\\b|\"[^\"]*\"|true\\b|false\\b))",
@@ -75,7 +77,16 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             Some("pointer") => Token::Name(Kind::Pointer, matched),
             Some("number") => Token::Name(Kind::Number, matched),
             Some("initcall") => Token::Name(Kind::Initcall, matched),
-            Some("process") => Token::Name(Kind::Process, matched),
+            Some(name @ ("process" | "port")) => {
+                let value = &matched[matched.rfind([' ', '.', ':']).map_or(0, |at| at + 1)..];
+                begin = whole.end() - value.len();
+                let kind = if name == "port" {
+                    Kind::Number
+                } else {
+                    Kind::Process
+                };
+                Token::Name(kind, value)
+            }
             _ => {
                 // The equals sign is text: `level=5` says the same as `level=<optimized out>`.
                 let value = matched.trim_start_matches(['=', ' ']);
@@ -181,6 +192,15 @@ mod tests {
             ("3023872 bzImage", "3100000 bzImage"),
             ("I am process 29\nprocess 30", "I am process 31\nprocess 32"),
             ("time 0.25 s", "time 1.5 s"),
+            ("max = 0.303/0.303 ms", "max = 10.000/23.761 ms"),
+            (
+                "10.0.3.2.46353 > 203.0.113.53.53\n192.0.2.4:46353",
+                "10.0.3.2.60950 > 203.0.113.53.53\n192.0.2.4:60950",
+            ),
+            (
+                "echo request, id 38, seq 0\necho reply, id 38",
+                "echo request, id 41, seq 0\necho reply, id 41",
+            ),
         ] {
             assert!(same(recorded, now), "{recorded} / {now}");
         }
@@ -194,6 +214,9 @@ mod tests {
             ("a\nb", "b\na"),
             ("a\n", "a\nb\n"),
             ("port 9090", "port 9091"),
+            ("10.0.3.2.9090", "10.0.3.2.9091"),
+            ("10.0.3.2.46353", "10.0.3.1.46353"),
+            ("10.0.3.2.46353 46353", "10.0.3.2.60950 46353"),
             ("10.0.3.1 lladdr", "10.0.3.2 lladdr"),
             ("10.0.3.0/24 metric", "192.0.2.0/24 metric"),
             ("Linux 6.1.176", "Linux 6.2.176"),
@@ -204,6 +227,8 @@ mod tests {
             ("net/a.c:10", "net/a.c:11"),
             ("12345 a", "b 12345"),
             ("process 29\nprocess 29", "process 29\nprocess 30"),
+            ("echo request, id 38, seq 0", "echo request, id 38, seq 1"),
+            ("echo request, id 38, seq 0", "echo reply, id 38, seq 0"),
             ("__initcall__kmod_a__1_2_f5", "__initcall__kmod_a__1_2_f6"),
             ("__initcall__kmod_a__1_2_f5", "__initcall__kmod_a__1_2_g5"),
         ] {

@@ -3,8 +3,9 @@
 //! Nothing is installed unasked. Where there is no apt, the reader gets the list and does it: the
 //! names for Fedora and Arch are known, the state of such a machine is not.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use duct::cmd;
@@ -54,7 +55,7 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 20] = [
+pub const NEEDS: [Need; 23] = [
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
@@ -177,6 +178,27 @@ pub const NEEDS: [Need; 20] = [
         "qemu-system-x86",
     ),
     need(Command("gdb"), "looks into it", "gdb", "gdb", "gdb"),
+    need(
+        Command("tcpdump"),
+        "reads the wire",
+        "tcpdump",
+        "tcpdump",
+        "tcpdump",
+    ),
+    need(
+        Command("ip"),
+        "lays the lab's cables, in chapter 8",
+        "iproute2",
+        "iproute",
+        "iproute2",
+    ),
+    need(
+        Command("iptables"),
+        "translates addresses, in chapter 8",
+        "iptables",
+        "iptables-nft",
+        "iptables",
+    ),
 ];
 
 /// What decides how missing packages are got.
@@ -384,6 +406,15 @@ fn still_missing(missing: &[Need]) -> Result<()> {
     )
 }
 
+/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian do not
+/// have on theirs.
+#[must_use]
+pub fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
+}
+
 fn is_there(probe: Probe) -> bool {
     let any = |folders: &[&str], name: &str| {
         folders
@@ -391,13 +422,7 @@ fn is_there(probe: Probe) -> bool {
             .any(|folder| Path::new(folder).join(name).exists())
     };
     match probe {
-        Command(name) => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-            // Ordinary users of Debian do not have these on their PATH.
-            folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-            folders.iter().any(|folder| folder.join(name).is_file())
-        }
+        Command(name) => std::env::split_paths(&path()).any(|folder| folder.join(name).is_file()),
         Header(name) => any(
             &[
                 "/usr/include",

@@ -16,7 +16,7 @@ use crate::process::Signals;
 use crate::replay::{Event, replay};
 use crate::screen::{self, Screen};
 use crate::snapshot::Snapshot;
-use crate::step::StepId;
+use crate::step::{StepId, Terminal};
 use crate::transcript::{Output, Transcript};
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
@@ -74,6 +74,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
     let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = setup::options(&root, global)?;
+    options.lab = chapter.has(Terminal::Lab);
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
     }

@@ -1,7 +1,7 @@
 //! The machine: QEMU's arguments, and the process.
 //!
-//! Everything that real time could touch is kept away from the guest (ARCHITECTURE.md tells how each
-//! was found): instructions are counted and are the clock (`-icount`, `-rtc clock=vm`), idle time
+//! A machine on a wire of its own repeats itself: everything that real time could touch is kept away from
+//! the guest (ARCHITECTURE.md tells how each was found). Instructions are counted and are the clock (`-icount`, `-rtc clock=vm`), idle time
 //! passes at once (`sleep=off`), the network cards are e1000, whose transmission runs in the virtual CPU,
 //! and the guest's reports leave through a port that QEMU writes synchronously.
 
@@ -10,6 +10,7 @@ use std::process::{ChildStdout, Stdio};
 
 use anyhow::Context;
 
+use crate::lab::Lab;
 use crate::process::{Process, set_nonblocking};
 
 /// The program, as it is found on PATH.
@@ -34,12 +35,41 @@ pub mod file {
     pub const ERRORS: &str = "qemu.log";
 }
 
+/// What the guest's network cards are plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Both of them into a hub. Nothing from outside reaches the machine, and time is counted in instructions.
+    Hub,
+    /// One into `tap0` of the network that QEMU runs in. What is at the other end has its own
+    /// clock, so the machine has the real one.
+    Tap,
+}
+
 /// QEMU's arguments for the machine of the book.
 #[must_use]
-pub fn arguments(debugger: bool) -> Vec<String> {
+pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |text: &str| arguments.extend(text.split(' ').map(str::to_owned));
     add("-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot");
+    match network {
+        Network::Hub => hub(&mut add),
+        Network::Tap => tap(&mut add),
+    }
+    add(&format!(
+        "-kernel {} -initrd {}",
+        file::KERNEL,
+        file::INITRAMFS
+    ));
+    add(&format!("-serial file:{}", file::CONSOLE));
+    add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
+    if debugger {
+        add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
+    }
+    arguments.extend(["-append".to_owned(), APPEND.to_owned()]);
+    arguments
+}
+
+fn hub(add: &mut impl FnMut(&str)) {
     add("-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm");
     for (card, mac) in [("0", "52:54:00:12:34:56"), ("1", "52:54:00:12:34:57")] {
         add(&format!(
@@ -56,18 +86,12 @@ pub fn arguments(debugger: bool) -> Vec<String> {
     add(
         "-netdev hubport,id=tick,hubid=1 -object filter-buffer,id=ticks,netdev=tick,interval=100000",
     );
-    add(&format!(
-        "-kernel {} -initrd {}",
-        file::KERNEL,
-        file::INITRAMFS
-    ));
-    add(&format!("-serial file:{}", file::CONSOLE));
-    add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
-    if debugger {
-        add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
-    }
-    arguments.extend(["-append".to_owned(), APPEND.to_owned()]);
-    arguments
+}
+
+fn tap(add: &mut impl FnMut(&str)) {
+    add("-rtc base=2026-01-01T00:00:00");
+    add("-netdev tap,id=h0,ifname=tap0,script=no,downscript=no");
+    add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
 }
 
 /// A running machine.
@@ -80,15 +104,19 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine whose files lie in `folder`.
+    /// Starts the machine whose files lie in `folder`: on a hub, or on a tap in the lab.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(folder: &Path, debugger: bool) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path, lab: Option<&Lab>, debugger: bool) -> anyhow::Result<Self> {
+        let network = lab.map_or(Network::Hub, |_| Network::Tap);
+        let mut words = lab.map(Lab::enter).unwrap_or_default();
+        words.push(PROGRAM.to_owned());
+        words.extend(arguments(network, debugger));
         let errors =
             std::fs::File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
-        let mut process = Process::start(PROGRAM, |command| {
-            command.args(arguments(debugger)).current_dir(folder);
+        let mut process = Process::start(&words[0], |command| {
+            command.args(&words[1..]).current_dir(folder);
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -109,9 +137,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_has_no_way_out() {
+    fn a_machine_on_the_hub_has_no_way_out() {
         for debugger in [false, true] {
-            let all = arguments(debugger).join(" ");
+            let all = arguments(Network::Hub, debugger).join(" ");
             for needed in ["-nodefaults", "-icount shift=7,sleep=off", "clock=vm"] {
                 assert!(all.contains(needed), "{needed}: {all}");
             }

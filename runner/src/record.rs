@@ -14,6 +14,7 @@ use crate::packages::confirm;
 use crate::process::Signals;
 use crate::replay::replay;
 use crate::snapshot::{self, Snapshot};
+use crate::step::Terminal;
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
 
@@ -31,10 +32,15 @@ pub struct Args {
 /// When the chapter is wrong, the lab cannot run, or two replays contradict each other.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let root = root::find()?;
-    let parts = Parts::from(setup::ready(&setup::options(&root, global)?)?);
+    let named = args.chapters.iter();
+    let chapters: Vec<Chapter> = named
+        .map(|wanted| Chapter::find(&root, wanted))
+        .collect::<Result<_, _>>()?;
+    let mut options = setup::options(&root, global)?;
+    options.lab = chapters.iter().any(|chapter| chapter.has(Terminal::Lab));
+    let parts = Parts::from(setup::ready(&options)?);
     let mut all_kept = true;
-    for wanted in &args.chapters {
-        let chapter = Chapter::find(&root, wanted)?;
+    for chapter in chapters {
         let now = twice(&root, &chapter, &parts)?;
         all_kept &= keep(&root, &chapter, &now, global.yes)?;
     }

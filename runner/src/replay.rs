@@ -8,9 +8,9 @@ use anyhow::Context;
 
 use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
-use crate::host::Host;
 use crate::process::Signals;
 use crate::session::Session;
+use crate::shell::Shell;
 use crate::step::{Step, Terminal};
 use crate::transcript::{Record, Transcript};
 
@@ -46,7 +46,7 @@ pub enum Event<'a> {
 /// step as it begins and ends.
 ///
 /// # Errors
-/// With the place of the step in the chapter's file: what [`Session::run`] and [`Host::run`] say, and
+/// With the place of the step in the chapter's file: what [`Session::run`] and [`Shell::run`] say, and
 /// [`UnexpectedStatus`].
 pub fn replay(
     root: &Path,
@@ -60,7 +60,7 @@ pub fn replay(
     let on_machine: Vec<&Step> = chapter
         .steps
         .iter()
-        .filter(|step| !matches!(step.terminal, Terminal::Host | Terminal::Lab))
+        .filter(|step| step.terminal != Terminal::Host)
         .collect();
     let mut session = None;
     let mut host = None;
@@ -70,8 +70,7 @@ pub fn replay(
         let start = Instant::now();
         let output = match step.terminal {
             Terminal::Host => run_on_host(&mut host, desk.path(), step, signals),
-            Terminal::Lab => anyhow::bail!("no lab yet"),
-            Terminal::Guest | Terminal::Server | Terminal::Gdb | Terminal::Wire => {
+            _ => {
                 if session.is_none() {
                     session = Some(Session::start(desk.path(), &on_machine, signals)?);
                 }
@@ -96,22 +95,21 @@ pub fn replay(
     {
         anyhow::bail!("{}: {unseen}", chapter.path.display());
     }
-    let looks_at_wire = |step: &&Step| step.terminal == Terminal::Wire;
     let frames = match &session {
-        Some(session) if on_machine.iter().any(looks_at_wire) => Some(session.frames()?),
+        Some(session) if chapter.has(Terminal::Wire) => Some(session.frames()?),
         _ => None,
     };
     Ok(Transcript { records, frames })
 }
 
 fn run_on_host(
-    host: &mut Option<Host>,
+    host: &mut Option<Shell>,
     folder: &Path,
     step: &Step,
     signals: &Signals,
 ) -> anyhow::Result<crate::transcript::Output> {
     if host.is_none() {
-        *host = Some(Host::start(folder)?);
+        *host = Some(Shell::start(Terminal::Host, &[], folder)?);
     }
     host.as_mut().expect("it was just made").run(step, signals)
 }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::busybox::{self, Busybox};
 use crate::cache::Cache;
 use crate::cli::Global;
+use crate::doctor;
 use crate::kernel::{self, Kernel};
 use crate::packages;
 use crate::pins::{self, Pins};
@@ -31,6 +32,8 @@ pub struct Options {
     pub kernel_source: Option<PathBuf>,
     /// Whether packages may be installed without asking.
     pub yes: bool,
+    /// Whether a chapter needs the host's side of a network, too.
+    pub lab: bool,
     /// Where everything is kept.
     pub cache: Cache,
 }
@@ -54,6 +57,7 @@ impl Options {
             kernel: KERNEL.to_owned(),
             kernel_source: None,
             yes: false,
+            lab: false,
             cache: Cache::of_user()?,
         })
     }
@@ -87,6 +91,9 @@ pub fn run(global: &Global) -> Result<ExitCode> {
 /// standard error.
 pub fn ready(options: &Options) -> Result<Lab> {
     packages::ready(options.yes)?;
+    if options.lab {
+        doctor::check_lab()?;
+    }
     let pins = Pins::read(&options.repository)?;
     let kernel = kernel(options, &pins)?;
     let source = sources::busybox(&options.cache, &pins.busybox)?;

@@ -151,7 +151,8 @@ impl Snapshot {
     pub fn of_kind(mut self, by_meaning: bool) -> Self {
         let kind = if by_meaning { MEANING } else { EXACT };
         self.provenance.retain(|(name, _)| name != KIND);
-        self.provenance.insert(0, (KIND.to_owned(), kind.to_owned()));
+        self.provenance
+            .insert(0, (KIND.to_owned(), kind.to_owned()));
         self
     }
 

@@ -1,4 +1,4 @@
-//! A window of the guest: what its shell does, and what it has printed since somebody looked.
+//! A window: what its shell does, and what it has printed since somebody looked.
 
 use crate::step::{StepId, Until};
 use crate::transcript::{Output, visible};
@@ -13,7 +13,7 @@ enum State {
     Ended {
         id: StepId,
         status: i32,
-        guest_ns: u64,
+        guest_ns: Option<u64>,
     },
 }
 
@@ -53,8 +53,8 @@ impl Window {
         self.state = State::Busy(id);
     }
 
-    /// The command has ended.
-    pub fn end(&mut self, status: i32, guest_ns: u64) {
+    /// The command has ended, at this time of the guest's clock if it ran there.
+    pub fn end(&mut self, status: i32, guest_ns: Option<u64>) {
         if let State::Busy(id) = self.state {
             self.state = State::Ended {
                 id,
@@ -91,6 +91,15 @@ impl Window {
         failed || self.unseen_bytes() > 0
     }
 
+    /// Whether a whole line with `text` is among what nobody has seen.
+    #[must_use]
+    pub fn shows(&self, text: &str) -> bool {
+        [&self.stdout, &self.stderr].into_iter().any(|bytes| {
+            let mut lines = bytes.split_inclusive(|b| *b == b'\n');
+            lines.any(|line| line.ends_with(b"\n") && String::from_utf8_lossy(line).contains(text))
+        })
+    }
+
     /// What a step shows of the window. A step that waited for a text shows the lines up to that
     /// with the text, so that it shows the same however the output was cut on its way.
     pub fn look(&mut self, until: &Until) -> Output {
@@ -108,7 +117,7 @@ impl Window {
             && self.unseen_bytes() == 0
         {
             output.status = status;
-            output.guest_ns = Some(guest_ns);
+            output.guest_ns = guest_ns;
             self.state = State::Idle;
         }
         output
@@ -144,7 +153,7 @@ mod tests {
         assert_eq!(window.look(&Until::Quiet).stdout, "a\n");
         assert_eq!(window.taken_by(), Some(ID));
         assert!(!window.has_unseen());
-        window.end(1, 7);
+        window.end(1, Some(7));
         assert!(window.has_unseen(), "a failure is something to see");
         assert_eq!(window.look(&Until::End).status, 1);
         assert_eq!(window.taken_by(), None);
@@ -155,7 +164,7 @@ mod tests {
         let mut window = Window::default();
         window.begin(ID);
         window.print(false, b"one\ntwo up\nthree\n");
-        window.end(0, 7);
+        window.end(0, Some(7));
         let until = Until::Text("up".to_owned());
         assert_eq!(window.look(&until).stdout, "one\ntwo up\n");
         assert!(window.taken_by().is_some());

@@ -108,7 +108,9 @@ fn script(chapter: &Chapter, folder: &Path) -> PathBuf {
 
 fn qemu(folder: &Path, debugger: bool) -> Child {
     let mut command = Command::new(qemu::PROGRAM);
-    command.args(qemu::arguments(debugger)).current_dir(folder);
+    command
+        .args(qemu::arguments(qemu::Network::Hub, debugger))
+        .current_dir(folder);
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -1,0 +1,272 @@
+//! A bash that the runner types into: one on the reader's machine for the `host` steps of a chapter, one in the
+//! lab's namespaces for the `lab` steps. `cd` and variables last from one step to the next.
+//!
+//! A command is typed in quotes behind `eval`, and its end is told by a line on both streams that
+//! begins with a token no command can know. Standard input is closed to the command.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::packages;
+use crate::process::{Process, Signals, drain, set_nonblocking};
+use crate::step::{Step, Terminal, Until};
+use crate::transcript::Output;
+use crate::window::Window;
+
+/// The most that a step may print, in bytes.
+pub const OUTPUT_MAX: usize = 1 << 20;
+
+/// A running shell.
+#[derive(Debug)]
+pub struct Shell {
+    process: Process,
+    terminal: Terminal,
+    input: ChildStdin,
+    stdout: Stream<ChildStdout>,
+    stderr: Stream<ChildStderr>,
+    /// What its commands do and have printed.
+    pub window: Window,
+}
+
+#[derive(Debug)]
+struct Stream<P> {
+    pipe: P,
+    token: String,
+    /// What may be the beginning of the token's line.
+    held: Vec<u8>,
+    /// What stood behind the token, once the command has ended.
+    end: Option<String>,
+    closed: bool,
+}
+
+impl<P: std::io::Read + AsFd> Stream<P> {
+    fn new(pipe: P, token: &str) -> anyhow::Result<Self> {
+        set_nonblocking(&pipe)?;
+        Ok(Self {
+            pipe,
+            token: token.to_owned(),
+            held: Vec::new(),
+            end: None,
+            closed: false,
+        })
+    }
+
+    /// What the command has printed since the last call.
+    fn read(&mut self) -> anyhow::Result<Vec<u8>> {
+        let (bytes, closed) = drain(&mut self.pipe)?;
+        self.held.extend(bytes);
+        self.closed |= closed;
+        Ok(self.take())
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        if self.end.is_some() {
+            return Vec::new();
+        }
+        let token = self.token.as_bytes();
+        let begins = |at: &usize| {
+            let rest = &self.held[*at..];
+            rest.starts_with(token) || token.starts_with(rest)
+        };
+        let Some(at) = (0..self.held.len()).find(begins) else {
+            return std::mem::take(&mut self.held);
+        };
+        let printed: Vec<u8> = self.held.drain(..at).collect();
+        if let Some(end) = self.held.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = self.held.drain(..=end).collect();
+            let behind = String::from_utf8_lossy(&line[self.token.len()..]);
+            self.end = Some(behind.trim_end().to_owned());
+        }
+        printed
+    }
+}
+
+impl Shell {
+    /// Starts the shell of `terminal` in `folder`, by way of the command `within`, with an environment that
+    /// is the same on every machine.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(terminal: Terminal, within: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let words = [within, &["bash", "--noprofile", "--norc"]].concat();
+        // The lab has the guest's tools: `busybox ping` is the same on every machine.
+        let mut path = folder.join("busybox").into_os_string();
+        path.push(":");
+        path.push(packages::path());
+        let mut process = Process::start(words[0], |command| {
+            command.args(&words[1..]).current_dir(folder).env_clear();
+            command.envs([("LC_ALL", "C.UTF-8"), ("TERM", "dumb"), ("TZ", "UTC")]);
+            command.env("PATH", path).env("HOME", folder);
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        })?;
+        let token = format!(
+            "\u{1e}{:016x}",
+            std::hash::BuildHasher::hash_one(
+                &std::collections::hash_map::RandomState::new(),
+                process.child.id(),
+            )
+        );
+        let child = &mut process.child;
+        Ok(Self {
+            terminal,
+            input: child.stdin.take().context("bash has no standard input")?,
+            stdout: Stream::new(child.stdout.take().context("bash has no output")?, &token)?,
+            stderr: Stream::new(child.stderr.take().context("bash has no errors")?, &token)?,
+            window: Window::default(),
+            process,
+        })
+    }
+
+    /// The process that was started: bash, or what runs it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Types the step's command.
+    ///
+    /// # Errors
+    /// When the shell has ended.
+    pub fn begin(&mut self, step: &Step) -> anyhow::Result<()> {
+        let quoted = step.command.replace('\'', r"'\''");
+        let token = &self.stdout.token;
+        writeln!(
+            self.input,
+            "eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
+        )
+        .with_context(|| {
+            format!(
+                "type `{}` into the shell of `{}`",
+                step.command, self.terminal
+            )
+        })?;
+        self.window.begin(step.id);
+        Ok(())
+    }
+
+    /// The pipes that tell when there is something to read.
+    #[must_use]
+    pub fn pipes(&self) -> [BorrowedFd<'_>; 2] {
+        [self.stdout.pipe.as_fd(), self.stderr.pipe.as_fd()]
+    }
+
+    /// Takes in what was printed by now, without waiting.
+    ///
+    /// # Errors
+    /// When a step has ended the shell or printed more than [`OUTPUT_MAX`].
+    pub fn read(&mut self) -> anyhow::Result<()> {
+        self.window.print(false, &self.stdout.read()?);
+        self.window.print(true, &self.stderr.read()?);
+        if self.window.unseen_bytes() > OUTPUT_MAX {
+            bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
+        }
+        if self.stdout.end.is_some() && self.stderr.end.is_some() {
+            let status = self.stdout.end.take().unwrap_or_default();
+            self.stderr.end = None;
+            let status = status.parse().context("bash told no exit status")?;
+            self.window.end(status, None);
+        }
+        if self.stdout.closed || self.stderr.closed {
+            let status = self.process.child.wait().context("wait for bash")?;
+            let terminal = self.terminal;
+            let said = self.window.look(&Until::End).stderr;
+            bail!(
+                "the shell of `{terminal}` ended ({status}); a step must leave it running\n{said}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Does a step: types its command and waits for its end.
+    ///
+    /// # Errors
+    /// A step that outlives its deadline, ends the shell or prints more than [`OUTPUT_MAX`]; a signal.
+    pub fn run(&mut self, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
+        self.begin(step)?;
+        let until = Instant::now() + step.deadline;
+        while self.window.is_busy() {
+            signals.wait(&self.pipes(), until, || late(step))?;
+            self.read()?;
+        }
+        Ok(self.window.look(&Until::End))
+    }
+}
+
+/// The message for a step that takes too long.
+#[must_use]
+pub fn late(step: &Step) -> String {
+    format!(
+        "not finished after {} s; if it may take longer, say so: deadline={} before `{}`",
+        step.deadline.as_secs(),
+        step.deadline.as_secs() * 2,
+        step.terminal
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn step(command: &str) -> Step {
+        let words = ["1.1", "host", command].map(str::to_owned);
+        Step::parse(&words, 1).unwrap()
+    }
+
+    fn start(folder: &tempfile::TempDir) -> Shell {
+        Shell::start(Terminal::Host, &[], folder.path()).unwrap()
+    }
+
+    #[test]
+    fn the_shell_keeps_its_state_and_tells_streams_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let signals = Signals::catch().unwrap();
+        let mut host = start(&folder);
+        let mut run = |command: &str| host.run(&step(command), &signals).unwrap();
+        assert_eq!(run("x='it is'; mkdir d && cd d").stdout, "");
+        let output = run("echo \"$x\"; echo oh >&2; basename $PWD; (exit 3)");
+        assert_eq!(
+            (&*output.stdout, &*output.stderr, output.status),
+            ("it is\nd\n", "oh\n", 3)
+        );
+        assert_eq!(
+            run("printf a; cat").stdout,
+            "a",
+            "no newline, and no standard input"
+        );
+        assert_ne!(
+            run("if ((").status,
+            0,
+            "a syntax error does not end the shell"
+        );
+        assert_eq!(run("echo on").stdout, "on\n");
+    }
+
+    #[test]
+    fn a_step_that_hangs_or_ends_the_shell_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let signals = Signals::catch().unwrap();
+        let mut slow = step("sleep 100");
+        slow.deadline = Duration::from_millis(50);
+        let error = start(&folder).run(&slow, &signals).unwrap_err();
+        assert!(error.to_string().contains("not finished"), "{error}");
+        let error = start(&folder).run(&step("exit 4"), &signals).unwrap_err();
+        assert!(
+            error.to_string().contains("shell of `host` ended"),
+            "{error}"
+        );
+        let error = start(&folder).run(&step("yes"), &signals).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 1048576 bytes"),
+            "{error}"
+        );
+    }
+}
