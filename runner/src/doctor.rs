@@ -98,14 +98,18 @@ fn lab_can_run() -> Result<(), Trouble> {
     };
     let within = |words: &[&'static str]| run(&[&WITHIN[..], words].concat());
     within(&["true"]).map_err(|said| no_namespaces(&said, &setting))?;
-    within(&["bash", "-c", "exec 3<>/dev/net/tun"])
-        .map_err(|_| no_tun(Path::new("/dev/net/tun").exists()))?;
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open(TUN);
+    tun.map_err(|error| no_tun(&error))?;
     within(&["ip", "tuntap", "add", "dev", "tap0", "mode", "tap"])
         .map_err(|said| Trouble::new(format!("no tap can be made: {said}"), TUN_REMEDY))?;
-    let nat = "mount -t tmpfs tmpfs /run && iptables -t nat -A POSTROUTING -j MASQUERADE";
+    let nat = "mount -t tmpfs tmpfs /run && ip link add type veth \
+               && iptables -t nat -A POSTROUTING -j MASQUERADE \
+               && iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT && conntrack -L";
     within(&["bash", "-c", nat]).map_err(|said| {
-        let remedy = "Load the kernel's modules for it: sudo modprobe -a nf_tables nft_compat nft_chain_nat xt_MASQUERADE";
-        Trouble::new(format!("iptables cannot translate addresses: {said}"), remedy)
+        let cause = format!("your kernel makes no veth pair or translates no addresses: {said}");
+        let remedy = "Load its modules for that: sudo modprobe -a veth nf_tables nft_compat \
+                      nft_chain_nat xt_MASQUERADE xt_conntrack nf_conntrack_netlink";
+        Trouble::new(cause, remedy)
     })
 }
 
@@ -114,6 +118,7 @@ fn setting(name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
+const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
                           In a container: start it with --device /dev/net/tun";
 
@@ -149,17 +154,13 @@ fn no_namespaces(said: &str, setting: &dyn Fn(&str) -> Option<String>) -> Troubl
     )
 }
 
-fn no_tun(exists: bool) -> Trouble {
-    if exists {
-        return Trouble::new(
-            "/dev/net/tun, with which a tap is made, may not be opened by you",
-            "Allow it, as most distributions do: sudo chmod 666 /dev/net/tun",
-        );
+fn no_tun(error: &std::io::Error) -> Trouble {
+    let cause = format!("{TUN}, with which a tap is made, cannot be opened: {error}");
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Trouble::new(cause, TUN_REMEDY);
     }
-    Trouble::new(
-        "there is no /dev/net/tun, with which a tap is made",
-        TUN_REMEDY,
-    )
+    let remedy = format!("Allow it to users, as most distributions do: sudo chmod 666 {TUN}");
+    Trouble::new(cause, remedy)
 }
 
 #[cfg(test)]

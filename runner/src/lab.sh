@@ -12,3 +12,5 @@ echo 0 | tee ipv4/ip_forward ipv4/conf/{all,default}/rp_filter ipv4/conf/{all,de
 ip tuntap add dev tap0 mode tap user 1000
 ip link set dev tap0 address 52:54:00:00:03:01
 ip link set dev lo up
+# A guest that gdb holds for a while does not answer. It must not be given up for that.
+echo 60 > ipv4/neigh/tap0/ucast_solicit

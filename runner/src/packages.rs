@@ -55,7 +55,7 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 23] = [
+pub const NEEDS: [Need; 24] = [
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
@@ -198,6 +198,13 @@ pub const NEEDS: [Need; 23] = [
         "iptables",
         "iptables-nft",
         "iptables",
+    ),
+    need(
+        Command("conntrack"),
+        "shows what was translated, in chapter 8",
+        "conntrack",
+        "conntrack-tools",
+        "conntrack-tools",
     ),
 ];
 

@@ -10,7 +10,7 @@ use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
 use crate::process::Signals;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::shell::{Shell, WATCHED};
 use crate::step::{Step, Terminal};
 use crate::transcript::{Record, Transcript};
 
@@ -109,7 +109,7 @@ fn run_on_host(
     signals: &Signals,
 ) -> anyhow::Result<crate::transcript::Output> {
     if host.is_none() {
-        *host = Some(Shell::start(Terminal::Host, &[], folder)?);
+        *host = Some(Shell::start(Terminal::Host, &WATCHED, folder)?);
     }
     host.as_mut().expect("it was just made").run(step, signals)
 }

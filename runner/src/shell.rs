@@ -21,6 +21,15 @@ use crate::window::Window;
 /// The most that a step may print, in bytes.
 pub const OUTPUT_MAX: usize = 1 << 20;
 
+/// Runs a command whose children do not outlive the runner either, not even when that is killed: somebody in
+/// its process group waits for the runner's end, and then ends the group.
+pub const WATCHED: [&str; 4] = [
+    "sh",
+    "-c",
+    "(tail --pid=$PPID -s 0.1 -f /dev/null; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec \"$@\"",
+    "sh",
+];
+
 /// A running shell.
 #[derive(Debug)]
 pub struct Shell {
@@ -222,7 +231,7 @@ mod tests {
     }
 
     fn start(folder: &tempfile::TempDir) -> Shell {
-        Shell::start(Terminal::Host, &[], folder.path()).unwrap()
+        Shell::start(Terminal::Host, &WATCHED, folder.path()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Replays from outside: small chapters, made for one question each.
 
 mod fixture;
+mod lab;
 mod language;
 mod machine;
 mod verdict;
