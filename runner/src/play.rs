@@ -13,6 +13,7 @@ use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
 use crate::process::Signals;
+use crate::progress::Stage;
 use crate::replay::{Event, replay};
 use crate::screen::{self, Screen};
 use crate::snapshot::Snapshot;
@@ -199,7 +200,9 @@ fn repeats(
     };
     let first = first.clone().of_kind(by_meaning);
     let mut agree = 1;
-    for _ in 1..times {
+    let mut stage = Stage::begin("replay again");
+    for done in 1..times {
+        stage.at(format!("{done} of {times}, {} differ", done - agree));
         let now = Snapshot {
             provenance: first.provenance.clone(),
             transcript: again()?,
@@ -209,6 +212,8 @@ fn repeats(
             Verdict::Exact | Verdict::SameMeaning { .. } => agree += 1,
         }
     }
+    stage.at(format!("{times} of {times}"));
+    stage.done();
     let how = if by_meaning {
         "in meaning"
     } else {
