@@ -18,7 +18,7 @@ use regex::Regex;
 use crate::chapter::{self, Chapter, Fault, Faults, Fence};
 use crate::mdbook::Args;
 use crate::snapshot::Snapshot;
-use crate::{page, root, show};
+use crate::{drawing, page, root, show};
 
 /// What mdbook-cmdrun takes for the beginning of a command.
 pub(crate) static COMMAND: LazyLock<Regex> =
@@ -76,9 +76,10 @@ fn lay_out(root: &Path, source: &Path, page: &mut Page) -> anyhow::Result<()> {
         faults(found.map(|(_, at)| fault(at, message)).collect())?;
         None
     };
-    let (banner, count) = steps.map_or((None, 0), |(banner, count)| (Some(banner), count));
-    page.content = rewrite(&page.content, banner.as_deref());
-    if COMMAND.find_iter(&page.content).count() != count {
+    let laid_out = steps.unwrap_or_default();
+    page.content = drawing::insert(&path, &page.content, &laid_out.drawings)?;
+    page.content = rewrite(&page.content, laid_out.banner.as_deref());
+    if COMMAND.find_iter(&page.content).count() != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \
                        chapter itself";
         faults(vec![fault(1, message)])?;
@@ -86,13 +87,23 @@ fn lay_out(root: &Path, source: &Path, page: &mut Page) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks a chapter's steps; gives the line for its top, and the number of its steps, if it has any.
+/// What a chapter's steps give its page.
+#[derive(Default)]
+struct LaidOut {
+    /// The line for its top.
+    banner: Option<String>,
+    /// How many steps there are.
+    steps: usize,
+    drawings: Vec<String>,
+}
+
+/// Checks a chapter's steps, if it has any.
 fn check(
     root: &Path,
     chapter: &Chapter,
     text: &str,
     fault: &dyn Fn(usize, &str) -> Fault,
-) -> anyhow::Result<Option<(String, usize)>> {
+) -> anyhow::Result<Option<LaidOut>> {
     let mut found: Vec<Fault> = strangers(text)
         .map(|at| {
             fault(
@@ -131,8 +142,11 @@ fn check(
     }
     found.sort_by_key(|fault| fault.line);
     faults(found)?;
-    let banner = page::verified(chapter, &snapshot);
-    Ok(Some((banner, chapter.steps.len())))
+    Ok(Some(LaidOut {
+        banner: Some(page::verified(chapter, &snapshot)),
+        steps: chapter.steps.len(),
+        drawings: drawing::all(chapter, text, &snapshot)?,
+    }))
 }
 
 fn faults(found: Vec<Fault>) -> Result<(), Faults> {

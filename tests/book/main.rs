@@ -5,6 +5,7 @@
 //! `book.toml` and theme.
 
 mod adapter;
+mod drawings;
 mod fixture;
 mod pages;
 mod preprocess;

@@ -1,0 +1,114 @@
+//! The drawings of a page: a line of the chapter asks for one, and it is made of what the steps above it printed.
+//!
+//! `<!-- runner draw sequence left=client right=child -->` stands alone on its line, outside of fences. It is no directive of
+//! mdbook-cmdrun: a drawing is about the steps between it and the drawing before, and only who reads the whole
+//! chapter knows which these are. So no number of a step stands in it that could go stale.
+
+use std::path::Path;
+
+use crate::chapter::{Chapter, Fault, Faults};
+use crate::sequence;
+use crate::snapshot::Snapshot;
+use crate::words;
+
+const BEGIN: &str = "<!-- runner ";
+const END: &str = " -->";
+const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, alone on its line";
+
+/// The words of a line that asks for a drawing.
+fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
+    let inner = line.trim().strip_prefix(BEGIN)?.strip_suffix(END);
+    Some(match inner.map(words::split) {
+        Some(Ok(words)) => Ok(words),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(SHAPE.to_owned()),
+    })
+}
+
+/// The drawings of the chapter whose file holds `text`, in their order.
+///
+/// # Errors
+/// Every line that asks for what cannot be drawn.
+pub fn all(chapter: &Chapter, text: &str, snapshot: &Snapshot) -> Result<Vec<String>, Faults> {
+    let mut drawn = Vec::new();
+    let mut faults = Vec::new();
+    let mut done = 0;
+    for (line, at) in text.lines().zip(1..) {
+        let Some(words) = asked(line) else { continue };
+        let above = chapter.steps.iter().filter(|step| step.line < at).count();
+        let records = snapshot.transcript.records.get(done..above);
+        done = above;
+        match words.and_then(|words| draw(&words, records.unwrap_or_default())) {
+            Ok(html) => drawn.push(html),
+            Err(message) => faults.push(fault(&chapter.path, at, message)),
+        }
+    }
+    if faults.is_empty() {
+        Ok(drawn)
+    } else {
+        Err(Faults(faults))
+    }
+}
+
+fn draw(words: &[String], records: &[crate::transcript::Record]) -> Result<String, String> {
+    match words {
+        [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
+            sequence::draw(&sequence::Asked::parse(rest)?, records)
+        }
+        _ => Err(SHAPE.to_owned()),
+    }
+}
+
+/// Puts the drawings in the place of the lines that ask for them.
+///
+/// # Errors
+/// When `content`, which mdbook gives, asks for more or fewer than the file: they are written in the chapter itself.
+pub fn insert(path: &Path, content: &str, drawings: &[String]) -> Result<String, Faults> {
+    let mut left = drawings.iter();
+    let mut lines = Vec::new();
+    for line in content.lines() {
+        if asked(line).is_none() {
+            lines.push(line.to_owned());
+        } else if let Some(html) = left.next() {
+            lines.push(format!("\n{html}\n"));
+        } else {
+            let message = "only the chapter's own file asks for drawings, and no other page does";
+            return Err(Faults(vec![fault(path, 1, message.to_owned())]));
+        }
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+fn fault(path: &Path, line: usize, message: String) -> Fault {
+    Fault {
+        path: path.to_owned(),
+        line,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawing_is_of_the_steps_between_it_and_the_one_before() {
+        let text = "```console\n<!-- cmdrun runner show 6.1 gdb state '$a' -->\n<!-- cmdrun runner show 6.2 gdb state '$b' -->\n```\n\
+                    <!-- runner draw sequence left=a right=b -->\n\
+                    ```console\n<!-- cmdrun runner show 6.3 gdb x -->\n```\n<!-- runner draw sequence left=a right=b -->\n\
+                    <!-- runner drow -->\n";
+        let path = Path::new("chapters/06-x.md");
+        let chapter = Chapter::parse(path, text).unwrap();
+        let state = |n, name| format!("\n6.{n} gdb state ${name}\n| $1 = TCP_CLOSE\n= 0\n");
+        let content = state(1, "a") + &state(2, "b") + &state(3, "b");
+        let snapshot = Snapshot::parse(&content).unwrap();
+        let Faults(faults) = all(&chapter, text, &snapshot).unwrap_err();
+        let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [9, 10], "the second has no steps: {faults:?}");
+        let whole = text.lines().take(5).collect::<Vec<_>>().join("\n");
+        let drawn = all(&chapter, &whole, &snapshot).unwrap();
+        let page = insert(path, &whole, &drawn).unwrap();
+        assert!(page.contains("b: TCP_CLOSE.</desc>"), "{page}");
+        assert!(insert(path, &whole, &[]).is_err());
+    }
+}
