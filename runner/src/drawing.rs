@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::buffer;
 use crate::chapter::{Chapter, Fault, Faults};
 use crate::sequence;
 use crate::snapshot::Snapshot;
@@ -13,7 +14,7 @@ use crate::words;
 
 const BEGIN: &str = "<!-- runner ";
 const END: &str = " -->";
-const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, alone on its line";
+const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->` or `<!-- runner draw buffer -->`, alone on its line";
 
 /// The words of a line that asks for a drawing.
 fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
@@ -55,6 +56,7 @@ fn draw(words: &[String], records: &[crate::transcript::Record]) -> Result<Strin
         [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
             sequence::draw(&sequence::Asked::parse(rest)?, records)
         }
+        [draw, buffer] if draw == "draw" && buffer == "buffer" => buffer::draw(records),
         _ => Err(SHAPE.to_owned()),
     }
 }

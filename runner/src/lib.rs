@@ -2,6 +2,7 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod apt;
+pub mod buffer;
 pub mod busybox;
 pub mod cache;
 pub mod capture;

@@ -98,7 +98,7 @@ pub fn draw(asked: &Asked, records: &[Record]) -> Result<String, String> {
         return Err("there are no steps above that could be drawn".to_owned());
     };
     let rows = rows(asked, records)?;
-    Ok(svg(asked, &rows, first.id, last.id))
+    Ok(svg(&rows, first.id, last.id))
 }
 
 fn rows(asked: &Asked, records: &[Record]) -> Result<Vec<(StepId, Row)>, String> {
@@ -218,7 +218,7 @@ const RIGHT: usize = 490;
 const TOP: usize = 44;
 const ROW: usize = 30;
 
-fn svg(asked: &Asked, rows: &[(StepId, Row)], first: StepId, last: StepId) -> String {
+fn svg(rows: &[(StepId, Row)], first: StepId, last: StepId) -> String {
     let height = TOP + ROW * rows.len() + 10;
     let mut body = String::new();
     let mut told = String::new();
