@@ -21,10 +21,12 @@ use crate::recipe;
 pub const FOLDER: &str = "rootfs";
 
 /// The programs: source in `rootfs/`, and place in the guest.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("agent.c", "sbin/agent"),
     ("client.c", "bin/client"),
+    ("packet.c", "bin/packet"),
     ("server.c", "bin/server"),
+    ("table.c", "bin/table"),
 ];
 
 /// How a program is compiled, in the folder of its source. It is static, because the guest has no
