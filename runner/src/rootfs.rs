@@ -33,7 +33,7 @@ const PROGRAMS: [(&str, &str); 5] = [
 /// C library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit by
 /// nothing else.
 const COMPILE: &str =
-    "gcc -static -O1 -Wall -no-pie -Wl,--section-start=.boundary=0x5e3d0000 -Wl,--build-id=none";
+    "gcc -static -s -O1 -Wall -no-pie -Wl,--section-start=.boundary=0x5e3d0000 -Wl,--build-id=none";
 
 /// Folders that are empty until something is mounted or written there.
 const FOLDERS: [(&str, u32); 7] = [
