@@ -229,7 +229,7 @@ fn is_escape(text: &str) -> bool {
     digits.is_some_and(|two| two.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + text.len() / 8);
     for c in text.chars() {
         match c {
