@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use crate::names::Kind;
+
 /// A code span that claims something about the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -30,8 +32,8 @@ pub struct Claim {
 pub enum Shape {
     /// `tcp_v4_connect`, or the names in `fs_initcall(inet_init)`: whatever the kernel calls so.
     Names(Vec<String>),
-    /// `struct sock`, word and name.
-    Tagged(&'static str, String),
+    /// `struct sock`, and likewise with `union` and `enum`.
+    Tagged(Kind, String),
     /// `sk->__sk_common.skc_state`: each is a member of the one before. The first may be a variable.
     Members(Vec<String>),
     /// `net/ipv4/tcp.c`, perhaps `net/ipv4/tcp.c:12`; or `tcp.c` alone.
@@ -169,9 +171,10 @@ fn config(text: &str) -> Option<Shape> {
 
 fn tagged(text: &str) -> Option<Shape> {
     let (word, name) = text.split_once(' ')?;
-    let word = ["struct", "union", "enum"].into_iter().find(|tag| *tag == word)?;
+    let mut tags = [Kind::Struct, Kind::Union, Kind::Enum].into_iter();
+    let tag = tags.find(|tag| tag.word() == word)?;
     let name = name.trim_end_matches([' ', '*']);
-    is_identifier(name).then(|| Shape::Tagged(word, name.to_owned()))
+    is_identifier(name).then(|| Shape::Tagged(tag, name.to_owned()))
 }
 
 fn guest(text: &str) -> Option<Shape> {
@@ -220,7 +223,9 @@ fn names(text: &str) -> Option<Shape> {
         Some((name, arguments)) => (name, arguments),
         None => (without_index(text), ""),
     };
-    if !is_identifier(name) {
+    // `clock_settime(2)` is a page of the manual, and so not the kernel's.
+    let is_page = !arguments.is_empty() && arguments.bytes().all(|b| b.is_ascii_digit());
+    if !is_identifier(name) || is_page {
         return None;
     }
     let words = arguments.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -283,6 +288,7 @@ mod tests {
             "f000:e05b",
             "1:0",
             "main()",
+            "clock_settime(2)",
             "argv[0]",
             "/proc",
             "/sys/",
@@ -349,9 +355,9 @@ mod tests {
         assert_eq!(shape("CONFIG_NR=\"a b\""), config("CONFIG_NR", Some("\"a b\"")));
         assert_eq!(shape("# CONFIG_SMP is not set"), config("CONFIG_SMP", Some("n")));
         let tagged = |word, name: &str| Some(Shape::Tagged(word, name.to_owned()));
-        assert_eq!(shape("struct sock"), tagged("struct", "sock"));
-        assert_eq!(shape("struct sock *"), tagged("struct", "sock"));
-        assert_eq!(shape("enum pid_type"), tagged("enum", "pid_type"));
+        assert_eq!(shape("struct sock"), tagged(Kind::Struct, "sock"));
+        assert_eq!(shape("struct sock *"), tagged(Kind::Struct, "sock"));
+        assert_eq!(shape("enum pid_type"), tagged(Kind::Enum, "pid_type"));
         let guest = |path: &str| Some(Shape::Guest(path.to_owned()));
         assert_eq!(shape("/proc/net/arp"), guest("/proc/net/arp"));
         assert_eq!(shape("/proc/uptime"), guest("/proc/uptime"));

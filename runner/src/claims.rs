@@ -119,12 +119,14 @@ impl Book {
         let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
         for (path, claims) in &self.pages {
             for claim in claims {
-                if exempt.has(&claim.text) {
+                if exempt.has(&claim.text, path) {
                     answer.exempt += 1;
                     continue;
                 }
                 let reply = asked.entry(&claim.text);
-                match reply.or_insert_with(|| resolve(index, &claim.shape)) {
+                match reply.or_insert_with(|| {
+                    resolve(index, &claim.shape).map_err(|miss| miss.message(index))
+                }) {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
                     Err(message) => answer.unknown.push(Fault {
                         path: path.clone(),

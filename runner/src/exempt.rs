@@ -34,6 +34,8 @@ struct Entry {
     name: toml::Spanned<String>,
     /// What it is, if it is not the kernel's.
     reason: String,
+    /// The only page on which it is exempt, such as `04-start-kernel`, if not all.
+    page: Option<String>,
     #[serde(skip)]
     line: usize,
 }
@@ -61,10 +63,13 @@ impl Exempt {
         Ok(Self { entries })
     }
 
-    /// Whether a span is on the list.
+    /// Whether a span of the page in this file is on the list.
     #[must_use]
-    pub fn has(&self, text: &str) -> bool {
-        self.entries.iter().any(|entry| entry.name.get_ref() == text)
+    pub fn has(&self, text: &str, file: &Path) -> bool {
+        let stem = file.file_stem().unwrap_or_default();
+        let is_here = |entry: &Entry| entry.page.as_ref().is_none_or(|page| stem == page.as_str());
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.name.get_ref() == text && is_here(entry))
     }
 
     /// How many spans are on the list.
@@ -129,12 +134,21 @@ mod tests {
         let text = "exempt = [\n  { name = \"a_b\", reason = \"x\" },\n  { name = \"c_d\", reason = \"x\" },\n\
                     { name = \"a_b\", reason = \"x\" },\n  { name = \"e_f\", reason = \" \" },\n]\n";
         let exempt = Exempt::parse(text).unwrap();
-        assert!(exempt.has("a_b") && !exempt.has("a"));
+        let page = Path::new("chapters/04-x.md");
+        assert!(exempt.has("a_b", page) && !exempt.has("a", page));
         let used = BTreeSet::from(["a_b", "e_f"]);
         let lines: Vec<_> = exempt.faults(&used).iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [3, 4, 5]);
         let real = exempt.real(|name| (name == "c_d").then(|| "function".to_owned()));
         assert_eq!((real.len(), real[0].line), (1, 3));
+    }
+
+    #[test]
+    fn an_exemption_can_be_for_one_page() {
+        let text = "exempt = [ { name = \"a_b\", reason = \"x\", page = \"04-x\" } ]";
+        let exempt = Exempt::parse(text).unwrap();
+        assert!(exempt.has("a_b", Path::new("chapters/04-x.md")));
+        assert!(!exempt.has("a_b", Path::new("chapters/05-y.md")));
     }
 
     #[test]

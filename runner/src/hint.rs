@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::claim::{self, Claim};
+use crate::claim;
 use crate::glossary::Glossary;
 use crate::names::resolve::Found;
 use crate::page::escape;
@@ -62,18 +62,6 @@ pub fn words(found: &Found) -> String {
         false => ", ",
     };
     format!("{}{between}{}", found.kind, found.place)
-}
-
-/// The message for a claim that the glossary does not have: with the nearest that it has.
-#[must_use]
-pub fn unrecorded(claim: &Claim, glossary: &Glossary) -> String {
-    let names = glossary.names.keys().map(String::as_str);
-    let near = crate::names::resolve::near(&claim.text, names);
-    format!(
-        "`{}` looks like a name of the kernel and was never recorded{}",
-        claim.text,
-        crate::names::resolve::told(&near)
-    )
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ pub mod verdict;
 pub mod verify;
 pub mod window;
 pub mod wire;
+pub mod wording;
 pub mod words;
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.

@@ -217,6 +217,13 @@ impl Index {
             .take_while(move |name| name.text == text)
     }
 
+    /// The names that begin so.
+    pub fn beginning<'a>(&'a self, start: &'a str) -> impl Iterator<Item = Name<'a>> {
+        let first = self.starts.partition_point(|at| self.key_at(*at) < start);
+        let all = self.starts[first..].iter().map(|at| self.name_at(*at));
+        all.take_while(move |name| name.text.starts_with(start))
+    }
+
     /// All names.
     pub fn all(&self) -> impl Iterator<Item = Name<'_>> {
         self.starts.iter().map(|start| self.name_at(*start))
@@ -279,5 +286,7 @@ mod tests {
             assert_eq!(index.named(unknown).count(), 0, "{unknown}");
         }
         assert_eq!(index.all().count(), lines.len());
+        assert_eq!(index.beginning("ip_forward").count(), 3);
+        assert_eq!(index.beginning("net/").count(), 1);
     }
 }

@@ -14,164 +14,232 @@ pub struct Found {
     pub place: String,
 }
 
+/// Why a claim does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Miss {
+    /// There is no such name.
+    Unknown {
+        /// The part of the claim that is unknown.
+        name: String,
+        /// What it should have been.
+        what: Sought,
+    },
+    /// The name is there, and is something else.
+    Wrong(String),
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// Anything that has a name in C or assembly.
+    Name,
+    /// `struct`, `union` or `enum`.
+    Tag(Kind),
+    /// A member of any structure.
+    Member,
+    /// A file or a folder of the source.
+    File,
+    /// An option.
+    Config,
+    /// A file that the guest shows.
+    Guest,
+    /// A tracepoint.
+    Tracepoint,
+}
+
 /// How many near names a message gives.
 const NEAR_MAX: usize = 3;
+
+impl Miss {
+    fn unknown(name: &str, what: Sought) -> Self {
+        let name = name.to_owned();
+        Self::Unknown { name, what }
+    }
+
+    /// The message, with the names that are near.
+    #[must_use]
+    pub fn message(&self, index: &Index) -> String {
+        match self {
+            Self::Wrong(message) => message.clone(),
+            Self::Unknown { name, what } => {
+                let all = index.all().filter(|found| what.is(found.kind));
+                let near = near(name, all.map(|found| found.text));
+                format!("`{name}` is no {}{}", what.words(), told(&near))
+            }
+        }
+    }
+}
+
+impl Sought {
+    fn is(self, kind: Kind) -> bool {
+        match self {
+            Self::Name => {
+                kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local
+            }
+            Self::Tag(tag) => kind == tag,
+            Self::Member => kind == Kind::Member,
+            Self::File => kind == Kind::File || kind == Kind::Folder,
+            Self::Config => kind == Kind::Config,
+            Self::Guest => kind == Kind::GuestFile || kind == Kind::Sysctl,
+            Self::Tracepoint => kind == Kind::Tracepoint,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Name => "name in this kernel",
+            Self::Tag(Kind::Union) => "union in this kernel",
+            Self::Tag(Kind::Enum) => "enum in this kernel",
+            Self::Tag(_) => "struct in this kernel",
+            Self::Member => "member in this kernel",
+            Self::File => "file of this kernel's source",
+            Self::Config => "option of this kernel",
+            Self::Guest => "file in the guest",
+            Self::Tracepoint => "tracepoint in the guest",
+        }
+    }
+}
 
 /// Looks a claim up.
 ///
 /// # Errors
-/// What is wrong with it, and what would be near.
-pub fn resolve(index: &Index, shape: &Shape) -> Result<Found, String> {
+/// [`Miss`], which can tell what would be near.
+pub fn resolve(index: &Index, shape: &Shape) -> Result<Found, Miss> {
     match shape {
         Shape::Names(names) => names_of(index, names),
-        Shape::Tagged(word, name) => tagged(index, word, name),
+        Shape::Tagged(tag, name) => one(index, name, Sought::Tag(*tag)),
         Shape::Members(parts) => members(index, parts),
         Shape::File(path, line) => file(index, path, *line),
         Shape::Config(name, value) => config(index, name, value.as_deref()),
         Shape::Guest(path) => guest(index, path),
-        Shape::Tracepoint(name) => one(index, name, "tracepoint of the guest's", |kind| {
-            kind == Kind::Tracepoint
-        }),
+        Shape::Tracepoint(name) => one(index, name, Sought::Tracepoint),
     }
 }
 
-fn names_of(index: &Index, names: &[String]) -> Result<Found, String> {
-    let mut found = names.iter().map(|name| bare(index, name));
-    let first = found.next().unwrap_or_else(|| Err("nothing".to_owned()))?;
-    found.collect::<Result<Vec<_>, _>>()?;
-    Ok(first)
+fn names_of(index: &Index, names: &[String]) -> Result<Found, Miss> {
+    let found = names.iter().map(|name| bare(index, name));
+    let all: Vec<Found> = found.collect::<Result<_, _>>()?;
+    let first = all.into_iter().next();
+    first.ok_or_else(|| Miss::Wrong("nothing is named here".to_owned()))
+}
+
+fn one(index: &Index, name: &str, what: Sought) -> Result<Found, Miss> {
+    let found = best(index.named(name).filter(|found| what.is(found.kind)));
+    found.ok_or_else(|| Miss::unknown(name, what))
 }
 
 /// A name alone: of whatever kind.
-fn bare(index: &Index, name: &str) -> Result<Found, String> {
-    let is_code = |kind: Kind| kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local;
-    if let Some(found) = best(index.named(name).filter(|found| is_code(found.kind))) {
-        return Ok(found);
-    }
-    if let Some(found) = best(index.named(&format!("CONFIG_{name}"))) {
-        return Ok(found);
-    }
+fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
     let ending = format!("/{name}");
-    let all = index.all();
-    let sysctl = all
-        .filter(|found| found.kind == Kind::Sysctl && found.text.ends_with(&ending))
-        .map(|found| found.text)
-        .next();
-    if let Some(path) = sysctl {
-        let (kind, place) = (Kind::Sysctl, path.to_owned());
-        return Ok(Found { kind, place });
+    let mut sysctls = index.beginning("/proc/sys/");
+    let sysctl = sysctls.find(|found| found.text.ends_with(&ending));
+    let code = best(index.named(name).filter(|found| Sought::Name.is(found.kind)));
+    match (code, sysctl) {
+        // The text may mean either.
+        (Some(found), Some(_)) => Ok(Found {
+            place: format!("also a sysctl, {}", found.place),
+            ..found
+        }),
+        (Some(found), None) => Ok(found),
+        (None, Some(sysctl)) => Ok(Found {
+            kind: Kind::Sysctl,
+            place: sysctl.text.to_owned(),
+        }),
+        (None, None) => {
+            let option = best(index.named(&format!("CONFIG_{name}")));
+            option.ok_or_else(|| Miss::unknown(name, Sought::Name))
+        }
     }
-    Err(unknown(index, name, "name of this kernel", is_code))
-}
-
-fn tagged(index: &Index, word: &str, name: &str) -> Result<Found, String> {
-    let is_it = |kind: Kind| kind.word() == word;
-    if let Some(found) = best(index.named(name).filter(|found| is_it(found.kind))) {
-        return Ok(found);
-    }
-    Err(unknown(index, name, &format!("{word} of this kernel"), is_it))
-}
-
-fn one(
-    index: &Index,
-    name: &str,
-    what: &str,
-    is_it: impl Fn(Kind) -> bool,
-) -> Result<Found, String> {
-    let found = best(index.named(name).filter(|found| is_it(found.kind)));
-    found.ok_or_else(|| unknown(index, name, what, is_it))
 }
 
 /// Follows a path of members; the first part may be a variable that only the reader knows.
-fn members(index: &Index, parts: &[String]) -> Result<Found, String> {
-    let is_member = |kind| kind == Kind::Member;
-    // The structures that the part before may be; none when it may be any.
-    let mut of: Option<BTreeSet<&str>> = None;
+fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
+    // The structures that the part before may be.
+    let mut of: BTreeSet<&str> = BTreeSet::new();
     let mut last = None;
     for (number, part) in parts.iter().enumerate() {
-        let all: Vec<Name<'_>> = index
-            .named(part)
-            .filter(|found| is_member(found.kind))
-            .collect();
-        let fits = |found: &&Name<'_>| of.as_ref().is_none_or(|of| of.contains(found.of));
-        let fitting: Vec<&Name<'_>> = all.iter().filter(fits).collect();
-        if fitting.is_empty() {
-            if number == 0 {
-                if has_underscore(part) {
-                    bare(index, part)?;
+        let named = index.named(part);
+        let all: Vec<Name<'_>> = named.filter(|found| found.kind == Kind::Member).collect();
+        let fitting = all.iter().filter(|found| of.contains(found.of));
+        let mut fitting: Vec<&Name<'_>> = fitting.collect();
+        let before = number.checked_sub(1).map(|before| parts[before].as_str());
+        match before {
+            None if all.is_empty() && has_underscore(part) => {
+                bare(index, part)?;
+            }
+            // Behind what may be a variable, any member may come.
+            Some(before) if !all.is_empty() && fitting.is_empty() => {
+                if number > 1 || has_underscore(before) && !of.is_empty() {
+                    let of = Vec::from_iter(of).join(", ");
+                    let message = format!("`{part}` is no member of `{before}` ({of})");
+                    return Err(Miss::Wrong(message));
                 }
-                continue;
+                fitting = all.iter().collect();
             }
-            if all.is_empty() {
-                return Err(unknown(index, part, "member of this kernel's", is_member));
+            Some(_) if all.is_empty() => {
+                return Err(Miss::unknown(part, Sought::Member));
             }
-            let of = Vec::from_iter(of.unwrap_or_default()).join(", ");
-            let before = &parts[number - 1];
-            return Err(format!("`{part}` is no member of `{before}` ({of})"));
+            None => fitting = all.iter().collect(),
+            Some(_) => {}
         }
-        of = Some(fitting.iter().map(|found| found.to).filter(|to| !to.is_empty()).collect());
-        if number == 0 && !has_underscore(part) {
-            // It may be a variable of the same name.
-            of = None;
-        }
+        of = fitting.iter().map(|found| found.to).collect();
+        of.remove("");
         last = best(fitting.into_iter().cloned());
     }
-    last.ok_or_else(|| format!("`{}` names no member", parts.join("->")))
+    last.ok_or_else(|| Miss::Wrong(format!("`{}` names no member", parts.join("->"))))
 }
 
-fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, String> {
-    let is_file = |kind: Kind| kind == Kind::File || kind == Kind::Folder;
-    let is_code = path.contains('/') && !path.contains('*');
-    let found: Vec<&str> = if is_code {
-        index.named(path).filter(|found| is_file(found.kind)).map(|found| found.text).collect()
+fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
+    let is_file = |found: &Name<'_>| Sought::File.is(found.kind);
+    let is_whole = path.contains('/') && !path.contains('*');
+    let found: Option<Name<'_>> = if is_whole {
+        index.named(path).find(is_file)
     } else {
-        let all = index.all().filter(|found| is_file(found.kind));
-        let fits = |found: &str| match path.contains('/') {
-            true => matches(path, found),
-            false => matches(path, found.rsplit('/').next().unwrap_or(found)),
+        let fits = |found: &Name<'_>| match path.contains('/') {
+            true => matches(path, found.text),
+            false => matches(path, found.text.rsplit('/').next().unwrap_or(found.text)),
         };
-        all.map(|found| found.text).filter(|text| fits(text)).collect()
+        let all = index.all().filter(|found| is_file(found) && fits(found));
+        all.min_by_key(|found| (rank(found.text), found.text.len()))
     };
-    let Some(first) = found.iter().min_by_key(|path| (rank(path), path.len())) else {
-        return Err(unknown(index, path, "file of this kernel's source", is_file));
-    };
-    let kind = match index.named(first).any(|found| found.kind == Kind::Folder) {
-        true => Kind::Folder,
-        false => Kind::File,
-    };
+    let found = found.ok_or_else(|| Miss::unknown(path, Sought::File))?;
     let place = match line {
-        Some(line) => format!("{first}:{line}"),
-        None => (*first).to_owned(),
+        Some(line) => format!("{}:{line}", found.text),
+        None => found.text.to_owned(),
     };
-    Ok(Found { kind, place })
+    Ok(Found {
+        kind: found.kind,
+        place,
+    })
 }
 
-fn config(index: &Index, name: &str, value: Option<&str>) -> Result<Found, String> {
-    let is_option = |kind| kind == Kind::Config;
-    let found = one(index, name, "option of this kernel", is_option)?;
+fn config(index: &Index, name: &str, value: Option<&str>) -> Result<Found, Miss> {
+    let found = one(index, name, Sought::Config)?;
     let now = index.named(name).next().map_or("", |found| found.detail);
     match value {
         None => Ok(found),
         Some(value) if value == now || (value == "n" && now == "not set") => Ok(found),
-        Some(value) => Err(format!("`{name}` is {now} in the lab's kernel, and not {value}")),
+        Some(value) => Err(Miss::Wrong(format!(
+            "`{name}` is {now} in the lab's kernel, and not {value}"
+        ))),
     }
 }
 
-fn guest(index: &Index, path: &str) -> Result<Found, String> {
-    let is_shown = |kind: Kind| kind == Kind::GuestFile || kind == Kind::Sysctl;
+fn guest(index: &Index, path: &str) -> Result<Found, Miss> {
     let path = of_self(path);
-    let mut all = index.all().filter(|found| is_shown(found.kind));
-    let found = match path.contains('*') {
-        true => all.find(|found| matches(&path, found.text)),
-        false => index.named(&path).find(|found| is_shown(found.kind)),
+    let found = match path.split_once('*') {
+        Some((start, _)) => index
+            .beginning(start)
+            .find(|found| Sought::Guest.is(found.kind) && matches(&path, found.text)),
+        None => index
+            .named(&path)
+            .find(|found| Sought::Guest.is(found.kind)),
     };
-    match found {
-        Some(found) => Ok(Found {
-            kind: found.kind,
-            place: "in the guest".to_owned(),
-        }),
-        None => Err(unknown(index, &path, "file of the guest's", is_shown)),
-    }
+    let found = found.ok_or_else(|| Miss::unknown(&path, Sought::Guest))?;
+    Ok(Found {
+        kind: found.kind,
+        place: "in the guest".to_owned(),
+    })
 }
 
 /// The folder of any process is like that of the one who looks.
@@ -248,13 +316,7 @@ fn rank(place: &str) -> u8 {
     near.map_or(u8::MAX, |near| u8::try_from(near).unwrap_or(u8::MAX))
 }
 
-fn unknown(index: &Index, name: &str, what: &str, is_it: impl Fn(Kind) -> bool) -> String {
-    let all = index.all().filter(|found| is_it(found.kind));
-    let near = near(name, all.map(|found| found.text));
-    format!("`{name}` is no {what}{}", told(&near))
-}
-
-/// `; near: a, b`, or nothing.
+/// What a message says about near names.
 pub(crate) fn told(near: &[String]) -> String {
     match near {
         [] => "; no name is near it".to_owned(),
