@@ -156,7 +156,10 @@ pub fn shape(text: &str) -> Option<Shape> {
 }
 
 fn config(text: &str) -> Option<Shape> {
-    if let Some(unset) = text.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set")) {
+    if let Some(unset) = text
+        .strip_prefix("# ")
+        .and_then(|rest| rest.strip_suffix(" is not set"))
+    {
         return unset
             .starts_with("CONFIG_")
             .then(|| Shape::Config(unset.to_owned(), Some("n".to_owned())));
@@ -200,7 +203,9 @@ fn file(text: &str) -> Option<Shape> {
     if path.starts_with(['/', '.']) || !path.chars().all(plain) {
         return None;
     }
-    let is_source = SOURCE.iter().any(|end| path.len() > end.len() && path.ends_with(end));
+    let is_source = SOURCE
+        .iter()
+        .any(|end| path.len() > end.len() && path.ends_with(end));
     let is_below_top = path
         .split_once('/')
         .is_some_and(|(top, _)| TOP.contains(&top));
@@ -210,9 +215,8 @@ fn file(text: &str) -> Option<Shape> {
 fn tracepoint(text: &str) -> Option<Shape> {
     let (group, event) = text.split_once(':')?;
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let is_part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_lowercase()) && part.chars().all(lower)
-    };
+    let is_part =
+        |part: &str| part.starts_with(|c: char| c.is_ascii_lowercase()) && part.chars().all(lower);
     let is_both = is_part(group) && is_part(event) && text.contains('_');
     is_both.then(|| Shape::Tracepoint(text.to_owned()))
 }
@@ -252,7 +256,10 @@ fn members(text: &str) -> Option<Shape> {
 
 /// `inetsw` out of `inetsw[1]`.
 fn without_index(text: &str) -> &str {
-    match text.strip_suffix(']').and_then(|inner| inner.split_once('[')) {
+    match text
+        .strip_suffix(']')
+        .and_then(|inner| inner.split_once('['))
+    {
         Some((name, _)) => name,
         None => text,
     }
@@ -268,7 +275,7 @@ fn is_identifier(text: &str) -> bool {
 
 /// An underscore that joins something: `_` alone is none.
 pub(crate) fn has_underscore(text: &str) -> bool {
-    text.contains('_') && text.trim_matches('_') != ""
+    text.contains('_') && !text.trim_matches('_').is_empty()
 }
 
 #[cfg(test)]
@@ -326,7 +333,10 @@ mod tests {
         assert_eq!(shape("tcp_v4_connect()"), names(&["tcp_v4_connect"]));
         assert_eq!(shape("&init_task"), names(&["init_task"]));
         assert_eq!(shape("fib_table_hash[1]"), names(&["fib_table_hash"]));
-        assert_eq!(shape("fs_initcall(inet_init)"), names(&["fs_initcall", "inet_init"]));
+        assert_eq!(
+            shape("fs_initcall(inet_init)"),
+            names(&["fs_initcall", "inet_init"])
+        );
         assert_eq!(shape("socket(AF_INET, …)"), names(&["AF_INET"]));
         assert_eq!(shape("HAVE_ARCH_X"), names(&["HAVE_ARCH_X"]));
     }
@@ -335,7 +345,10 @@ mod tests {
     fn a_path_of_members_is_read_part_by_part() {
         let expected = members(&["sk", "__sk_common", "skc_state"]);
         assert_eq!(shape("sk->__sk_common.skc_state"), expected);
-        assert_eq!(shape("icsk_accept_queue.qlen"), members(&["icsk_accept_queue", "qlen"]));
+        assert_eq!(
+            shape("icsk_accept_queue.qlen"),
+            members(&["icsk_accept_queue", "qlen"])
+        );
         assert_eq!(shape("neigh->output()"), members(&["neigh", "output"]));
         assert_eq!(shape("a.b"), None);
     }
@@ -352,8 +365,14 @@ mod tests {
             Some(Shape::Config(name.to_owned(), value.map(str::to_owned)))
         };
         assert_eq!(shape("CONFIG_SMP"), config("CONFIG_SMP", None));
-        assert_eq!(shape("CONFIG_NR=\"a b\""), config("CONFIG_NR", Some("\"a b\"")));
-        assert_eq!(shape("# CONFIG_SMP is not set"), config("CONFIG_SMP", Some("n")));
+        assert_eq!(
+            shape("CONFIG_NR=\"a b\""),
+            config("CONFIG_NR", Some("\"a b\""))
+        );
+        assert_eq!(
+            shape("# CONFIG_SMP is not set"),
+            config("CONFIG_SMP", Some("n"))
+        );
         let tagged = |word, name: &str| Some(Shape::Tagged(word, name.to_owned()));
         assert_eq!(shape("struct sock"), tagged(Kind::Struct, "sock"));
         assert_eq!(shape("struct sock *"), tagged(Kind::Struct, "sock"));

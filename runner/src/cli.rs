@@ -11,7 +11,8 @@ use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools, verify,
+    claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
+    verify,
 };
 
 #[derive(Parser)]

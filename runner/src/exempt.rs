@@ -54,7 +54,8 @@ impl Exempt {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let file: File = toml::from_str(text).with_context(|| format!("{PATH} is not understood"))?;
+        let file: File =
+            toml::from_str(text).with_context(|| format!("{PATH} is not understood"))?;
         let mut entries = file.exempt;
         for entry in &mut entries {
             let before = &text[..entry.name.span().start];
@@ -110,7 +111,8 @@ impl Exempt {
         let found = self.entries.iter().filter_map(|entry| {
             let name = entry.name.get_ref();
             let what = is_real(name)?;
-            let message = format!("`{name}` is exempt, and the kernel has it: {what}; remove the exemption");
+            let message =
+                format!("`{name}` is exempt, and the kernel has it: {what}; remove the exemption");
             Some(fault(entry, message))
         });
         found.collect()
@@ -137,7 +139,11 @@ mod tests {
         let page = Path::new("chapters/04-x.md");
         assert!(exempt.has("a_b", page) && !exempt.has("a", page));
         let used = BTreeSet::from(["a_b", "e_f"]);
-        let lines: Vec<_> = exempt.faults(&used).iter().map(|fault| fault.line).collect();
+        let lines: Vec<_> = exempt
+            .faults(&used)
+            .iter()
+            .map(|fault| fault.line)
+            .collect();
         assert_eq!(lines, [3, 4, 5]);
         let real = exempt.real(|name| (name == "c_d").then(|| "function".to_owned()));
         assert_eq!((real.len(), real[0].line), (1, 3));

@@ -73,7 +73,11 @@ impl Glossary {
     /// The content behind insta's header.
     #[must_use]
     pub fn content(&self) -> String {
-        let Self { linux, image, names } = self;
+        let Self {
+            linux,
+            image,
+            names,
+        } = self;
         let mut text = format!("{LINUX}: {linux}\n{IMAGE}: {image}\n\n");
         for (name, Found { kind, place }) in names {
             text += &format!("{name}{BETWEEN}{kind}{BETWEEN}{place}\n");
@@ -152,7 +156,11 @@ mod tests {
     fn a_link_leads_to_the_definition() {
         let glossary = Glossary::parse(CONTENT).unwrap();
         let link = |name: &str| glossary.link(&glossary.names[name]);
-        let source = |rest| Some(format!("https://elixir.bootlin.com/linux/v6.1.176/source/{rest}"));
+        let source = |rest| {
+            Some(format!(
+                "https://elixir.bootlin.com/linux/v6.1.176/source/{rest}"
+            ))
+        };
         assert_eq!(link("CONFIG_SMP"), source("arch/x86/Kconfig#L407"));
         assert_eq!(link("init/"), source("init"));
         assert_eq!(link("skc_state"), source("include/net/sock.h#L172"));

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     book.for_each_chapter_mut(|page| {
         results.push(lay_out(&root, &context.config.book.src, page, &mut text));
     });
-    let mut faults = text.exempt.faults(&text.used());
+    let mut faults = text.exemptions();
     for result in results {
         match result.map_err(anyhow::Error::downcast::<Faults>) {
             Ok(()) => {}

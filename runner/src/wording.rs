@@ -58,10 +58,14 @@ impl Text {
         found
     }
 
-    /// The texts of all claims so far.
+    /// The faults of the list of exemptions, once all pages were seen.
     #[must_use]
-    pub fn used(&self) -> BTreeSet<&str> {
-        self.used.iter().map(String::as_str).collect()
+    pub fn exemptions(&self) -> Vec<Fault> {
+        let used = self.used.iter().map(String::as_str).collect();
+        let mut found = self.exempt.faults(&used);
+        let recorded = |name: &str| self.glossary.names.get(name).map(hint::words);
+        found.extend(self.exempt.real(recorded));
+        found
     }
 
     fn message(&self, claim: &Claim) -> String {
@@ -74,7 +78,9 @@ impl Text {
                 claim.text,
                 hint::words(&found)
             ),
-            Some(Err(message)) => format!("{message}; if it is none of the kernel's: {}", exempt::PATH),
+            Some(Err(message)) => {
+                format!("{message}; if it is none of the kernel's: {}", exempt::PATH)
+            }
             None => {
                 let names = self.glossary.names.keys();
                 let near = near(&claim.text, names.map(String::as_str));

@@ -6,6 +6,7 @@
 
 mod adapter;
 mod fixture;
+mod names;
 mod pages;
 mod preprocess;
 mod show;

@@ -20,7 +20,14 @@ type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
 type Unit<'a> = gimli::Unit<Reader<'a>>;
 
 /// Symbols that macros of the kernel make up, a few for each function or module.
-const MADE_UP: [&str; 6] = ["__ksym", "__kstr", "__UNIQUE", "__pfx", "__SCK", "__initcall_"];
+const MADE_UP: [&str; 6] = [
+    "__ksym",
+    "__kstr",
+    "__UNIQUE",
+    "__pfx",
+    "__SCK",
+    "__initcall_",
+];
 /// So many members deep may anonymous structures nest.
 const DEPTH_MAX: usize = 12;
 
@@ -520,7 +527,10 @@ fn symbols(elf: &object::File<'_>, book: &mut Book<'_>) {
     let mut found = Vec::new();
     for symbol in elf.symbols() {
         let Ok(text) = symbol.name() else { continue };
-        let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown | SymbolKind::Label | SymbolKind::Data);
+        let is_code = matches!(
+            symbol.kind(),
+            SymbolKind::Text | SymbolKind::Unknown | SymbolKind::Label | SymbolKind::Data
+        );
         let is_made_up = MADE_UP.iter().any(|start| text.starts_with(start));
         if !is_code || is_made_up || !text.contains('_') || text.contains(['.', '$']) {
             continue;
@@ -569,4 +579,82 @@ impl Source {
 fn has_word(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .any(|part| part == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+typedef struct { int counter; } count_t;
+struct inner_s { long x_1, x_2; };
+struct outer_s {
+\tchar a_b;
+\tunion {
+\t\tint c_d;
+\t\tstruct { short e_f, g_h; };
+\t};
+\tstruct { count_t i_j; } named_one;
+\tstruct inner_s *k_l;
+\tunsigned bit_1 : 3, bit_2 : 9;
+};
+enum state_e {
+\tS_ONE = 1,
+\tS_LOW = -2,
+};
+extern struct outer_s the_outer;
+struct outer_s the_outer;
+static int add_up(int arg_1) { int sum_1 = arg_1 + the_outer.a_b; return sum_1; }
+enum state_e start_up(void) { return add_up(2) ? S_ONE : S_LOW; }
+";
+
+    #[test]
+    fn a_small_program_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.c"), SOURCE).unwrap();
+        let compiled = duct::cmd!(
+            "gcc",
+            "-gdwarf-5",
+            "-nostdlib",
+            "-static",
+            "-Wl,-e,start_up",
+            "-o",
+            "vmlinux",
+            "a.c"
+        );
+        compiled.dir(folder.path()).run().unwrap();
+        let mut lines = BTreeSet::new();
+        collect(&folder.path().join("vmlinux"), folder.path(), &mut lines).unwrap();
+        let found: Vec<_> = lines
+            .iter()
+            .map(|line| line.replace('\t', "|"))
+            .filter(|line| !line.contains("symbol"))
+            .collect();
+        let expected = [
+            "S_LOW|enumerator|enum state_e|= -2|a.c:15|",
+            "S_ONE|enumerator|enum state_e|= 1|a.c:14|",
+            "a_b|member|struct outer_s|+0|a.c:4|",
+            "add_up|function|||a.c:19|",
+            "arg_1|local|add_up||a.c:19|",
+            "bit_1|member|struct outer_s|+24|a.c:11|",
+            "bit_2|member|struct outer_s|+24|a.c:11|",
+            "c_d|member|struct outer_s|+4|a.c:6|",
+            "count_t|typedef||4 bytes|a.c:1|",
+            "counter|member|count_t|+0|a.c:1|",
+            "e_f|member|struct outer_s|+4|a.c:7|",
+            "g_h|member|struct outer_s|+6|a.c:7|",
+            "i_j|member|struct outer_s|+8|a.c:9|count_t",
+            "inner_s|struct||16 bytes|a.c:2|",
+            "k_l|member|struct outer_s|+16|a.c:10|struct inner_s",
+            "named_one|member|struct outer_s|+8|a.c:9|struct outer_s",
+            "outer_s|struct||32 bytes|a.c:3|",
+            "start_up|function|||a.c:20|",
+            "state_e|enum|||a.c:13|",
+            "sum_1|local|add_up||a.c:19|",
+            "the_outer|variable|||a.c:18|",
+            "x_1|member|struct inner_s|+0|a.c:2|",
+            "x_2|member|struct inner_s|+8|a.c:2|",
+        ];
+        assert_eq!(found, expected);
+    }
 }

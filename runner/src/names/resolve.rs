@@ -73,9 +73,7 @@ impl Miss {
 impl Sought {
     fn is(self, kind: Kind) -> bool {
         match self {
-            Self::Name => {
-                kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local
-            }
+            Self::Name => kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local,
             Self::Tag(tag) => kind == tag,
             Self::Member => kind == Kind::Member,
             Self::File => kind == Kind::File || kind == Kind::Folder,
@@ -133,7 +131,11 @@ fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
     let ending = format!("/{name}");
     let mut sysctls = index.beginning("/proc/sys/");
     let sysctl = sysctls.find(|found| found.text.ends_with(&ending));
-    let code = best(index.named(name).filter(|found| Sought::Name.is(found.kind)));
+    let code = best(
+        index
+            .named(name)
+            .filter(|found| Sought::Name.is(found.kind)),
+    );
     match (code, sysctl) {
         // The text may mean either.
         (Some(found), Some(_)) => Ok(Found {
@@ -203,7 +205,12 @@ fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
         all.min_by_key(|found| (rank(found.text), found.text.len()))
     };
     let found = found.ok_or_else(|| Miss::unknown(path, Sought::File))?;
+    let length = found.detail.parse().unwrap_or(usize::MAX);
     let place = match line {
+        Some(line) if line == 0 || line > length => {
+            let message = format!("`{path}` has {length} lines, and no line {line}");
+            return Err(Miss::Wrong(message));
+        }
         Some(line) => format!("{}:{line}", found.text),
         None => found.text.to_owned(),
     };
@@ -259,12 +266,16 @@ fn of_self(path: &str) -> String {
 fn matches(pattern: &str, path: &str) -> bool {
     let (pattern, path) = (pattern.split('/'), path.split('/'));
     let same = pattern.clone().count() == path.clone().count();
-    same && pattern.zip(path).all(|(pattern, part)| match pattern.split_once('*') {
-        None => pattern == part,
-        Some((start, end)) => {
-            part.len() >= start.len() + end.len() && part.starts_with(start) && part.ends_with(end)
-        }
-    })
+    same && pattern
+        .zip(path)
+        .all(|(pattern, part)| match pattern.split_once('*') {
+            None => pattern == part,
+            Some((start, end)) => {
+                part.len() >= start.len() + end.len()
+                    && part.starts_with(start)
+                    && part.ends_with(end)
+            }
+        })
 }
 
 /// The one of several that a book about the network means.
@@ -338,6 +349,150 @@ pub(crate) fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<St
         }
     }
     let least = found.first().map_or(0, |(distance, _)| *distance);
-    let close = found.into_iter().filter(|(distance, _)| *distance <= least + 1);
+    let close = found
+        .into_iter()
+        .filter(|(distance, _)| *distance <= least + 1);
     close.map(|(_, other)| other.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::shape;
+
+    fn index() -> Index {
+        let mut lines = [
+            "/proc/net/arp\tguest file\t\t\t\t",
+            "/proc/self/maps\tguest file\t\t\t\t",
+            "/proc/sys/net/ipv4/conf/all/arp_ignore\tsysctl\t\t\t\t",
+            "/proc/sys/net/ipv4/ip_forward\tsysctl\t\t\t\t",
+            "/proc/sys/net/ipv4/tcp_syn_retries\tsysctl\t\t\t\t",
+            "CONFIG_INET\tconfig\t\ty\tnet/Kconfig:60\t",
+            "CONFIG_SMP\tconfig\t\tnot set\tarch/x86/Kconfig:407\t",
+            "TCP_SYN_SENT\tenumerator\t\t= 2\tinclude/net/tcp_states.h:14\t",
+            "__sk_common\tmember\tstruct sock\t+0\tinclude/net/sock.h:1\tstruct sock_common",
+            "arch/x86/kernel/head64.c\tsource file\t\t500\tarch/x86/kernel/head64.c\t",
+            "fs_initcall\tmacro\t\t\tinclude/linux/init.h:285\t",
+            "inet_init\tfunction\t\t\tnet/ipv4/af_inet.c:1949\t",
+            "ip_forward\tfunction\t\t\tnet/ipv4/ip_forward.c:86\t",
+            "net/ipv4\tsource folder\t\t\tnet/ipv4\t",
+            "qlen\tmember\tstruct neigh_parms\t+84\tinclude/net/neighbour.h:86\t",
+            "skc_state\tmember\tstruct sock_common\t+18\tinclude/net/sock.h:185\t",
+            "sock\tstruct\t\t712 bytes\tinclude/net/sock.h:352\t",
+            "start_kernel\tfunction\t\t\tinit/main.c:937\t",
+            "start_time\tlocal\tf\t\tfs/x.c:1\t",
+            "start_time\tmember\tstruct b\t+8\tfs/b.c:1\t",
+            "start_time\tmember\tstruct task_struct\t+800\tinclude/linux/sched.h:1\t",
+            "tcp:tcp_probe\ttracepoint\t\t\t\t",
+        ];
+        lines.sort_unstable();
+        Index::from(lines.join("\n") + "\n")
+    }
+
+    fn ask(text: &str) -> Result<String, String> {
+        let index = index();
+        let found = resolve(&index, &shape(text).expect("the shape of a claim"));
+        let told = found.map(|found| format!("{}: {}", found.kind, found.place));
+        told.map_err(|miss| miss.message(&index))
+    }
+
+    #[test]
+    fn what_the_kernel_has_is_found_with_its_place() {
+        for (text, expected) in [
+            ("inet_init()", "function: net/ipv4/af_inet.c:1949"),
+            (
+                "ip_forward",
+                "function: also a sysctl, net/ipv4/ip_forward.c:86",
+            ),
+            (
+                "tcp_syn_retries",
+                "sysctl: /proc/sys/net/ipv4/tcp_syn_retries",
+            ),
+            ("net.ipv4.ip_forward", "sysctl: in the guest"),
+            (
+                "/proc/sys/net/ipv4/conf/*/arp_ignore",
+                "sysctl: in the guest",
+            ),
+            ("/proc/1/maps", "guest file: in the guest"),
+            (
+                "TCP_SYN_SENT",
+                "enumerator: = 2, include/net/tcp_states.h:14",
+            ),
+            ("struct sock", "struct: 712 bytes, include/net/sock.h:352"),
+            (
+                "skc_state",
+                "member: struct sock_common +18, include/net/sock.h:185",
+            ),
+            (
+                "sk->__sk_common.skc_state",
+                "member: struct sock_common +18, include/net/sock.h:185",
+            ),
+            (
+                "start_time",
+                "member: struct task_struct +800 and 1 other, include/linux/sched.h:1",
+            ),
+            ("CONFIG_INET=y", "config: net/Kconfig:60, y"),
+            ("CONFIG_SMP=n", "config: arch/x86/Kconfig:407, not set"),
+            ("net/ipv4/", "source folder: net/ipv4"),
+            ("head64.c", "source file: arch/x86/kernel/head64.c"),
+            ("head64.c:500", "source file: arch/x86/kernel/head64.c:500"),
+            ("fs_initcall(inet_init)", "macro: include/linux/init.h:285"),
+            ("tcp:tcp_probe", "tracepoint: in the guest"),
+        ] {
+            assert_eq!(ask(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_has_not_is_told_with_what_is_near() {
+        for (text, expected) in [
+            (
+                "inet_intt",
+                "`inet_intt` is no name in this kernel; near it: inet_init",
+            ),
+            (
+                "tcp_rcv_nothing",
+                "`tcp_rcv_nothing` is no name in this kernel; no name is near it",
+            ),
+            (
+                "fs_initcall(inet_int)",
+                "`inet_int` is no name in this kernel; near it: inet_init",
+            ),
+            (
+                "struct sok",
+                "`sok` is no struct in this kernel; near it: sock",
+            ),
+            (
+                "sk->skc_stat",
+                "`skc_stat` is no member in this kernel; near it: skc_state",
+            ),
+            (
+                "__sk_common.qlen",
+                "`qlen` is no member of `__sk_common` (struct sock_common)",
+            ),
+            (
+                "CONFIG_SMP=y",
+                "`CONFIG_SMP` is not set in the lab's kernel, and not y",
+            ),
+            (
+                "CONFIG_INIT",
+                "`CONFIG_INIT` is no option of this kernel; near it: CONFIG_INET",
+            ),
+            ("head64.c:501", "`head64.c` has 500 lines, and no line 501"),
+            (
+                "net/ipv6",
+                "`net/ipv6` is no file of this kernel's source; near it: net/ipv4",
+            ),
+            (
+                "/proc/net/arpa",
+                "`/proc/net/arpa` is no file in the guest; near it: /proc/net/arp",
+            ),
+            (
+                "tcp:tcp_prob",
+                "`tcp:tcp_prob` is no tracepoint in the guest; near it: tcp:tcp_probe",
+            ),
+        ] {
+            assert_eq!(ask(text).unwrap_err(), expected);
+        }
+    }
 }

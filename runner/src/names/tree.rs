@@ -29,14 +29,14 @@ pub fn collect(tree: &Path, lines: &mut BTreeSet<String>) -> Result<()> {
         };
         let name = entry.file_name().to_string_lossy();
         if entry.file_type().is_dir() {
-            lines.insert(file(path, Kind::Folder));
+            lines.insert(file(path, Kind::Folder, ""));
         } else if name.ends_with(".cmd") {
             // The programs that run while building are no part of the kernel.
             if !path.starts_with("scripts/") && !path.starts_with("tools/") {
                 read_by_build.extend(dependencies(&read(entry.path())?));
             }
         } else if !name.starts_with('.') && !is_product(&name) {
-            lines.insert(file(path, Kind::File));
+            lines.insert(file(path, Kind::File, ""));
             if name.starts_with("Kconfig") && !is_foreign(path) {
                 options(path, &read(entry.path())?, &values, lines);
             }
@@ -45,7 +45,11 @@ pub fn collect(tree: &Path, lines: &mut BTreeSet<String>) -> Result<()> {
     for path in read_by_build {
         let whole = tree.join(&path);
         if whole.is_file() {
-            macros(&path, &read(&whole)?, lines);
+            let text = read(&whole)?;
+            let length = text.lines().count().to_string();
+            lines.remove(&file(&path, Kind::File, ""));
+            lines.insert(file(&path, Kind::File, &length));
+            macros(&path, &text, lines);
         }
     }
     Ok(())
@@ -66,9 +70,11 @@ fn is_source(entry: &DirEntry) -> bool {
 }
 
 fn is_product(name: &str) -> bool {
-    [".o", ".a", ".d", ".order", ".mod", ".symvers", ".pyc", ".tmp", ".elf"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [
+        ".o", ".a", ".d", ".order", ".mod", ".symvers", ".pyc", ".tmp", ".elf",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 /// Another architecture's.
@@ -77,8 +83,9 @@ fn is_foreign(path: &str) -> bool {
         .is_some_and(|rest| rest.contains('/') && !rest.starts_with("x86/"))
 }
 
-fn file(path: &str, kind: Kind) -> String {
-    let (text, of, detail, to) = (path, "", "", "");
+/// A file is as many lines long as `detail` says; only those that the build read are counted.
+fn file(path: &str, kind: Kind, detail: &str) -> String {
+    let (text, of, to) = (path, "", "");
     let name = Name {
         text,
         kind,
@@ -183,7 +190,10 @@ mod tests {
         write("net/a.c", "#define A_B 1\n  # define C(x) x\n");
         write("net/unread.c", "#define D_E\n");
         write("net/a.o", "");
-        write("net/.a.o.cmd", "source_net/a.o := net/a.c\n\ndeps_net/a.o := \\\n  include/b.h \\\n    $(wildcard include/config/X) \\\n  /usr/include/x.h \\\n");
+        write(
+            "net/.a.o.cmd",
+            "source_net/a.o := net/a.c\n\ndeps_net/a.o := \\\n  include/b.h \\\n    $(wildcard include/config/X) \\\n  /usr/include/x.h \\\n",
+        );
         write("include/b.h", "#ifndef B_H\n#define B_H\n");
         write("scripts/.s.cmd", "source_scripts/s := net/unread.c\n");
         let mut lines = BTreeSet::new();
@@ -201,7 +211,7 @@ mod tests {
             "CONFIG_SMP config  not set net/Kconfig:3 ",
         ];
         assert_eq!(found, expected);
-        assert!(lines.contains("net/a.c\tsource file\t\t\tnet/a.c\t"));
+        assert!(lines.contains("net/a.c\tsource file\t\t2\tnet/a.c\t"));
         assert!(lines.contains("net\tsource folder\t\t\tnet\t"));
         assert!(!lines.iter().any(|line| line.starts_with("net/a.o")));
     }
