@@ -4,13 +4,15 @@
 //! fields between tabs. Reading it is then one read, and finding a name a search by halves: nothing is parsed
 //! but the lines that are asked for. A tab sorts before every character of a name, so sorted lines are sorted
 //! names.
-//! `dwarf` has what the debug information knows, `tree` what only the source does, and `guest` what the guest
+//! `dwarf` (with `types`) has what the debug information knows, `tree` what only the source does, and `guest` what the guest
 //! shows in its file systems.
 
 pub mod dwarf;
 pub mod guest;
+pub mod near;
 pub mod resolve;
 pub mod tree;
+mod types;
 
 use std::collections::BTreeSet;
 use std::fmt;

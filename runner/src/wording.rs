@@ -14,7 +14,8 @@ use crate::exempt::{self, Exempt};
 use crate::glossary::Glossary;
 use crate::hint;
 use crate::names::Index;
-use crate::names::resolve::{near, resolve, told};
+use crate::names::near::{near, told};
+use crate::names::resolve::resolve;
 
 /// What is known about the names, and which the pages had so far.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
-//! Whether the kernel has what a claim says, and which names are near if not.
+//! Whether the kernel has what a claim says, and what is said if not.
 
 use std::collections::BTreeSet;
 
+use super::near::{near, told};
 use super::{Index, Kind, Name};
 use crate::claim::{Shape, has_underscore};
 
@@ -46,9 +47,6 @@ pub enum Sought {
     /// A tracepoint.
     Tracepoint,
 }
-
-/// How many near names a message gives.
-const NEAR_MAX: usize = 3;
 
 impl Miss {
     fn unknown(name: &str, what: Sought) -> Self {
@@ -325,34 +323,6 @@ fn rank(place: &str) -> u8 {
         .iter()
         .position(|folders| folders.iter().any(|folder| place.starts_with(folder)));
     near.map_or(u8::MAX, |near| u8::try_from(near).unwrap_or(u8::MAX))
-}
-
-/// What a message says about near names.
-pub(crate) fn told(near: &[String]) -> String {
-    match near {
-        [] => "; no name is near it".to_owned(),
-        near => format!("; near it: {}", near.join(", ")),
-    }
-}
-
-/// The names that differ least, best first.
-pub(crate) fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let most = (name.len() / 3).clamp(1, 4);
-    let mut found: BTreeSet<(usize, &str)> = BTreeSet::new();
-    for other in all {
-        if other.len().abs_diff(name.len()) > most {
-            continue;
-        }
-        let distance = strsim::osa_distance(name, other);
-        if distance <= most && found.insert((distance, other)) && found.len() > NEAR_MAX {
-            found.pop_last();
-        }
-    }
-    let least = found.first().map_or(0, |(distance, _)| *distance);
-    let close = found
-        .into_iter()
-        .filter(|(distance, _)| *distance <= least + 1);
-    close.map(|(_, other)| other.to_owned()).collect()
 }
 
 #[cfg(test)]
