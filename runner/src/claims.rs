@@ -162,7 +162,7 @@ impl Answer {
         for (kind, count) in &self.kinds {
             text += &format!("{count:6} {kind}\n");
         }
-        text += &format!("{:6} exempt ({} names)\n", self.exempt, exempt.len());
+        text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
         text + &format!("{:6} unknown", self.unknown.len())
     }
 }

@@ -103,7 +103,8 @@ impl Glossary {
         Ok(glossary)
     }
 
-    /// The page of a public cross-reference that shows a name's definition in this version.
+    /// The page of a public cross-reference that shows a name's definition in this version. Its source is
+    /// upstream's: where Debian has patched a file, `kernel/fork.c` for one, a link may lead some lines too far.
     #[must_use]
     pub fn link(&self, found: &Found) -> Option<String> {
         let mut parts = found.place.split(", ");
