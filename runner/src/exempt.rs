@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::chapter::Fault;
+use crate::hint;
+use crate::names::resolve::Found;
 
 /// Where the list lies, from the root of the repository.
 pub const PATH: &str = "tests/exempt.toml";
@@ -36,6 +38,8 @@ struct Entry {
     reason: String,
     /// The only page on which it is exempt, such as `04-start-kernel`, if not all.
     page: Option<String>,
+    /// The kind of what the kernel happens to call so as well, such as `member`.
+    also: Option<String>,
     #[serde(skip)]
     line: usize,
 }
@@ -106,14 +110,18 @@ impl Exempt {
         found
     }
 
-    /// The entries that `is_real` finds in the kernel; it gives what it found.
-    pub fn real(&self, mut is_real: impl FnMut(&str) -> Option<String>) -> Vec<Fault> {
+    /// The entries of which `real` knows that the kernel has them, and that do not say so themselves.
+    pub fn real(&self, mut real: impl FnMut(&str) -> Option<Found>) -> Vec<Fault> {
         let found = self.entries.iter().filter_map(|entry| {
             let name = entry.name.get_ref();
-            let what = is_real(name)?;
-            let message =
-                format!("`{name}` is exempt, and the kernel has it: {what}; remove the exemption");
-            Some(fault(entry, message))
+            let found = real(name)?;
+            let kind = found.kind.word();
+            let message = format!(
+                "`{name}` is exempt, and the kernel has it: {}; remove the exemption, or write also = \"{kind}\" if \
+                 another thing is meant",
+                hint::words(&found)
+            );
+            (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
         });
         found.collect()
     }
@@ -145,8 +153,17 @@ mod tests {
             .map(|fault| fault.line)
             .collect();
         assert_eq!(lines, [3, 4, 5]);
-        let real = exempt.real(|name| (name == "c_d").then(|| "function".to_owned()));
-        assert_eq!((real.len(), real[0].line), (1, 3));
+        let found = Found {
+            kind: crate::names::Kind::Member,
+            place: "struct s +0".to_owned(),
+        };
+        let real = |exempt: &Exempt| exempt.real(|name| (name == "c_d").then(|| found.clone()));
+        assert_eq!((real(&exempt).len(), real(&exempt)[0].line), (1, 3));
+        for (also, faults) in [("member", 0), ("function", 1)] {
+            let entry = format!("{{ name = \"c_d\", reason = \"x\", also = \"{also}\" }}");
+            let exempt = Exempt::parse(&format!("exempt = [ {entry} ]")).unwrap();
+            assert_eq!(real(&exempt).len(), faults, "{also}");
+        }
     }
 
     #[test]
