@@ -157,6 +157,8 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
     // The structures that the part before may be.
     let mut of: BTreeSet<&str> = BTreeSet::new();
     let mut last = None;
+    // Nobody knows what a macro leads to.
+    let mut behind_macro = false;
     for (number, part) in parts.iter().enumerate() {
         let named = index.named(part);
         let all: Vec<Name<'_>> = named.filter(|found| found.kind == Kind::Member).collect();
@@ -169,7 +171,7 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
             }
             // Behind what may be a variable, any member may come.
             Some(before) if !all.is_empty() && fitting.is_empty() => {
-                if number > 1 || has_underscore(before) && !of.is_empty() {
+                if !behind_macro && (number > 1 || has_underscore(before) && !of.is_empty()) {
                     let of = Vec::from_iter(of).join(", ");
                     let message = format!("`{part}` is no member of `{before}` ({of})");
                     return Err(Miss::Wrong(message));
@@ -177,7 +179,15 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
                 fitting = all.iter().collect();
             }
             Some(_) if all.is_empty() => {
-                return Err(Miss::unknown(part, Sought::Member));
+                // `sk->sk_prot`: a macro may stand for a member.
+                let macros = index.named(part).filter(|found| found.kind == Kind::Macro);
+                last = best(macros);
+                if last.is_none() {
+                    return Err(Miss::unknown(part, Sought::Member));
+                }
+                behind_macro = true;
+                of.clear();
+                continue;
             }
             None => fitting = all.iter().collect(),
             Some(_) => {}
@@ -185,6 +195,7 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
         of = fitting.iter().map(|found| found.to).collect();
         of.remove("");
         last = best(fitting.into_iter().cloned());
+        behind_macro = false;
     }
     last.ok_or_else(|| Miss::Wrong(format!("`{}` names no member", parts.join("->"))))
 }
@@ -348,6 +359,7 @@ mod tests {
             "net/ipv4\tsource folder\t\t\tnet/ipv4\t",
             "qlen\tmember\tstruct neigh_parms\t+84\tinclude/net/neighbour.h:86\t",
             "skc_state\tmember\tstruct sock_common\t+18\tinclude/net/sock.h:185\t",
+            "sk_state\tmacro\t\t\tinclude/net/sock.h:380\t",
             "sock\tstruct\t\t712 bytes\tinclude/net/sock.h:352\t",
             "start_kernel\tfunction\t\t\tinit/main.c:937\t",
             "start_time\tlocal\tf\t\tfs/x.c:1\t",
@@ -401,6 +413,7 @@ mod tests {
                 "start_time",
                 "member: struct task_struct +800 and 1 other, include/linux/sched.h:1",
             ),
+            ("sk->sk_state", "macro: include/net/sock.h:380"),
             ("CONFIG_INET=y", "config: net/Kconfig:60, y"),
             ("CONFIG_SMP=n", "config: arch/x86/Kconfig:407, not set"),
             ("net/ipv4/", "source folder: net/ipv4"),
