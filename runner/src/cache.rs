@@ -208,6 +208,16 @@ impl Cache {
         Ok(Entry { folder, stamp })
     }
 
+    /// The folder of the entry of this kind that was completed last.
+    pub fn newest(&self, kind: &str) -> Option<PathBuf> {
+        let folders = folders_in(&self.root.join(kind)).ok()?;
+        let completed = |folder: &PathBuf| fs::metadata(folder.join(STAMP)).ok()?.modified().ok();
+        let dated = folders
+            .into_iter()
+            .filter_map(|folder| Some((completed(&folder)?, folder)));
+        dated.max().map(|(_, folder)| folder)
+    }
+
     /// All entries, complete or not, sorted by kind and key.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();

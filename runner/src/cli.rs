@@ -11,7 +11,8 @@ use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools, verify,
+    claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
+    verify,
 };
 
 #[derive(Parser)]
@@ -54,6 +55,8 @@ enum Command {
     Verify(verify::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     Record(record::Args),
+    /// Checks every name in the text that looks like the kernel's against the kernel of the lab
+    Claims(claims::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
     Setup,
     /// Says what the lab needs of this machine, whether it is there, and what to do if not
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Chapter(args) => play::run(&args, &cli.global),
         Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
+        Command::Claims(args) => claims::run(&args, &cli.global),
         Command::Setup => setup::run(&cli.global),
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, cli.global.yes))

@@ -2,6 +2,8 @@
 //!
 //! mdbook-cmdrun builds a book even when a command fails. So whatever could fail is tried here first,
 //! in this process, and every fault stops the build with its file and line.
+//! Every name in the text that looks like the kernel's is recorded or exempt, or the build stops, too; what is recorded
+//! gets its link and its hint.
 //! A console fence that holds steps becomes an HTML block. The directives stay in it: what they print
 //! is inserted by mdbook-cmdrun, which runs next.
 //! The lines of the faults are those of the file; the text that is laid out is mdbook's, in which
@@ -18,7 +20,8 @@ use regex::Regex;
 use crate::chapter::{self, Chapter, Fault, Faults, Fence};
 use crate::mdbook::Args;
 use crate::snapshot::Snapshot;
-use crate::{drawing, page, root, show};
+use crate::wording::Text;
+use crate::{drawing, hint, page, root, show};
 
 /// What mdbook-cmdrun takes for the beginning of a command.
 pub(crate) static COMMAND: LazyLock<Regex> =
@@ -36,10 +39,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
     let root = root::find()?;
     let mut results = Vec::new();
+    let mut text = Text::read(&root)?;
     book.for_each_chapter_mut(|page| {
-        results.push(lay_out(&root, &context.config.book.src, page));
+        results.push(lay_out(&root, &context.config.book.src, page, &mut text));
     });
-    let mut faults = Vec::new();
+    let mut faults = text.exemptions();
     for result in results {
         match result.map_err(anyhow::Error::downcast::<Faults>) {
             Ok(()) => {}
@@ -54,7 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lay_out(root: &Path, source: &Path, page: &mut Page) -> anyhow::Result<()> {
+fn lay_out(root: &Path, source: &Path, page: &mut Page, names: &mut Text) -> anyhow::Result<()> {
     let Some(file) = &page.source_path else {
         return Ok(());
     };
@@ -66,19 +70,32 @@ fn lay_out(root: &Path, source: &Path, page: &mut Page) -> anyhow::Result<()> {
     };
     let text = std::fs::read_to_string(root.join(&path))
         .with_context(|| format!("read the page {}", path.display()))?;
+    let mut found = names.check(&path, &text);
     let steps = if chapter::name_of(&path).is_ok() {
-        let chapter = Chapter::read(root, &path)?;
-        check(root, &chapter, &text, &fault)?
+        let chapter = Chapter::read(root, &path);
+        let steps = chapter.and_then(|chapter| check(root, &chapter, &text, &fault));
+        // Faults of both kinds are told at once.
+        match steps.map_err(anyhow::Error::downcast::<Faults>) {
+            Ok(steps) => steps,
+            Err(Ok(more)) => {
+                found.extend(more.0);
+                None
+            }
+            Err(Err(other)) => return Err(other),
+        }
     } else {
         let lines = text.lines().zip(1..);
-        let found = lines.filter(|(line, _)| COMMAND.is_match(line));
+        let directives = lines.filter(|(line, _)| COMMAND.is_match(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
-        faults(found.map(|(_, at)| fault(at, message)).collect())?;
+        found.extend(directives.map(|(_, at)| fault(at, message)));
         None
     };
+    found.sort_by_key(|fault| fault.line);
+    faults(found)?;
     let laid_out = steps.unwrap_or_default();
-    page.content = drawing::insert(&path, &page.content, &laid_out.drawings)?;
-    page.content = rewrite(&page.content, laid_out.banner.as_deref());
+    let decorated = hint::decorate(&page.content, &names.glossary);
+    let drawn = drawing::insert(&path, &decorated, &laid_out.drawings)?;
+    page.content = rewrite(&drawn, laid_out.banner.as_deref());
     if COMMAND.find_iter(&page.content).count() != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \
                        chapter itself";

@@ -99,6 +99,8 @@ pub fn run(program: &str, args: &[&str], folder: &Path, path: OsString, stdin: &
     duct::cmd(program, args)
         .dir(folder)
         .env("PATH", path)
+        // No lab of the reader's: what a message says does not hang on it.
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .stdin_bytes(stdin)
         .stdout_capture()
         .stderr_capture()

@@ -7,6 +7,7 @@
 mod adapter;
 mod drawings;
 mod fixture;
+mod names;
 mod pages;
 mod preprocess;
 mod show;

@@ -5,11 +5,11 @@ use scraper::{ElementRef, Html, Selector};
 
 use crate::fixture::{Fixture, said};
 
-fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+pub fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     page.select(&Selector::parse(selector).unwrap()).collect()
 }
 
-fn within(element: ElementRef<'_>, selector: &str) -> String {
+pub fn within(element: ElementRef<'_>, selector: &str) -> String {
     let selector = Selector::parse(selector).unwrap();
     element
         .select(&selector)
@@ -17,7 +17,7 @@ fn within(element: ElementRef<'_>, selector: &str) -> String {
         .collect()
 }
 
-fn built() -> Fixture {
+pub fn built() -> Fixture {
     let book = Fixture::new();
     let output = book.build();
     assert!(output.status.success(), "{}", said(&output));

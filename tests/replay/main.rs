@@ -4,5 +4,6 @@ mod fixture;
 mod lab;
 mod language;
 mod machine;
+mod names;
 mod verdict;
 mod windows;

@@ -1,0 +1,211 @@
+//! `runner claims`: checks every claim of the text against the kernel of the lab.
+//!
+//! What is found is compared with what was recorded (`glossary`), which the pages show. With the very kernel that
+//! was recorded every place counts; with another, lines and offsets are its own, and the kinds have to agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::chapter::{Fault, Faults};
+use crate::claim::{self, Claim};
+use crate::cli::Global;
+use crate::exempt::Exempt;
+use crate::glossary::{self, Glossary};
+use crate::names::resolve::{Found, resolve};
+use crate::names::{Index, Kind};
+use crate::pins::Pins;
+use crate::{root, setup};
+
+/// What to do besides checking.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keep what was found as the names that the pages show
+    #[arg(long)]
+    record: bool,
+}
+
+/// The claims of the book, page by page.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// Each file, relative to the repository, with its claims.
+    pub pages: Vec<(PathBuf, Vec<Claim>)>,
+}
+
+/// What the kernel says to the claims of a book.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What is there, by the text of the span.
+    pub found: BTreeMap<String, Found>,
+    /// What is not.
+    pub unknown: Vec<Fault>,
+    /// How often each kind is claimed.
+    pub kinds: BTreeMap<Kind, usize>,
+    /// How many claims are exempt.
+    pub exempt: usize,
+}
+
+/// Runs the subcommand: 0 all is there and recorded, 1 not.
+///
+/// # Errors
+/// A list of exemptions that says too much, and a lab that cannot be made.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let options = setup::options(&root, global)?;
+    let lab = setup::ready(&options)?;
+    let index = Index::ready(&root, &options.cache, &lab)?;
+    let book = Book::read(&root)?;
+    let exempt = Exempt::read(&root)?;
+    let answer = book.ask(&index, &exempt);
+    for fault in &answer.unknown {
+        println!("{fault}");
+    }
+    println!("{}", answer.summary(&book, &exempt));
+    let mut faults = exempt.faults(&book.texts());
+    faults.extend(exempt.real(|name| resolve(&index, &claim::shape(name)?).ok()));
+    if !faults.is_empty() {
+        return Err(Faults(faults).into());
+    }
+    let now = Glossary {
+        linux: Pins::read(&root)?.kernel(&options.kernel)?.version.clone(),
+        image: lab.kernel.sha256.clone(),
+        names: answer.found,
+    };
+    let is_recorded = match args.record {
+        true => record(&root, &now)?,
+        false => compare(&Glossary::read(&root)?, &now),
+    };
+    let all_is_well = is_recorded && answer.unknown.is_empty();
+    Ok(ExitCode::from(u8::from(!all_is_well)))
+}
+
+impl Book {
+    /// Reads the pages of a repository.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub fn read(root: &Path) -> anyhow::Result<Self> {
+        let folder = root.join("chapters");
+        let entries = folder
+            .read_dir()
+            .with_context(|| format!("list {}", folder.display()))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.context("list the folder chapters")?.file_name();
+            if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "SUMMARY.md" {
+                names.push(Path::new("chapters").join(name));
+            }
+        }
+        names.sort();
+        let page = |path: PathBuf| {
+            let text = std::fs::read_to_string(root.join(&path))
+                .with_context(|| format!("read the page {}", path.display()))?;
+            Ok((path, claim::of_page(&text)))
+        };
+        let pages = names.into_iter().map(page).collect::<anyhow::Result<_>>()?;
+        Ok(Self { pages })
+    }
+
+    /// Asks the kernel about every claim that is not exempt.
+    #[must_use]
+    pub fn ask(&self, index: &Index, exempt: &Exempt) -> Answer {
+        let mut answer = Answer::default();
+        // A name that comes a hundred times is looked up once, and so is a wrong one.
+        let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
+        for (path, claims) in &self.pages {
+            for claim in claims {
+                if exempt.has(&claim.text, path) {
+                    answer.exempt += 1;
+                    continue;
+                }
+                let reply = asked.entry(&claim.text);
+                match reply.or_insert_with(|| {
+                    resolve(index, &claim.shape).map_err(|miss| miss.message(index))
+                }) {
+                    Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
+                    Err(message) => answer.unknown.push(Fault {
+                        path: path.clone(),
+                        line: claim.line,
+                        message: message.clone(),
+                    }),
+                }
+            }
+        }
+        let found = asked.into_iter();
+        answer.found = found
+            .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
+            .collect();
+        answer
+    }
+
+    /// The texts of all claims.
+    #[must_use]
+    pub fn texts(&self) -> BTreeSet<&str> {
+        let claims = self.pages.iter().flat_map(|(_, claims)| claims);
+        claims.map(|claim| claim.text.as_str()).collect()
+    }
+}
+
+impl Answer {
+    fn summary(&self, book: &Book, exempt: &Exempt) -> String {
+        let claims: usize = book.pages.iter().map(|(_, claims)| claims.len()).sum();
+        let mut text = format!(
+            "{claims} claims in {} pages, {} names\n",
+            book.pages.len(),
+            self.found.len()
+        );
+        for (kind, count) in &self.kinds {
+            text += &format!("{count:6} {kind}\n");
+        }
+        text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
+        text + &format!("{:6} unknown", self.unknown.len())
+    }
+}
+
+/// Keeps the names, and shows what changes.
+fn record(root: &Path, now: &Glossary) -> anyhow::Result<bool> {
+    let path = glossary::path(root);
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let after = now.file();
+    if before == after {
+        println!("the names are recorded already");
+        return Ok(true);
+    }
+    let folder = path.parent().context("a snapshot lies in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    crate::cache::write_whole(&path, after.as_bytes())?;
+    print!("{}", diff(&before, &after));
+    println!("recorded in {}", path.display());
+    Ok(true)
+}
+
+/// Whether the recorded names are those of now; shows where not.
+fn compare(recorded: &Glossary, now: &Glossary) -> bool {
+    let kinds_only = |glossary: &Glossary| {
+        let names = glossary.names.iter();
+        names
+            .map(|(name, found)| format!("{name}  {}\n", found.kind))
+            .collect::<String>()
+    };
+    let (before, after) = if recorded.image == now.image {
+        (recorded.content(), now.content())
+    } else {
+        (kinds_only(recorded), kinds_only(now))
+    };
+    if before == after {
+        return true;
+    }
+    print!("{}", diff(&before, &after));
+    println!(
+        "tests/snapshots holds other names (- recorded, + here); if the text has changed, \
+         record them: cargo run -p runner -- claims --record"
+    );
+    false
+}
+
+fn diff(before: &str, after: &str) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    diff.unified_diff().context_radius(0).to_string()
+}

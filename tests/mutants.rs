@@ -1,0 +1,247 @@
+//! What the checks of the text are worth: mistakes of every kind are planted in a copy of the book, one at a time, and
+//! each must stop its build at its own line.
+//!
+//! A wrong name must moreover be unknown to the kernel itself, or an author could record it. The lab is needed for that,
+//! but nothing boots. What a step prints is not the build's to check; the replays do it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mdbook_preprocessor::PreprocessorContext;
+use mdbook_preprocessor::book::{Book, Chapter};
+use mdbook_preprocessor::config::Config;
+use runner::claim;
+use runner::names::Index;
+use runner::names::resolve::resolve;
+use runner::setup::{self, Options};
+
+/// What kind of mistake it is, and so who has to notice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// A name in the text, which the kernel has not.
+    Name,
+    /// A step, a snapshot or a list.
+    Book,
+}
+
+/// What is changed, where, and how: the first place that has the text, and where that is followed to.
+struct Mutant(Of, &'static str, &'static str, &'static str);
+
+use Of::{Book as B, Name as N};
+
+const CH1: &str = "chapters/01-build-the-kernel.md";
+const CH2: &str = "chapters/02-build-busybox.md";
+const CH3: &str = "chapters/03-boot.md";
+const CH4: &str = "chapters/04-start-kernel.md";
+const CH5: &str = "chapters/05-inet-init.md";
+const CH6: &str = "chapters/06-tcp-handshake.md";
+const CH7: &str = "chapters/07-routing-and-arp.md";
+const CH8: &str = "chapters/08-tap-and-nat.md";
+const EXEMPT: &str = "tests/exempt.toml";
+const SNAPSHOT: &str = "tests/snapshots/6.1/06-tcp-handshake.snap";
+
+const MUTANTS: [Mutant; 40] = [
+    // A letter of a function.
+    Mutant(N, CH6, "`tcp_v4_connect`", "`tcp_v4_conect`"),
+    Mutant(N, CH7, "`neigh_resolve_output`", "`neigh_resolv_output()`"),
+    Mutant(N, CH5, "`do_initcall_level`", "`do_initcalls_level`"),
+    Mutant(N, CH6, "`__tcp_close`", "`_tcp_close`"),
+    Mutant(
+        N,
+        CH5,
+        "`fs_initcall(inet_init)`",
+        "`fs_initcall(inet_int)`",
+    ),
+    // Names of Linux 4.19 that 6.1 has no more.
+    Mutant(N, CH5, "`rest_init`", "`_do_fork`"),
+    Mutant(N, CH6, "`tcp_time_wait`", "`do_gettimeofday`"),
+    Mutant(N, CH7, "`fib_check_nh_v4_gw`", "`nh_gw`"),
+    Mutant(N, CH6, "`sk_ack_backlog`", "`skb_mstamp`"),
+    // Members, alone and in paths.
+    Mutant(N, CH7, "`nud_state`", "`nud_stat`"),
+    Mutant(N, CH6, "`icsk_pending`", "`icks_pending`"),
+    Mutant(
+        N,
+        CH6,
+        "`sk->__sk_common.skc_state`",
+        "`sk->__sk_common.skc_stat`",
+    ),
+    Mutant(
+        N,
+        CH6,
+        "`sk->__sk_common.skc_state`",
+        "`sk->__sk_common.nud_state`",
+    ),
+    // Types.
+    Mutant(N, CH7, "`struct neighbour`", "`struct neighbor`"),
+    Mutant(N, CH1, "`struct sk_buff`", "`union sk_buff`"),
+    Mutant(N, CH7, "`key_vector`", "`key_vectors`"),
+    // Macros.
+    Mutant(N, CH6, "`TCP_TIMEWAIT_LEN`", "`TCP_TIMEWAIT_LENGTH`"),
+    Mutant(N, CH7, "`NUD_STALE`", "`NUD_STALL`"),
+    // Enumerators.
+    Mutant(N, CH6, "`TCP_SYN_SENT`", "`TCP_SYN_SEND`"),
+    Mutant(N, CH7, "`RT_TABLE_MAIN`", "`RT_TABLES_MAIN`"),
+    // Files and folders of the source; the third is that of Linux 4.19.
+    Mutant(N, CH6, "`net/ipv4/tcp_input.c`", "`net/ipv4/tcp_in.c`"),
+    Mutant(N, CH4, "`head64.c`", "`head46.c`"),
+    Mutant(
+        N,
+        CH7,
+        "`Documentation/networking/fib_trie.rst`",
+        "`Documentation/networking/fib_trie.txt`",
+    ),
+    Mutant(
+        N,
+        CH8,
+        "`net/ipv4/ip_forward.c`",
+        "`net/ipv4/ip_forward.c:9999`",
+    ),
+    Mutant(N, CH1, "`net/core`", "`net/cores`"),
+    // Options, and their values.
+    Mutant(N, CH1, "`CONFIG_GDB_SCRIPTS`", "`CONFIG_GDB_SCRIPT`"),
+    Mutant(
+        N,
+        CH1,
+        "`CONFIG_RANDOMIZE_BASE`",
+        "`CONFIG_RANDOMIZE_BASE=y`",
+    ),
+    // Files of the guest, and a tracepoint.
+    Mutant(
+        N,
+        CH6,
+        "`/proc/sys/net/ipv4/tcp_abort_on_overflow`",
+        "`net.ipv4.tcp_abort_on_overlow`",
+    ),
+    Mutant(N, CH6, "`tcp_syn_retries`", "`tcp_syn_retrys`"),
+    Mutant(N, CH7, "`/proc/net/fib_triestat`", "`/proc/net/fib_tries`"),
+    Mutant(N, CH3, "`/proc/partitions`", "`/proc/partition`"),
+    Mutant(N, CH6, "`tcp_v4_send_reset`", "`tcp:tcp_send_resets`"),
+    // Steps: another command, terminal or number, and a line that was never printed.
+    Mutant(B, CH6, "gdb tbreak tcp_v4_rcv", "gdb break tcp_v4_rcv"),
+    Mutant(B, CH6, "show 6.32 guest", "show 6.32 server"),
+    Mutant(B, CH5, "show 5.3 ", "show 5.4 "),
+    Mutant(
+        B,
+        CH2,
+        "<!-- cmdrun runner show 2.3 ",
+        "hello\n<!-- cmdrun runner show 2.3 ",
+    ),
+    Mutant(B, CH6, "runner show 6.58 gdb", "runner shows 6.58 gdb"),
+    // A snapshot whose command is another; and exemptions that nothing needs, or that hide a name.
+    Mutant(
+        B,
+        SNAPSHOT,
+        "6.58 gdb tbreak tcp_v4_rcv",
+        "6.58 gdb tbreak tcp_v4_rc",
+    ),
+    Mutant(B, EXEMPT, "\"has_journal\"", "\"has_journals\""),
+    Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
+];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// A copy of the book, with what its build reads.
+fn copy() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["chapters", "tests/snapshots/6.1"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        for entry in repository().join(part).read_dir().unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                let to = folder.path().join(part).join(entry.file_name());
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    for file in ["book.toml", EXEMPT] {
+        std::fs::copy(repository().join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+/// The build's own check, where no lab is to be found.
+fn preprocess(root: &Path) -> Output {
+    let mut config = Config::default();
+    config.book.src = "chapters".into();
+    let context = PreprocessorContext::new(root.to_owned(), config, "html".to_owned());
+    let mut names: Vec<String> = root
+        .join("chapters")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
+        .collect();
+    names.sort();
+    let pages = names.iter().map(|name| {
+        let text = std::fs::read_to_string(root.join("chapters").join(name)).unwrap();
+        Chapter::new(name, text, name, Vec::new()).into()
+    });
+    let book = Book::new_with_items(pages.collect());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_runner"))
+        .arg("preprocess")
+        .current_dir(root)
+        .env("XDG_CACHE_HOME", root.join("cache"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    serde_json::to_writer(child.stdin.take().unwrap(), &(context, book)).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+#[ignore = "asks the lab's kernel, which CI does with the other slow proofs"]
+fn every_planted_mistake_stops_the_build() {
+    let options = Options::new(repository()).unwrap();
+    let lab = setup::ready(&options).unwrap();
+    let index = Index::ready(&repository(), &options.cache, &lab).unwrap();
+    let book = copy();
+    let sound = preprocess(book.path());
+    assert!(sound.status.success(), "{sound:#?}");
+    let mut survivors = Vec::new();
+    for mutant in &MUTANTS {
+        if let Err(why) = caught(mutant, book.path(), &index) {
+            survivors.push(format!("{}: {} → {}: {why}", mutant.1, mutant.2, mutant.3));
+        }
+    }
+    let caught = MUTANTS.len() - survivors.len();
+    println!("caught {caught} of {}", MUTANTS.len());
+    assert!(survivors.is_empty(), "{survivors:#?}");
+}
+
+/// Whether the mistake is noticed, and at its place.
+fn caught(mutant: &Mutant, root: &Path, index: &Index) -> Result<(), String> {
+    let Mutant(of, file, from, to) = *mutant;
+    let path = root.join(file);
+    let before = std::fs::read_to_string(&path).unwrap();
+    let at = before
+        .find(from)
+        .unwrap_or_else(|| panic!("{file} holds no {from}"));
+    std::fs::write(&path, before.replacen(from, to, 1)).unwrap();
+    let output = preprocess(root);
+    std::fs::write(&path, &before).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() != Some(2) {
+        return Err("the book is built".to_owned());
+    }
+    // A fault of a snapshot stands at the step.
+    let line = before[..at].matches('\n').count() + 1;
+    let place = format!("{file}:{line}: ");
+    if file != SNAPSHOT && !said.contains(&place) {
+        return Err(format!("not at line {line}: {said}"));
+    }
+    if of == Of::Name {
+        let shape = claim::shape(to.trim_matches('`')).ok_or("no claim")?;
+        if let Ok(found) = resolve(index, &shape) {
+            return Err(format!("the kernel has it: {found:?}"));
+        }
+    }
+    Ok(())
+}
