@@ -123,7 +123,7 @@ fn bar(view: &View, top: i32, x: &impl Fn(i32) -> i32) -> String {
         .collect();
     format!(
         "<text class=\"left\" x=\"{name}\" y=\"{text}\">{place}</text>{room}{filled}{ticks}\
-         <text class=\"by\" x=\"{data_at}\" y=\"{below}\">{data}</text>\
+         <text class=\"left by\" x=\"{data_at}\" y=\"{below}\">{data}</text>\
          <text class=\"by\" x=\"{tail_at}\" y=\"{below}\">{tail}</text>\
          <text x=\"{end_at}\" y=\"{text}\">len {len}</text>",
         name = LEFT - 10,
@@ -131,9 +131,9 @@ fn bar(view: &View, top: i32, x: &impl Fn(i32) -> i32) -> String {
         room = rect("room", 0, view.end),
         filled = rect("filled", view.data, view.tail),
         data = view.data,
-        data_at = x(view.data),
+        data_at = x(view.data) - 2,
         tail = view.tail,
-        tail_at = x(view.tail),
+        tail_at = x(view.tail) + 2,
         end_at = LEFT + LONGEST + 12,
         len = view.len,
     )
