@@ -1,7 +1,8 @@
 //! `runner verify`: replays chapters side by side, and says of each whether it is still true.
 //!
-//! A machine uses one core, so there are as many replays at a time as there are cores. They share nothing but
-//! the lab, which none of them changes.
+//! A machine uses one core, so there are as many replays at a time as there are cores. A chapter with a `lab` waits for
+//! the real clock more than it works, so these go beside the others, one after the other. The replays share
+//! nothing but what was built, which none of them changes.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::process::Signals;
 use crate::replay::replay;
 use crate::screen;
 use crate::snapshot::Snapshot;
+use crate::step::Terminal;
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, setup};
 
@@ -79,13 +81,17 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         }
     };
     let total = chapters.len();
-    let waiting = Mutex::new(chapters.into_iter());
+    let beside = |chapter: &Chapter| args.jobs.is_none() && chapter.has(Terminal::Lab);
+    let (waits, works): (Vec<_>, Vec<_>) = chapters.into_iter().partition(beside);
+    let extra = usize::from(!waits.is_empty());
+    let queues = [works, waits].map(|chapters| Mutex::new(chapters.into_iter()));
     let worst = Mutex::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
+        let (works, waits) = (&queues[0], &queues[1]);
+        for queue in std::iter::repeat_n(works, jobs).chain(std::iter::repeat_n(waits, extra)) {
             scope.spawn(|| {
                 loop {
-                    let chapter = waiting.lock().expect("no thread panics with it").next();
+                    let chapter = queue.lock().expect("no thread panics with it").next();
                     let Some(chapter) = chapter else { break };
                     let verified = verify(chapter);
                     // One chapter's lines stay together.
@@ -103,7 +109,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         }
     });
     let code = worst.into_inner().expect("no thread panics with it");
-    screen::summary(total, jobs.min(total), start.elapsed(), code);
+    screen::summary(total, (jobs + extra).min(total), start.elapsed(), code);
     Ok(ExitCode::from(code))
 }
 
