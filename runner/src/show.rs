@@ -15,7 +15,8 @@ use crate::{chapter, page, root};
 /// The words of a step, as a directive has them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The step: 6.3 [status=N] [deadline=S] [first=N] [last=N] host|guest|gdb COMMAND…
+    /// The step: 6.3 [background] [until=TEXT] [status=N] [deadline=S] [first=N] [last=N]
+    /// host|guest|server|gdb|wire|lab [COMMAND…]
     #[arg(
         required = true,
         trailing_var_arg = true,
