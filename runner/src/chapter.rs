@@ -181,19 +181,38 @@ impl Chapter {
 /// # Errors
 /// When the folder `chapters` cannot be read.
 pub fn paths(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = pages(root)?;
+    found.retain(|path| name_of(path).is_ok());
+    Ok(found)
+}
+
+/// All pages of the book, relative to its folder and sorted: chapters, and those without steps.
+///
+/// # Errors
+/// When the folder `chapters` cannot be listed.
+pub fn pages(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = root.join("chapters");
+    let entries = folder
+        .read_dir()
+        .with_context(|| format!("list {}", folder.display()))?;
     let mut found = Vec::new();
-    for entry in walkdir::WalkDir::new(root.join("chapters")).max_depth(1) {
-        let path = entry.context("list the folder chapters")?.into_path();
-        if name_of(&path).is_ok() {
-            found.push(
-                path.strip_prefix(root)
-                    .expect("it lies below root")
-                    .to_owned(),
-            );
+    for entry in entries {
+        let name = entry.context("list the folder chapters")?.file_name();
+        if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "SUMMARY.md" {
+            found.push(Path::new("chapters").join(name));
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The text of a page.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn text(root: &Path, path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(root.join(path))
+        .with_context(|| format!("read the page {}", path.display()))
 }
 
 /// `05-inet-init.md` is chapter 5.

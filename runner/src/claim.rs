@@ -2,6 +2,7 @@
 //!
 //! Whether the kernel has the name is not asked here; this module only reads. The shape alone decides what is a
 //! claim, so that an author marks nothing: a word without an underscore, a command or an address is none.
+//! A name in a directive (`{{NUD_STALE}}`, `<!-- runner source … -->`) is one as well.
 //! The Markdown is read by the parser that mdbook uses, with mdbook's extensions, so a span here is a span there.
 
 use std::ops::Range;
@@ -9,6 +10,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::names::Kind;
+use crate::{excerpt, value};
 
 /// A code span that claims something about the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +109,46 @@ pub fn of_page(text: &str) -> Vec<Claim> {
             _ => {}
         }
     }
+    found.extend(of_directives(text));
+    found.sort_by_key(|claim| claim.range.start);
+    found
+}
+
+/// The names that a value is computed from, or that an excerpt is of. They cannot be links themselves.
+fn of_directives(text: &str) -> Vec<Claim> {
+    let mut found = Vec::new();
+    let mut lines = Lines::of(text);
+    let mut add = |name: &str, range: Range<usize>, line| {
+        found.push(Claim {
+            text: name.to_owned(),
+            // Here a name needs no underscore: `HZ`.
+            shape: shape(name).unwrap_or_else(|| Shape::Names(vec![name.to_owned()])),
+            line,
+            range,
+            bare: true,
+            section: 0,
+        });
+    };
+    for (range, inner) in value::find(text) {
+        let line = lines.at(range.start);
+        // What is wrong with it is told where it is filled in.
+        let directive = value::Directive::parse(inner);
+        for name in directive.iter().flat_map(value::Directive::names) {
+            add(name, range.clone(), line);
+        }
+    }
+    let mut at = 0;
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        if let Some(Ok(excerpt)) = excerpt::asked(line) {
+            add(&excerpt.symbol, at..at + line.len(), number);
+        }
+        at += line.len();
+    }
     found
 }
 
 /// What mdbook adds to CommonMark.
-fn extensions() -> Options {
+pub(crate) fn extensions() -> Options {
     Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -384,6 +421,17 @@ mod tests {
         assert_eq!(shape("net.ipv4.ip_forward"), guest(forward));
         let probe = Some(Shape::Tracepoint("tcp:tcp_probe".to_owned()));
         assert_eq!(shape("tcp:tcp_probe"), probe);
+    }
+
+    #[test]
+    fn a_directive_has_names() {
+        let text = "{{A_B / HZ}} and {{1.1 c_d}}\n<!-- runner source struct e_f hash=1 -->\n";
+        let found = of_page(text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|claim| (&*claim.text, claim.line))
+            .collect();
+        assert_eq!(found, [("A_B", 1), ("HZ", 1), ("struct e_f", 2)]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `runner claims`: checks every claim of the text against the kernel of the lab.
 //!
 //! What is found is compared with what was recorded (`glossary`), which the pages show. With the very kernel that
-//! was recorded every place counts; with another, lines and offsets are its own, and the kinds have to agree.
+//! was recorded every place counts; with another, lines and offsets are its own, and the kinds have to agree. Excerpts of the
+//! source must be the lines that the text was written for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::chapter::{Fault, Faults};
+use crate::chapter::{self, Fault, Faults};
 use crate::claim::{self, Claim};
 use crate::cli::Global;
 use crate::exempt::Exempt;
@@ -17,7 +18,7 @@ use crate::glossary::{self, Glossary};
 use crate::names::resolve::{Found, resolve};
 use crate::names::{Index, Kind};
 use crate::pins::Pins;
-use crate::{root, setup};
+use crate::{excerpt, root, setup};
 
 /// What to do besides checking.
 #[derive(Debug, clap::Args)]
@@ -77,7 +78,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         true => record(&root, &now)?,
         false => compare(&Glossary::read(&root)?, &now),
     };
-    let all_is_well = is_recorded && answer.unknown.is_empty();
+    let are_quoted = excerpts(&root, &book, &lab.kernel.tree, &now)?;
+    let all_is_well = is_recorded && are_quoted && answer.unknown.is_empty();
     Ok(ExitCode::from(u8::from(!all_is_well)))
 }
 
@@ -87,24 +89,12 @@ impl Book {
     /// # Errors
     /// When a page cannot be read.
     pub fn read(root: &Path) -> anyhow::Result<Self> {
-        let folder = root.join("chapters");
-        let entries = folder
-            .read_dir()
-            .with_context(|| format!("list {}", folder.display()))?;
-        let mut names = Vec::new();
-        for entry in entries {
-            let name = entry.context("list the folder chapters")?.file_name();
-            if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "SUMMARY.md" {
-                names.push(Path::new("chapters").join(name));
-            }
-        }
-        names.sort();
-        let page = |path: PathBuf| {
-            let text = std::fs::read_to_string(root.join(&path))
-                .with_context(|| format!("read the page {}", path.display()))?;
-            Ok((path, claim::of_page(&text)))
+        let claims = |path: PathBuf| {
+            let claims = claim::of_page(&chapter::text(root, &path)?);
+            Ok((path, claims))
         };
-        let pages = names.into_iter().map(page).collect::<anyhow::Result<_>>()?;
+        let pages = chapter::pages(root)?.into_iter().map(claims);
+        let pages = pages.collect::<anyhow::Result<_>>()?;
         Ok(Self { pages })
     }
 
@@ -162,6 +152,20 @@ impl Answer {
         text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
         text + &format!("{:6} unknown", self.unknown.len())
     }
+}
+
+/// Whether the excerpts of the source are those that the text was written for; tells which are not.
+fn excerpts(root: &Path, book: &Book, tree: &Path, names: &Glossary) -> anyhow::Result<bool> {
+    let mut are_quoted = true;
+    for (path, _) in &book.pages {
+        let text = chapter::text(root, path)?;
+        let filled = excerpt::fill(path, &text, Some(tree), names);
+        for fault in filled.faults.iter().chain(&filled.changed) {
+            println!("{fault}");
+            are_quoted = false;
+        }
+    }
+    Ok(are_quoted)
 }
 
 /// Keeps the names, and shows what changes.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::buffer;
 use crate::chapter::{Chapter, Fault, Faults};
+use crate::excerpt;
 use crate::sequence;
 use crate::snapshot::Snapshot;
 use crate::words;
@@ -18,6 +19,9 @@ const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`
 
 /// The words of a line that asks for a drawing.
 fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
+    if excerpt::asked(line).is_some() {
+        return None;
+    }
     let inner = line.trim().strip_prefix(BEGIN)?.strip_suffix(END);
     Some(match inner.map(words::split) {
         Some(Ok(words)) => Ok(words),

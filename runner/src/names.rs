@@ -4,9 +4,10 @@
 //! fields between tabs. Reading it is then one read, and finding a name a search by halves: nothing is parsed
 //! but the lines that are asked for. A tab sorts before every character of a name, so sorted lines are sorted
 //! names.
-//! `dwarf` (with `types`) has what the debug information knows, `tree` what only the source does, and `guest` what the guest
+//! `dwarf` (with `types`) has what the debug information knows, `tree` (with `constant`) what only the source does, and `guest` what the guest
 //! shows in its file systems.
 
+mod constant;
 pub mod dwarf;
 pub mod guest;
 pub mod near;
@@ -163,7 +164,7 @@ pub struct Index {
 }
 
 /// Counts up when the form or the content of the index changes.
-const FORM: &str = "1";
+const FORM: &str = "2";
 const KIND: &str = "names";
 const OUTPUT: &str = "names.txt";
 
@@ -237,7 +238,11 @@ impl Index {
     }
 
     fn name_at(&self, start: usize) -> Name<'_> {
-        let line = self.text[start..].lines().next().unwrap_or_default();
+        Self::name(self.text[start..].lines().next().unwrap_or_default())
+    }
+
+    /// What a line says.
+    fn name(line: &str) -> Name<'_> {
         let mut fields = line.split('\t');
         let mut next = || fields.next().unwrap_or_default();
         let (text, kind) = (next(), next());

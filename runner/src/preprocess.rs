@@ -3,13 +3,13 @@
 //! mdbook-cmdrun builds a book even when a command fails. So whatever could fail is tried here first,
 //! in this process, and every fault stops the build with its file and line.
 //! Every name in the text that looks like the kernel's is recorded or exempt, or the build stops, too; what is recorded
-//! gets its link and its hint.
+//! gets its link and its hint. Values ({{10.36}}) and excerpts of the kernel's source are filled in.
 //! A console fence that holds steps becomes an HTML block. The directives stay in it: what they print
 //! is inserted by mdbook-cmdrun, which runs next.
 //! The lines of the faults are those of the file; the text that is laid out is mdbook's, in which
 //! `{{#include}}` was already followed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -17,11 +17,14 @@ use anyhow::Context;
 use mdbook_preprocessor::book::Chapter as Page;
 use regex::Regex;
 
+use crate::cache::Cache;
 use crate::chapter::{self, Chapter, Fault, Faults, Fence};
+use crate::glossary::Glossary;
 use crate::mdbook::Args;
 use crate::snapshot::Snapshot;
+use crate::values::Values;
 use crate::wording::Text;
-use crate::{drawing, hint, page, root, show};
+use crate::{drawing, excerpt, hint, kernel, page, root, show};
 
 /// What mdbook-cmdrun takes for the beginning of a command.
 pub(crate) static COMMAND: LazyLock<Regex> =
@@ -40,8 +43,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let root = root::find()?;
     let mut results = Vec::new();
     let mut text = Text::read(&root)?;
+    let mut filling = Filling::read(&root, &text)?;
     book.for_each_chapter_mut(|page| {
-        results.push(lay_out(&root, &context.config.book.src, page, &mut text));
+        let source = &context.config.book.src;
+        results.push(lay_out(&root, source, page, &mut text, &mut filling));
     });
     let mut faults = text.exemptions();
     for result in results {
@@ -54,11 +59,56 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !faults.is_empty() {
         return Err(Faults(faults).into());
     }
+    for changed in filling.changed {
+        eprintln!("warning: {changed}");
+    }
     serde_json::to_writer(std::io::stdout(), &book).context("give the book back to mdbook")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn lay_out(root: &Path, source: &Path, page: &mut Page, names: &mut Text) -> anyhow::Result<()> {
+/// What goes into a page in the place of a directive.
+struct Filling {
+    values: Values,
+    names: Glossary,
+    /// The kernel's source, if it is there.
+    tree: Option<PathBuf>,
+    changed: Vec<Fault>,
+}
+
+impl Filling {
+    fn read(root: &Path, text: &Text) -> anyhow::Result<Self> {
+        let names = text.glossary.clone();
+        let cache = Cache::of_user().ok();
+        Ok(Self {
+            values: Values::read(root, names.clone())?,
+            tree: cache.and_then(|cache| kernel::tree_at_hand(&cache, &names.linux)),
+            names,
+            changed: Vec::new(),
+        })
+    }
+
+    /// The faults of a page, whose file and text these are.
+    fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
+        let (_, mut faults) = self.values.fill(path, text);
+        let excerpts = excerpt::fill(path, text, self.tree.as_deref(), &self.names);
+        self.changed.extend(excerpts.changed);
+        faults.extend(excerpts.faults);
+        faults
+    }
+
+    fn fill(&mut self, path: &Path, text: &str) -> String {
+        let (text, _) = self.values.fill(path, text);
+        excerpt::fill(path, &text, self.tree.as_deref(), &self.names).text
+    }
+}
+
+fn lay_out(
+    root: &Path,
+    source: &Path,
+    page: &mut Page,
+    names: &mut Text,
+    filling: &mut Filling,
+) -> anyhow::Result<()> {
     let Some(file) = &page.source_path else {
         return Ok(());
     };
@@ -71,6 +121,8 @@ fn lay_out(root: &Path, source: &Path, page: &mut Page, names: &mut Text) -> any
     let text = std::fs::read_to_string(root.join(&path))
         .with_context(|| format!("read the page {}", path.display()))?;
     let mut found = names.check(&path, &text);
+    found.extend(names.numerals(&path, &text, &filling.values));
+    found.extend(filling.check(&path, &text));
     let steps = if chapter::name_of(&path).is_ok() {
         let chapter = Chapter::read(root, &path);
         let steps = chapter.and_then(|chapter| check(root, &chapter, &text, &fault));
@@ -94,7 +146,8 @@ fn lay_out(root: &Path, source: &Path, page: &mut Page, names: &mut Text) -> any
     faults(found)?;
     let laid_out = steps.unwrap_or_default();
     let decorated = hint::decorate(&page.content, &names.glossary);
-    let drawn = drawing::insert(&path, &decorated, &laid_out.drawings)?;
+    let filled = filling.fill(&path, &decorated);
+    let drawn = drawing::insert(&path, &filled, &laid_out.drawings)?;
     page.content = rewrite(&drawn, laid_out.banner.as_deref());
     if COMMAND.find_iter(&page.content).count() != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \

@@ -1,4 +1,5 @@
-//! The names of the text while pages are laid out, where no lab may be: each is recorded or exempt.
+//! The names and numbers of the text while pages are laid out, where no lab may be: each name is recorded or exempt, and each
+//! number comes from a step or is exempt.
 //!
 //! If a lab left its index in the cache, a fault can say more: that a name is real and only has to be recorded, or
 //! which of all the kernel's names is near. The index is read at the first fault, and not before.
@@ -16,6 +17,8 @@ use crate::hint;
 use crate::names::Index;
 use crate::names::near::{near, told};
 use crate::names::resolve::resolve;
+use crate::numeral;
+use crate::values::Values;
 
 /// What is known about the names, and which the pages had so far.
 #[derive(Debug)]
@@ -55,6 +58,34 @@ impl Text {
                 });
             }
             self.used.insert(claim.text);
+        }
+        found
+    }
+
+    /// The faults of the numbers that were typed into a page, whose file and text these are.
+    pub fn numerals(&mut self, path: &Path, text: &str, values: &Values) -> Vec<Fault> {
+        let mut found = Vec::new();
+        for numeral in numeral::of_page(text) {
+            if !self.exempt.has(&numeral.text, path) {
+                let steps = values.who_shows(path, &numeral.text);
+                let steps = steps.iter().map(|id| format!(" {{{{{id}}}}}"));
+                let shown: String = steps.take(4).collect();
+                let shown = match &*shown {
+                    "" => "no step of the chapter shows it".to_owned(),
+                    shown => format!("it is shown by{shown}"),
+                };
+                found.push(Fault {
+                    path: path.to_owned(),
+                    line: numeral.line,
+                    message: format!(
+                        "the number {} is typed, and should come from where it is seen ({shown}); one that nothing can \
+                         change stands in {}",
+                        numeral.text,
+                        exempt::PATH
+                    ),
+                });
+            }
+            self.used.insert(numeral.text);
         }
         found
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Kind, Name};
+use super::constant::Constants;
+use super::{Index, Kind, Name};
 
 /// Adds a line for each name.
 ///
@@ -42,6 +43,7 @@ pub fn collect(tree: &Path, lines: &mut BTreeSet<String>) -> Result<()> {
             }
         }
     }
+    let mut macros = Vec::new();
     for path in read_by_build {
         let whole = tree.join(&path);
         if whole.is_file() {
@@ -49,9 +51,10 @@ pub fn collect(tree: &Path, lines: &mut BTreeSet<String>) -> Result<()> {
             let length = text.lines().count().to_string();
             lines.remove(&file(&path, Kind::File, ""));
             lines.insert(file(&path, Kind::File, &length));
-            macros(&path, &text, lines);
+            macros.extend(macros_of(&path, &text));
         }
     }
+    lines.extend(with_values(&macros, lines));
     Ok(())
 }
 
@@ -145,31 +148,64 @@ fn options(path: &str, text: &str, values: &BTreeMap<&str, &str>, lines: &mut BT
     }
 }
 
-fn macros(path: &str, text: &str, lines: &mut BTreeSet<String>) {
-    for (line, at) in text.lines().zip(1..) {
-        let Some(rest) = line.trim_start().strip_prefix('#') else {
-            continue;
-        };
-        let Some(rest) = rest.trim_start().strip_prefix("define") else {
-            continue;
-        };
-        let rest = rest.trim_start();
+/// A `#define`.
+struct Macro {
+    name: String,
+    /// What it stands for, if it takes no arguments and ends on its line.
+    text: Option<String>,
+    file: String,
+    line: usize,
+}
+
+fn macros_of(path: &str, text: &str) -> Vec<Macro> {
+    let numbered = text.lines().zip(1..);
+    let defined = numbered.filter_map(|(line, at)| {
+        let rest = line.trim_start().strip_prefix('#')?;
+        let rest = rest.trim_start().strip_prefix("define")?.trim_start();
         let end = rest
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .unwrap_or(rest.len());
-        if end == 0 {
-            continue;
-        }
+        let (name, behind) = rest.split_at(end);
+        let is_whole = !behind.starts_with('(') && !behind.ends_with('\\');
+        let text = behind
+            .split("/*")
+            .next()
+            .and_then(|text| text.split("//").next());
+        (end > 0).then(|| Macro {
+            name: name.to_owned(),
+            text: text.filter(|_| is_whole).map(|text| text.trim().to_owned()),
+            file: path.to_owned(),
+            line: at,
+        })
+    });
+    defined.collect()
+}
+
+/// The lines of the macros, each with the value that it has for this kernel, if that is a number.
+fn with_values(macros: &[Macro], others: &BTreeSet<String>) -> Vec<String> {
+    let mut constants = Constants::default();
+    for line in others {
+        constants.know(&Index::name(line));
+    }
+    for Macro {
+        name, text, file, ..
+    } in macros
+    {
+        constants.define(name, text.as_deref().unwrap_or_default(), file);
+    }
+    let line = |found: &Macro| {
+        let value = constants.value(&found.name);
         let name = Name {
-            text: &rest[..end],
+            text: &found.name,
             kind: Kind::Macro,
             of: "",
-            detail: "",
-            place: &format!("{path}:{at}"),
+            detail: &value.map(|value| format!("= {value}")).unwrap_or_default(),
+            place: &format!("{}:{}", found.file, found.line),
             to: "",
         };
-        lines.insert(name.line());
-    }
+        name.line()
+    };
+    macros.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -204,7 +240,7 @@ mod tests {
             .filter(|line| !line.contains("source f"))
             .collect();
         let expected = [
-            "A_B macro   net/a.c:1 ",
+            "A_B macro  = 1 net/a.c:1 ",
             "B_H macro   include/b.h:2 ",
             "C macro   net/a.c:2 ",
             "CONFIG_NET config  y net/Kconfig:1 ",
