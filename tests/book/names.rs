@@ -10,13 +10,13 @@ use crate::pages::{all, built, within};
 const PLAIN: &str = "chapters/06-plain.md";
 const EXEMPT: &str = "tests/exempt.toml";
 
-fn preprocess(book: &Fixture) -> Output {
+pub fn preprocess(book: &Fixture) -> Output {
     book.runner("", &["preprocess"], &book.sent(&book.book()))
 }
 
 /// The one line that the build says.
 #[track_caller]
-fn refused(book: &Fixture) -> String {
+pub fn refused(book: &Fixture) -> String {
     let output = preprocess(book);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(output.stdout.is_empty());

@@ -38,3 +38,22 @@ fn an_exemption_that_the_kernel_knows_is_a_fault() {
         .ends_with(2)
         .complains("tests/exempt.toml:1: `tcp_v4_connect` is exempt, and the kernel has it: function, net/ipv4/");
 }
+
+#[test]
+fn an_excerpt_must_be_of_the_lines_that_the_text_was_written_for() {
+    let text = "# Five\n\n<!-- runner source inet_init from='tcp_init()' to='tcp_init()' -->\n";
+    let book = Book::with_text(text.as_bytes());
+    book.run(&["claims", "--record"]).ends_with(1);
+    let ran = book.run(&["claims"]);
+    ran.ends_with(1);
+    let hash = ran.stdout.split("write hash=").nth(1).unwrap();
+    let hash = hash.split_whitespace().next().unwrap();
+    let page = book.folder.path().join("chapters/05-five.md");
+    let right = text.replace("inet_init from", &format!("inet_init hash={hash} from"));
+    std::fs::write(&page, &right).unwrap();
+    book.run(&["claims"]).ends_with(0);
+    std::fs::write(&page, right.replace("tcp_init", "udp_init")).unwrap();
+    book.run(&["claims"]).ends_with(1).prints(
+        "chapters/05-five.md:3: the excerpt of `inet_init` has changed since its text was written",
+    );
+}
