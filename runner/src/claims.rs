@@ -18,7 +18,7 @@ use crate::glossary::{self, Glossary};
 use crate::names::resolve::{Found, resolve};
 use crate::names::{Index, Kind};
 use crate::pins::Pins;
-use crate::{excerpt, root, setup};
+use crate::{excerpt, numeral, root, setup, value};
 
 /// What to do besides checking.
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,10 @@ pub struct Args {
 pub struct Book {
     /// Each file, relative to the repository, with its claims.
     pub pages: Vec<(PathBuf, Vec<Claim>)>,
+    /// The numbers that are typed; they are not the kernel's to answer, but share its list of exemptions.
+    numerals: BTreeSet<String>,
+    /// How many values are computed, and how many excerpts of the source are quoted.
+    directives: (usize, usize),
 }
 
 /// What the kernel says to the claims of a book.
@@ -89,13 +93,16 @@ impl Book {
     /// # Errors
     /// When a page cannot be read.
     pub fn read(root: &Path) -> anyhow::Result<Self> {
-        let claims = |path: PathBuf| {
-            let claims = claim::of_page(&chapter::text(root, &path)?);
-            Ok((path, claims))
-        };
-        let pages = chapter::pages(root)?.into_iter().map(claims);
-        let pages = pages.collect::<anyhow::Result<_>>()?;
-        Ok(Self { pages })
+        let mut book = Self::default();
+        for path in chapter::pages(root)? {
+            let text = chapter::text(root, &path)?;
+            let numerals = numeral::of_page(&text).into_iter();
+            book.numerals.extend(numerals.map(|numeral| numeral.text));
+            book.directives.0 += value::find(&text).len();
+            book.directives.1 += text.lines().filter_map(excerpt::asked).count();
+            book.pages.push((path, claim::of_page(&text)));
+        }
+        Ok(book)
     }
 
     /// Asks the kernel about every claim that is not exempt.
@@ -130,11 +137,13 @@ impl Book {
         answer
     }
 
-    /// The texts of all claims.
-    #[must_use]
-    pub fn texts(&self) -> BTreeSet<&str> {
+    /// The texts of all that could be exempt.
+    fn texts(&self) -> BTreeSet<&str> {
         let claims = self.pages.iter().flat_map(|(_, claims)| claims);
-        claims.map(|claim| claim.text.as_str()).collect()
+        let claims = claims.map(|claim| claim.text.as_str());
+        claims
+            .chain(self.numerals.iter().map(String::as_str))
+            .collect()
     }
 }
 
@@ -150,6 +159,8 @@ impl Answer {
             text += &format!("{count:6} {kind}\n");
         }
         text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
+        let (values, excerpts) = book.directives;
+        text += &format!("{values:6} values and {excerpts} excerpts besides\n");
         text + &format!("{:6} unknown", self.unknown.len())
     }
 }

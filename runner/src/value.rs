@@ -251,7 +251,10 @@ fn shown(record: &Record, at: Option<&str>) -> Result<String, String> {
 /// The only number, or what gdb printed as a value.
 fn only(record: &Record) -> Result<String, String> {
     static VALUE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(&format!(r"^\$\d+ = (?:\([^()]*\) )?{NUMBER}\b")).expect("a pattern")
+        Regex::new(&format!(
+            r"(?m)^(?:Value returned is )?\$\d+ = (?:\([^()]*\) )?{NUMBER}\b"
+        ))
+        .expect("a pattern")
     });
     static ANY: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(&format!(r"(?:^|[^\w.]){NUMBER}(?:$|[^\w.]|\.(?:$|\s))")).expect("a pattern")
@@ -404,7 +407,8 @@ mod tests {
              1.2 gdb 'print *skb'\n| $8 = {len = 5, data_len = 0x25, at = 18 '\\022'}\n= 0\n\n\
              1.3 guest 'ping -c 1 10.0.3.1'\n| 64 bytes from 10.0.3.1: seq=0 ttl=64 time=0.125 ms\n\
              | 3 packets\n= 0\n\n\
-             1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 gdb x\n| $1 = -1\n= 0\n";
+             1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 gdb x\n| $1 = -1\n= 0\n\n\
+             1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= 0\n";
         let mut source = Fixture(Snapshot::parse(snapshot).unwrap());
         match Directive::parse(text)? {
             Directive::Value(form, tokens) => written(form, &tokens, &mut source),
@@ -425,6 +429,7 @@ mod tests {
             ("1.4", "18"),
             ("1.5", "42"),
             ("1.6", "-1"),
+            ("1.7", "3"),
             ("1.3 ttl", "64"),
             ("1.3 '# ms'", "0.125"),
             ("1.3 '# bytes'", "64"),

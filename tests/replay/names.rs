@@ -57,3 +57,14 @@ fn an_excerpt_must_be_of_the_lines_that_the_text_was_written_for() {
         "chapters/05-five.md:3: the excerpt of `inet_init` has changed since its text was written",
     );
 }
+
+#[test]
+fn a_number_that_is_exempt_is_none_of_the_kernels_affairs() {
+    let book = Book::with_text(b"# Five\n\n64 bytes\n");
+    exempt(&book, "64", "");
+    book.run(&["claims", "--record"]).ends_with(0);
+    exempt(&book, "65", "");
+    book.run(&["claims"])
+        .ends_with(2)
+        .complains("`65` is exempt, and the text has no such name");
+}
