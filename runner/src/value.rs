@@ -250,17 +250,19 @@ fn shown(record: &Record, at: Option<&str>) -> Result<String, String> {
 
 /// The only number, or what gdb printed as a value.
 fn only(record: &Record) -> Result<String, String> {
-    static VALUE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(&format!(
-            r"(?m)^(?:Value returned is )?\$\d+ = (?:\([^()]*\) )?{NUMBER}\b"
-        ))
-        .expect("a pattern")
+    static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^(?:Value returned is )?\$\d+ = (.*)$").expect("a pattern")
     });
+    static VALUE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(&format!(r"^(?:\([^()]*\) )?{NUMBER}\b")).expect("a pattern"));
     static ANY: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(&format!(r"(?:^|[^\w.]){NUMBER}(?:$|[^\w.]|\.(?:$|\s))")).expect("a pattern")
     });
     let output = &record.output.stdout;
-    if let Some(value) = VALUE.captures(output) {
+    let mut printed = PRINTED.captures_iter(output);
+    if let (Some(only), None) = (printed.next(), printed.next())
+        && let Some(value) = VALUE.captures(only.get(1).map_or("", |value| value.as_str()))
+    {
         return Ok(value[1].to_owned());
     }
     let mut all = ANY.captures_iter(output).map(|found| found[1].to_owned());
@@ -408,6 +410,7 @@ mod tests {
              1.3 guest 'ping -c 1 10.0.3.1'\n| 64 bytes from 10.0.3.1: seq=0 ttl=64 time=0.125 ms\n\
              | 3 packets\n= 0\n\n\
              1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 gdb x\n| $1 = -1\n= 0\n\n\
+             1.8 gdb two\n| $3 = (struct sock *) 0x1\n| $4 = 2\n= 0\n\n\
              1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= 0\n";
         let mut source = Fixture(Snapshot::parse(snapshot).unwrap());
         match Directive::parse(text)? {
@@ -455,6 +458,7 @@ mod tests {
             ),
             ("1.3 rtt", "step 1.3 shows no number at `rtt`"),
             ("1.2 en", "shows no number"),
+            ("1.8", "several numbers"),
             ("words 1.1", "192 cannot be written so"),
             ("NO_NAME", "`NO_NAME` has no value"),
             ("", "expected a step, a name or a number"),
