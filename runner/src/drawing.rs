@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use crate::buffer;
+use crate::call_tree;
 use crate::chapter::{Chapter, Fault, Faults};
 use crate::sequence;
 use crate::snapshot::Snapshot;
@@ -14,7 +15,7 @@ use crate::words;
 
 const BEGIN: &str = "<!-- runner ";
 const END: &str = " -->";
-const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->` or `<!-- runner draw buffer -->`, alone on its line";
+const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and buffer, calls or topology, alone on its line";
 
 /// The words of a line that asks for a drawing.
 fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
@@ -33,12 +34,20 @@ fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
 pub fn all(chapter: &Chapter, text: &str, snapshot: &Snapshot) -> Result<Vec<String>, Faults> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
-    let mut done = 0;
+    // Where the last drawing of each kind stood: kind and step.
+    let mut done: Vec<(String, usize)> = Vec::new();
     for (line, at) in text.lines().zip(1..) {
         let Some(words) = asked(line) else { continue };
         let above = chapter.steps.iter().filter(|step| step.line < at).count();
-        let records = snapshot.transcript.records.get(done..above);
-        done = above;
+        let kind = words
+            .as_ref()
+            .map(|words| words.get(1).cloned().unwrap_or_default());
+        let kind = kind.unwrap_or_default();
+        let before = done.iter().rev().find(|(other, _)| *other == kind);
+        // A network is what all the steps until now have made of it.
+        let from = before.map_or(0, |(_, step)| *step) * usize::from(kind != "topology");
+        let records = snapshot.transcript.records.get(from..above);
+        done.push((kind, above));
         match words.and_then(|words| draw(&words, records.unwrap_or_default())) {
             Ok(html) => drawn.push(html),
             Err(message) => faults.push(fault(&chapter.path, at, message)),
@@ -56,7 +65,11 @@ fn draw(words: &[String], records: &[crate::transcript::Record]) -> Result<Strin
         [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
             sequence::draw(&sequence::Asked::parse(rest)?, records)
         }
-        [draw, buffer] if draw == "draw" && buffer == "buffer" => buffer::draw(records),
+        [draw, kind] if draw == "draw" => match kind.as_str() {
+            "buffer" => buffer::draw(records),
+            "calls" => call_tree::draw(records),
+            _ => Err(SHAPE.to_owned()),
+        },
         _ => Err(SHAPE.to_owned()),
     }
 }

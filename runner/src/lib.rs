@@ -2,9 +2,12 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod apt;
+pub mod backtrace;
 pub mod buffer;
 pub mod busybox;
 pub mod cache;
+pub mod call_tree;
+pub mod calls;
 pub mod capture;
 pub mod chapter;
 pub mod claim;
@@ -23,6 +26,7 @@ pub mod glossary;
 pub mod hint;
 pub mod kernel;
 pub mod lab;
+pub mod layer;
 pub mod mdbook;
 pub mod meaning;
 pub mod mi;

@@ -27,7 +27,16 @@ fn every_drawing_shows_what_its_steps_recorded() {
             .zip(1..)
         {
             // A row a line, so that a difference shows the row.
-            let rows = drawn.replace("<a ", "\n<a ").replace("<desc>", "\n<desc>");
+            let mut rows = drawn.clone();
+            for part in [
+                "<a ",
+                "<desc>",
+                "<g>",
+                "<rect class=\"band\"",
+                "<path class=\"branch\"",
+            ] {
+                rows = rows.replace(part, &format!("\n{part}"));
+            }
             insta::assert_snapshot!(format!("{}-{number}", chapter.name), rows);
             count += 1;
         }
