@@ -58,7 +58,7 @@ pub fn draw(records: &[Record]) -> Result<String, String> {
     }
     let (body, height) = body(&calls, &lines);
     Ok(format!(
-        "<figure class=\"drawing calls\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
+        "<figure class=\"drawing narrow\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
          aria-label=\"Who calls whom, steps {first} to {last}\"><desc>{}</desc>{body}</svg>\
          <figcaption>Drawn from the backtraces of the steps {first} to {last}. At a full dot the machine has stopped. \
          Each name leads to its step.</figcaption></figure>",

@@ -11,6 +11,7 @@ use crate::call_tree;
 use crate::chapter::{Chapter, Fault, Faults};
 use crate::sequence;
 use crate::snapshot::Snapshot;
+use crate::topology;
 use crate::words;
 
 const BEGIN: &str = "<!-- runner ";
@@ -68,6 +69,7 @@ fn draw(words: &[String], records: &[crate::transcript::Record]) -> Result<Strin
         [draw, kind] if draw == "draw" => match kind.as_str() {
             "buffer" => buffer::draw(records),
             "calls" => call_tree::draw(records),
+            "topology" => topology::draw(records),
             _ => Err(SHAPE.to_owned()),
         },
         _ => Err(SHAPE.to_owned()),

@@ -34,6 +34,8 @@ fn every_drawing_shows_what_its_steps_recorded() {
                 "<g>",
                 "<rect class=\"band\"",
                 "<path class=\"branch\"",
+                "<rect class=\"machine\"",
+                "<path class=\"cable\"",
             ] {
                 rows = rows.replace(part, &format!("\n{part}"));
             }
