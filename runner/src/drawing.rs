@@ -1,14 +1,16 @@
 //! The drawings of a page: a line of the chapter asks for one, and it is made of what the steps above it printed.
 //!
 //! `<!-- runner draw sequence left=client right=child -->` stands alone on its line, outside of fences. It is no directive of
-//! mdbook-cmdrun: a drawing is about the steps between it and the drawing before, and only who reads the whole
+//! mdbook-cmdrun: a drawing is about the steps between it and the drawing of its kind before, and only who reads the whole
 //! chapter knows which these are. So no number of a step stands in it that could go stale.
+//! Two kinds are about more: a topology about all steps above it, and the map, on a page without steps, about all chapters.
 
 use std::path::Path;
 
 use crate::buffer;
 use crate::call_tree;
 use crate::chapter::{Chapter, Fault, Faults};
+use crate::map::{self, Leaf};
 use crate::sequence;
 use crate::snapshot::Snapshot;
 use crate::topology;
@@ -76,6 +78,38 @@ fn draw(words: &[String], records: &[crate::transcript::Record]) -> Result<Strin
     }
 }
 
+/// The drawings of a page that is no chapter: the map of the chapters, and nothing else.
+///
+/// # Errors
+/// Every line that asks for something else.
+pub fn of_page(
+    path: &Path,
+    text: &str,
+    book: &dyn Fn() -> Vec<Leaf>,
+) -> Result<Vec<String>, Faults> {
+    let mut drawn = Vec::new();
+    let mut faults = Vec::new();
+    for (line, at) in text.lines().zip(1..) {
+        let Some(words) = asked(line) else { continue };
+        let is_map = words.as_ref().is_ok_and(|words| *words == ["draw", "map"]);
+        let only = || {
+            Err(
+                "a page without steps can hold `<!-- runner draw map -->` and no other drawing"
+                    .to_owned(),
+            )
+        };
+        match if is_map { map::draw(&book()) } else { only() } {
+            Ok(html) => drawn.push(html),
+            Err(message) => faults.push(fault(path, at, message)),
+        }
+    }
+    if faults.is_empty() {
+        Ok(drawn)
+    } else {
+        Err(Faults(faults))
+    }
+}
+
 /// Puts the drawings in the place of the lines that ask for them.
 ///
 /// # Errors
@@ -89,7 +123,7 @@ pub fn insert(path: &Path, content: &str, drawings: &[String]) -> Result<String,
         } else if let Some(html) = left.next() {
             lines.push(format!("\n{html}\n"));
         } else {
-            let message = "only the chapter's own file asks for drawings, and no other page does";
+            let message = "something that this page includes asks for a drawing; such a line is written in the page itself";
             return Err(Faults(vec![fault(path, 1, message.to_owned())]));
         }
     }
@@ -127,5 +161,45 @@ mod tests {
         let page = insert(path, &whole, &drawn).unwrap();
         assert!(page.contains("b: TCP_CLOSE.</desc>"), "{page}");
         assert!(insert(path, &whole, &[]).is_err());
+    }
+
+    #[test]
+    fn a_drawing_of_another_kind_takes_nothing_away() {
+        let trace = "| #0  a () at net/ipv4/tcp.c:1";
+        let text = "```console\n<!-- cmdrun runner show 6.1 gdb backtrace -->\n```\n<!-- runner draw calls -->\n\
+                    ```console\n<!-- cmdrun runner show 6.2 gdb state '$a' -->\n```\n<!-- runner draw sequence left=a right=a -->\n\
+                    <!-- runner draw calls -->\n";
+        let path = Path::new("chapters/06-x.md");
+        let chapter = Chapter::parse(path, text).unwrap();
+        let content = format!(
+            "\n6.1 gdb backtrace\n{trace}\n= 0\n\n6.2 gdb state $a\n| $1 = TCP_CLOSE\n= 0\n"
+        );
+        let snapshot = Snapshot::parse(&content).unwrap();
+        let Faults(faults) = all(&chapter, text, &snapshot).unwrap_err();
+        assert_eq!(
+            faults.len(),
+            1,
+            "the sequence goes back past the calls: {faults:?}"
+        );
+        assert_eq!(
+            (faults[0].line, &*faults[0].message),
+            (9, "no step above shows a backtrace")
+        );
+    }
+
+    #[test]
+    fn a_page_without_steps_has_the_map_alone() {
+        let path = Path::new("chapters/map.md");
+        let Faults(faults) = of_page(
+            path,
+            "# A\n<!-- runner draw calls -->\n<!-- runner draw map -->\n",
+            &Vec::new,
+        )
+        .unwrap_err();
+        let told: Vec<_> = faults
+            .iter()
+            .map(|fault| (fault.line, &fault.message[..11]))
+            .collect();
+        assert_eq!(told, [(2, "a page with"), (3, "no chapter ")]);
     }
 }

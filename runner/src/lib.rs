@@ -27,6 +27,7 @@ pub mod hint;
 pub mod kernel;
 pub mod lab;
 pub mod layer;
+pub mod map;
 pub mod mdbook;
 pub mod meaning;
 pub mod mi;

@@ -87,11 +87,12 @@ impl Network {
             let peer = one.peer.as_ref();
             peer.is_some_and(|(name, end)| *name == machine.name && *end == other.name)
         };
-        let mine = a.1.addresses.iter().filter_map(|address| prefix(address));
-        let mut theirs = b.1.addresses.iter().filter_map(|address| prefix(address));
-        let same = mine
-            .filter(|mine| theirs.any(|other| other == *mine))
-            .next();
+        let prefixes = |interface: &Interface| -> Vec<(Ipv4Addr, u32)> {
+            let addresses = interface.addresses.iter();
+            addresses.filter_map(|address| prefix(address)).collect()
+        };
+        let theirs = prefixes(b.1);
+        let same = prefixes(a.1).into_iter().find(|mine| theirs.contains(mine));
         let prefix = same.map(|(network, length)| format!("{network}/{length}"));
         match (is_peer(a, b) || is_peer(b, a), prefix) {
             (true, prefix) => Some(format!("{}, veth", prefix.unwrap_or_default())),
@@ -119,7 +120,7 @@ impl Network {
         match *words {
             ["ip", "-n", space, ref rest @ ..] => self.ip(space, rest, step, ""),
             ["ip", "-brief", ref rest @ ..] | ["ip", ref rest @ ..] => {
-                self.ip(here, rest, step, text)
+                self.ip(here, rest, step, text);
             }
             ["iptables", "-P", chain, policy] => {
                 self.machine(here)
@@ -174,7 +175,7 @@ impl Network {
                 interface.addresses.retain(|other| other != address);
             }
             ["link" | "addr"] | ["link" | "addr", "show", ..] => {
-                self.interfaces(machine, step, printed)
+                self.interfaces(machine, step, printed);
             }
             ["route"] => {
                 let machine = self.machine(machine);
@@ -346,6 +347,19 @@ mod tests {
 
     #[test]
     fn one_prefix_is_one_cable() {
+        let records = records(
+            "\n8.1 lab ip addr add 10.0.4.1/24 dev a; ip addr add 10.0.3.1/24 dev a\n= 0\n\n\
+             8.2 guest ip addr add 10.0.5.2/24 dev b; ip addr add 10.0.3.2/24 dev b\n= 0 at 1\n",
+        );
+        let network = Network::of(&records);
+        let [lab, guest] = &network.0[..] else {
+            panic!("two machines")
+        };
+        let ends = ((lab, &lab.interfaces[0]), (guest, &guest.interfaces[0]));
+        assert_eq!(
+            Network::joined(ends.0, ends.1).as_deref(),
+            Some("10.0.3.0/24")
+        );
         assert_eq!(prefix("10.0.3.2/24"), prefix("10.0.3.1/24"));
         assert_ne!(prefix("10.0.3.2/24"), prefix("10.0.4.1/24"));
         assert_eq!(prefix("10.0.4.1/32"), None);

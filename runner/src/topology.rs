@@ -163,9 +163,7 @@ fn boxed(machine: &Machine, up: Option<usize>, down: Option<usize>, top: usize) 
     let mut y = top + PAD;
     let last = down.filter(|down| Some(*down) != up);
     let middle = (0..machine.interfaces.len()).filter(|index| {
-        let interface = &machine.interfaces[*index];
-        let is_idle = interface.name == "lo" && interface.addresses.is_empty();
-        Some(*index) != up && Some(*index) != last && !is_idle
+        Some(*index) != up && Some(*index) != last && !is_idle(&machine.interfaces[*index])
     });
     for index in up.into_iter().chain(middle) {
         rows += &interface(&machine.interfaces[index], &mut y);
@@ -200,10 +198,6 @@ fn boxed(machine: &Machine, up: Option<usize>, down: Option<usize>, top: usize) 
 /// The rows of an interface: one, and one more for each further address.
 fn interface(interface: &Interface, y: &mut usize) -> String {
     let (top, text) = (*y + (ROW - HIGH) / 2, *y + ROW / 2 + 4);
-    let hardware = interface
-        .hardware
-        .as_deref()
-        .filter(|_| interface.name != "lo");
     let mut drawn = format!(
         "<a href=\"#{}\"><rect class=\"chip\" x=\"{CHIP}\" y=\"{top}\" width=\"{WIDE}\" height=\"{HIGH}\" rx=\"3\"/>\
          <text class=\"what\" x=\"{}\" y=\"{text}\">{}</text><text class=\"left by\" x=\"{}\" y=\"{text}\">{}</text>",
@@ -211,7 +205,7 @@ fn interface(interface: &Interface, y: &mut usize) -> String {
         CHIP + WIDE / 2,
         escape(&interface.name),
         WIDTH - 14,
-        hardware.unwrap_or_default(),
+        hardware(interface).map_or("", String::as_str),
     );
     for (address, index) in interface.addresses.iter().zip(0..) {
         let text = text + (ROW - 6) * index;
@@ -225,14 +219,27 @@ fn interface(interface: &Interface, y: &mut usize) -> String {
     drawn + "</a>"
 }
 
+/// A loopback device that nobody has given an address is a part of every machine, and of no picture.
+fn is_idle(interface: &Interface) -> bool {
+    interface.name == "lo" && interface.addresses.is_empty()
+}
+
+/// The hardware address, which a loopback device has not.
+fn hardware(interface: &Interface) -> Option<&String> {
+    let hardware = interface.hardware.as_ref();
+    hardware.filter(|_| interface.name != "lo")
+}
+
 /// A machine in words.
 fn machine_told(machine: &Machine) -> String {
-    let interfaces = machine.interfaces.iter().map(|interface| {
-        let addresses = interface
-            .addresses
-            .iter()
-            .map(|address| format!(" {address}"));
-        format!("{}{}", interface.name, addresses.collect::<String>())
+    let busy = machine
+        .interfaces
+        .iter()
+        .filter(|interface| !is_idle(interface));
+    let interfaces = busy.map(|interface| {
+        let all = interface.addresses.iter().chain(hardware(interface));
+        let addresses: String = all.map(|address| format!(" {address}")).collect();
+        format!("{}{addresses}", interface.name)
     });
     let facts = machine
         .facts
