@@ -245,6 +245,11 @@ mod tests {
             .collect();
         assert_eq!(layers, ["socket", "TCP", "wire", "outside"]);
         assert!(!drawn.contains("unknown"));
+        let outside = drawn.split("outside").nth(1).unwrap();
+        assert!(
+            !outside.contains("10-send"),
+            "a trace gives it a place: {drawn}"
+        );
     }
 
     #[test]
