@@ -2,9 +2,12 @@
 //! guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
 
 pub mod apt;
+pub mod backtrace;
 pub mod buffer;
 pub mod busybox;
 pub mod cache;
+pub mod call_tree;
+pub mod calls;
 pub mod capture;
 pub mod chapter;
 pub mod claim;
@@ -25,10 +28,13 @@ pub mod glossary;
 pub mod hint;
 pub mod kernel;
 pub mod lab;
+pub mod layer;
+pub mod map;
 pub mod mdbook;
 pub mod meaning;
 pub mod mi;
 pub mod names;
+pub mod network;
 pub mod numeral;
 pub mod packages;
 pub mod page;
@@ -56,6 +62,7 @@ pub mod snapshot;
 pub mod sources;
 pub mod step;
 pub mod tools;
+pub mod topology;
 pub mod transcript;
 pub mod value;
 pub mod values;

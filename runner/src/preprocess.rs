@@ -20,6 +20,7 @@ use regex::Regex;
 use crate::cache::Cache;
 use crate::chapter::{self, Chapter, Fault, Faults, Fence};
 use crate::glossary::Glossary;
+use crate::map::Leaf;
 use crate::mdbook::Args;
 use crate::snapshot::Snapshot;
 use crate::values::Values;
@@ -140,7 +141,19 @@ fn lay_out(
         let directives = lines.filter(|(line, _)| COMMAND.is_match(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
         found.extend(directives.map(|(_, at)| fault(at, message)));
-        None
+        let drawings = drawing::of_page(&path, &text, &|| leaves(root));
+        drawings.map_or_else(
+            |Faults(more)| {
+                found.extend(more);
+                None
+            },
+            |drawings| {
+                Some(LaidOut {
+                    drawings,
+                    ..LaidOut::default()
+                })
+            },
+        )
     };
     found.sort_by_key(|fault| fault.line);
     faults(found)?;
@@ -155,6 +168,23 @@ fn lay_out(
         faults(vec![fault(1, message)])?;
     }
     Ok(())
+}
+
+/// The chapters as the map has them. What is wrong with one is said at its own page.
+fn leaves(root: &Path) -> Vec<Leaf> {
+    let paths = chapter::paths(root).unwrap_or_default();
+    let read = |path: &PathBuf| {
+        let (_, name) = chapter::name_of(path).ok()?;
+        let text = std::fs::read_to_string(root.join(path)).ok()?;
+        let title = text.lines().next()?.trim_start_matches("# ").to_owned();
+        let records = Snapshot::read(root, &name).ok()??.transcript.records;
+        Some(Leaf {
+            name,
+            title,
+            records,
+        })
+    };
+    paths.iter().filter_map(read).collect()
 }
 
 /// What a chapter's steps give its page.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use runner::chapter::{self, Chapter};
 use runner::drawing;
+use runner::map::{self, Leaf};
 use runner::snapshot::Snapshot;
 
 fn repository() -> PathBuf {
@@ -26,11 +27,50 @@ fn every_drawing_shows_what_its_steps_recorded() {
             .iter()
             .zip(1..)
         {
-            // A row a line, so that a difference shows the row.
-            let rows = drawn.replace("<a ", "\n<a ").replace("<desc>", "\n<desc>");
-            insta::assert_snapshot!(format!("{}-{number}", chapter.name), rows);
+            insta::assert_snapshot!(format!("{}-{number}", chapter.name), rows(drawn));
             count += 1;
         }
     }
     assert!(count > 0, "the book has drawings");
+}
+
+/// A row a line, so that a difference shows the row.
+fn rows(drawn: &str) -> String {
+    let mut rows = drawn.to_owned();
+    for part in [
+        "<a ",
+        "<li>",
+        "<desc>",
+        "<g>",
+        "<rect class=\"band\"",
+        "<path class=\"branch\"",
+        "<rect class=\"machine\"",
+        "<path class=\"cable\"",
+    ] {
+        rows = rows.replace(part, &format!("\n{part}"));
+    }
+    rows
+}
+
+#[test]
+fn the_map_has_each_chapter_where_its_steps_stop() {
+    let root = repository();
+    let leaf = |path: &PathBuf| {
+        let chapter = Chapter::read(&root, path).unwrap();
+        let snapshot = Snapshot::read(&root, &chapter.name).unwrap().unwrap();
+        Leaf {
+            title: chapter.name.clone(),
+            name: chapter.name,
+            records: snapshot.transcript.records,
+        }
+    };
+    let leaves: Vec<Leaf> = chapter::paths(&root).unwrap().iter().map(leaf).collect();
+    let drawn = map::draw(&leaves).unwrap();
+    for chapter in 1..=leaves.len() {
+        assert!(
+            drawn.contains(&format!(">{chapter}</a>")),
+            "chapter {chapter} has a place"
+        );
+    }
+    insta::assert_snapshot!("map", rows(&drawn));
 }
