@@ -279,16 +279,22 @@ fn only(record: &Record) -> Result<String, String> {
 /// The number behind a text, or in the place of the `#` in it.
 fn beside(record: &Record, at: &str) -> Result<String, String> {
     let (before, behind) = at.split_once('#').unwrap_or((at, ""));
+    let blanks = r"[^\S\n]+";
+    let literal = |text: &str| {
+        let words: Vec<String> = text.split_whitespace().map(regex::escape).collect();
+        let edge = |touches: bool| if touches { blanks } else { "" };
+        let (first, last) = (
+            text.starts_with(char::is_whitespace),
+            text.ends_with(char::is_whitespace) && !words.is_empty(),
+        );
+        format!("{}{}{}", edge(first), words.join(blanks), edge(last))
+    };
     let escaped = |text: &str| {
-        let words = text.split_whitespace().map(regex::escape);
-        let mut pattern = Vec::from_iter(words).join(r"[^\S\n]+");
-        if text.starts_with(char::is_whitespace) {
-            pattern.insert_str(0, r"[^\S\n]+");
-        }
-        if text.len() > 1 && text.ends_with(char::is_whitespace) {
-            pattern += r"[^\S\n]+";
-        }
-        pattern
+        let parts = text.split('…').map(|part| match text.contains('…') {
+            true => literal(part.trim()),
+            false => literal(part),
+        });
+        Vec::from_iter(parts).join(r"[^\n]*?")
     };
     let gap = if at.contains('#') { "" } else { r"[^\w\n-]*?" };
     let edge = |touches: bool| if touches { r"\b" } else { "" };
@@ -436,6 +442,7 @@ mod tests {
             ("1.3 ttl", "64"),
             ("1.3 '# ms'", "0.125"),
             ("1.3 '# bytes'", "64"),
+            ("1.3 '64 bytes … time'", "0.125"),
             ("1.3 'ping -c'", "1"),
             ("1.1 - 1.2 len * 2", "182"),
             ("(1.1 - 1.2 len) / 2", "93.5"),
