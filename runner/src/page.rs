@@ -185,12 +185,10 @@ fn in_sight(step: &Step, lines: &[&str]) -> Vec<bool> {
                 || step.keep.iter().any(|text| line.contains(text))
         })
         .collect();
-    // A fold that hides one line takes as much room as the line.
-    for run in shown
-        .chunk_by_mut(|a, b| a == b)
-        .filter(|run| run.len() == 1)
-    {
-        run[0] = true;
+    // A fold takes as much room as a line, and as much attention as two.
+    let runs = shown.chunk_by_mut(|a, b| a == b);
+    for run in runs.filter(|run| run.len() < 3) {
+        run.fill(true);
     }
     shown
 }
