@@ -11,3 +11,4 @@ mod names;
 mod pages;
 mod preprocess;
 mod show;
+mod tools;

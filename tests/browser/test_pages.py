@@ -1,0 +1,261 @@
+"""The built book in Debian's chromium, page by page. main.rs builds it, and says in BOOK where it lies.
+
+What can be wrong with a page is told by faults.js, inside of it; what takes a keyboard, another medium or several
+pages is here. The last class plants each fault in a page, since a check that cannot fail checks nothing.
+"""
+
+import functools
+import http.server
+import os
+import re
+import threading
+import unittest
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+BOOK = Path(os.environ["BOOK"])
+# mdbook's index.html is its first page again, and print.html is all of them.
+PAGES = sorted(path.stem for path in BOOK.glob("*.html") if path.stem not in ("index", "print", "toc", "404"))
+WIDE, NARROW = 1280, 360
+THEMES = ("light", "rust", "coal", "navy", "ayu")
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+# What is mdbook's own, and not for us to mend: axe's rule and the element.
+CHROME = {
+    # The button of the table of contents is a label, and tells its state as if it were a button.
+    "aria-allowed-attr": ["#mdbook-sidebar-toggle"],
+}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def setUpModule():
+    global server, playwright, chromium, base
+    handler = functools.partial(Quiet, directory=BOOK)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/"
+    playwright = sync_playwright().start()
+    chromium = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=SWITCHES)
+
+
+def tearDownModule():
+    chromium.close()
+    playwright.stop()
+    server.shutdown()
+
+
+class Reader:
+    """A window of the browser, and what went wrong in it."""
+
+    def __init__(self, width=WIDE, **options):
+        self.context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
+        self.context.add_init_script(path=HERE / "faults.js")
+        self.errors = []
+        self.page = self.context.new_page()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.errors.append(said.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.errors.append(f"{request.url} failed"))
+        self.page.on("response", lambda got: got.status >= 400 and self.errors.append(f"{got.url}: {got.status}"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+    def open(self, name):
+        self.page.goto(f"{base}{name}.html")
+        return self.page
+
+    def ask(self, check, *args):
+        """The faults that a function of faults.js finds."""
+        return self.page.evaluate(f"args => faults.{check}(...args)", list(args))
+
+
+def dress(page, theme):
+    page.evaluate("theme => document.getElementById(`mdbook-theme-${theme}`).click()", theme)
+
+
+def axe(page):
+    """What axe finds, besides CHROME."""
+    found = []
+    for violation in Axe().run(page, options=AXE).response["violations"]:
+        for node in violation["nodes"]:
+            target = " ".join(map(str, node["target"]))
+            if target not in CHROME.get(violation["id"], ()):
+                found.append(f"{violation['id']}: {target}: {' '.join(node['failureSummary'].split())}")
+    return found
+
+
+def commands(name):
+    """The commands of a chapter, by step, as its snapshot has them."""
+    snapshot = HERE.parent / f"snapshots/6.1/{name}.snap"
+    if not snapshot.exists():
+        return {}
+    steps = re.findall(r"^(\d+\.\d+) \w+ (.+)$", snapshot.read_text(), re.MULTILINE)
+    return dict(steps)
+
+
+def dead_links(page, ids):
+    """The links to pages and places of the book that are not there; ids has the places of each page."""
+    found = []
+    for href in page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))"):
+        target, place = urldefrag(urljoin(page.url, href))
+        if target.startswith(base):
+            name = target.removeprefix(base) or "index.html"
+            if name not in ids:
+                found.append(f"{href}: no such page")
+            elif place and unquote(place) not in ids[name]:
+                found.append(f"{href}: no such place")
+    return found
+
+
+def places():
+    """The ids of each page."""
+    return {path.name: set(re.findall(r'\bid="([^"]+)"', path.read_text())) for path in BOOK.glob("*.html")}
+
+
+def walk(reader):
+    """Goes through a page with the Tab key, and says what it does not reach or show."""
+    page = reader.page
+    stops = reader.page.evaluate("faults.walk.begin()")
+    for pressed in range(stops + 100):
+        page.keyboard.press("Tab")
+        if pressed > stops and page.evaluate("faults.walk.rest()") == 0:
+            break
+    return page.evaluate("faults.walk.end()")
+
+
+def unfold(page):
+    """Opens the folds with the Enter key, and says which stay shut."""
+    found = []
+    for fold in page.query_selector_all("details"):
+        fold.query_selector("summary").focus()
+        page.keyboard.press("Enter")
+        if fold.get_attribute("open") is None:
+            found.append(f"{fold.inner_text()} does not open")
+        page.keyboard.press("Enter")
+    return found
+
+
+def search(page, key, text):
+    """The results of a search with the keyboard, as addresses in their order."""
+    page.keyboard.press(key)
+    page.wait_for_selector("#mdbook-searchbar:focus")
+    page.keyboard.type(text)
+    page.wait_for_selector("#mdbook-searchresults li")
+    return page.eval_on_selector_all("#mdbook-searchresults li > a", "links => links.map(link => link.pathname)")
+
+
+class Pages(unittest.TestCase):
+    """Every page, wide and narrow."""
+
+    def none(self, found, **where):
+        with self.subTest(**where):
+            if found:
+                self.fail("\n".join(found))
+
+    def test_there_are_pages(self):
+        self.assertGreater(len(PAGES), 11)
+
+    def test_the_pages_fit_are_found_and_can_be_copied(self):
+        ids = places()
+        for width in (WIDE, NARROW):
+            for name in PAGES:
+                with Reader(width) as reader:
+                    page = reader.open(name)
+                    where = {"page": name, "width": width}
+                    self.none(reader.ask("layout"), check="layout", **where)
+                    self.none(reader.ask("drawings"), check="drawings", **where)
+                    self.none(dead_links(page, ids), check="links", **where)
+                    self.none(reader.ask("anchors"), check="anchors", **where)
+                    if width == WIDE:
+                        self.none(reader.ask("copies", commands(name)), check="copies", **where)
+                        self.none(reader.ask("selections"), check="selections", **where)
+                    self.none(reader.errors, check="errors", **where)
+
+    def test_the_pages_are_accessible(self):
+        for width, theme in ((WIDE, "light"), (NARROW, "navy")):
+            for name in PAGES:
+                with Reader(width) as reader:
+                    page = reader.open(name)
+                    dress(page, theme)
+                    self.none(axe(page), page=name, width=width, theme=theme)
+
+    def test_the_pages_can_be_read_in_every_theme(self):
+        for name in PAGES:
+            with Reader() as reader:
+                page = reader.open(name)
+                for theme in THEMES:
+                    dress(page, theme)
+                    self.none(reader.ask("contrast"), page=name, theme=theme)
+                    self.none(reader.ask("drawings"), page=name, theme=theme)
+
+    def test_the_keyboard_reaches_everything(self):
+        for width in (WIDE, NARROW):
+            for name in PAGES:
+                with Reader(width) as reader:
+                    page = reader.open(name)
+                    self.none(walk(reader), page=name, width=width)
+                    self.none(unfold(page), page=name, width=width)
+
+    def test_the_pages_can_be_printed(self):
+        for theme in ("light", "navy"):
+            for name in PAGES:
+                with Reader() as reader:
+                    page = reader.open(name)
+                    dress(page, theme)
+                    page.emulate_media(media="print")
+                    self.none(reader.ask("paper"), page=name, theme=theme)
+
+
+class Search(unittest.TestCase):
+    def test_names_of_the_kernel_are_found(self):
+        for key in ("s", "/"):
+            for text in ("tcp_v4_connect", "skc_state"):
+                with Reader() as reader, self.subTest(key=key, text=text):
+                    results = search(reader.open("introduction"), key, text)
+                    self.assertIn("/06-tcp-handshake.html", results[:3])
+                    self.assertEqual(reader.errors, [])
+
+
+class Dark(unittest.TestCase):
+    """A reader who has asked the system for dark pages, and no page for anything."""
+
+    def test_the_first_thing_painted_is_dark(self):
+        script = """
+            window.themes = new Set();
+            new MutationObserver(() => {
+                if (document.querySelector('main')) {
+                    themes.add(document.documentElement.className.match(/light|navy/g)?.join() ?? 'none');
+                }
+            }).observe(document, { childList: true, subtree: true, attributes: true });
+        """
+        with Reader(color_scheme="dark") as reader:
+            reader.context.add_init_script(script)
+            page = reader.open("06-tcp-handshake")
+            self.assertEqual(page.evaluate("[...themes]"), ["navy"])
+
+    def test_the_page_can_be_read_without_scripts(self):
+        for scheme in ("light", "dark"):
+            with Reader(color_scheme=scheme) as reader, self.subTest(scheme=scheme):
+                page = reader.open("06-tcp-handshake")
+                # The checks are scripts themselves: the page loses only what mdbook's scripts have put on it.
+                page.evaluate("document.documentElement.className = ''")
+                self.assertEqual(reader.ask("contrast"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
