@@ -8,13 +8,15 @@ window.faults = (() => {
     const isShown = element => element.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true });
     const settled = () => new Promise(requestAnimationFrame);
 
+    // What is around the text, and is wider than it shows: it would be scrolled with all of the text.
+    function sideways(box = document.querySelector('main')) {
+        const rest = box.parentElement ? sideways(box.parentElement) : [];
+        return box.scrollWidth > box.clientWidth ? [box, ...rest] : rest;
+    }
+
     // Prose fits into its column, and the page into the window. Outputs, code and drawings may be scrolled.
     function layout() {
-        const found = [];
-        const page = document.documentElement;
-        if (page.scrollWidth > page.clientWidth) {
-            found.push(`the page is ${page.scrollWidth} wide in a window of ${page.clientWidth}`);
-        }
+        const found = sideways().map(box => `${box.localName} is ${box.scrollWidth} wide and shows ${box.clientWidth}`);
         const column = document.querySelector('main').getBoundingClientRect();
         const prose = 'p, li, td, th, dt, dd, h1, h2, h3, h4, summary, figcaption, code, .step-command';
         for (const element of all(`main :is(${prose})`)) {
@@ -129,7 +131,7 @@ window.faults = (() => {
                 found.push(`${name(element)} is cut off`);
             }
         }
-        const words = all('main :is(p, li, td, th, h1, h2, h3, dd, dt, code, pre, pre *, a, figcaption, summary)');
+        const words = all('main :is(p, li, td, th, h1, h2, h3, dd, dt, code, pre, pre *, a, figcaption, summary)').filter(isShown);
         return [...found, ...faint(words, 'color', 4.5, 'rgb(255, 255, 255)'), ...drawings('rgb(255, 255, 255)')];
     }
 
@@ -194,8 +196,7 @@ window.faults = (() => {
                 seen.push(`${name(target)} does not show its hint`);
             }
         }
-        const page = document.documentElement;
-        if (page.scrollWidth > page.clientWidth) {
+        if (sideways().length) {
             seen.push(`${name(target)} makes the page wider`);
         }
     }

@@ -150,13 +150,42 @@ def unfold(page):
     return found
 
 
-def search(page, key, text):
-    """The results of a search with the keyboard, as addresses in their order."""
+def search(page, text, key="s"):
+    """The first pages that a search with the keyboard finds."""
     page.keyboard.press(key)
     page.wait_for_selector("#mdbook-searchbar:focus")
     page.keyboard.type(text)
-    page.wait_for_selector("#mdbook-searchresults li")
-    return page.eval_on_selector_all("#mdbook-searchresults li > a", "links => links.map(link => link.pathname)")
+    page.wait_for_function(
+        "text => document.getElementById('mdbook-searchresults-header').innerText.includes(`'${text}'`)", arg=text
+    )
+    links = "links => links.slice(0, 3).map(link => link.pathname)"
+    return page.eval_on_selector_all("#mdbook-searchresults li > a", links)
+
+
+def not_found(page):
+    """The names that the search does not find in their chapter."""
+    wanted = ((key, text) for text in ("tcp_v4_connect", "skc_state") for key in ("s", "/"))
+    found = []
+    for key, text in wanted:
+        page.goto(f"{base}introduction.html")
+        results = search(page, text, key)
+        if "/06-tcp-handshake.html" not in results:
+            found.append(f"{text} is found in {results}")
+    return found
+
+
+def flashes(reader):
+    """The themes, but navy, in which a part of the page could be painted while it is loaded."""
+    reader.context.add_init_script("""
+        window.themes = new Set();
+        new MutationObserver(() => {
+            if (document.querySelector('main')) {
+                themes.add(document.documentElement.className.match(/light|navy/g)?.join() ?? 'none');
+            }
+        }).observe(document, { childList: true, subtree: true, attributes: true });
+    """)
+    seen = reader.open("06-tcp-handshake").evaluate("[...themes]")
+    return [] if seen == ["navy"] else [f"dark pages come as {seen}"]
 
 
 class Pages(unittest.TestCase):
@@ -221,40 +250,102 @@ class Pages(unittest.TestCase):
                     self.none(reader.ask("paper"), page=name, theme=theme)
 
 
-class Search(unittest.TestCase):
     def test_names_of_the_kernel_are_found(self):
-        for key in ("s", "/"):
-            for text in ("tcp_v4_connect", "skc_state"):
-                with Reader() as reader, self.subTest(key=key, text=text):
-                    results = search(reader.open("introduction"), key, text)
-                    self.assertIn("/06-tcp-handshake.html", results[:3])
-                    self.assertEqual(reader.errors, [])
+        with Reader() as reader:
+            self.none(not_found(reader.page))
+            self.none(reader.errors)
 
-
-class Dark(unittest.TestCase):
-    """A reader who has asked the system for dark pages, and no page for anything."""
-
-    def test_the_first_thing_painted_is_dark(self):
-        script = """
-            window.themes = new Set();
-            new MutationObserver(() => {
-                if (document.querySelector('main')) {
-                    themes.add(document.documentElement.className.match(/light|navy/g)?.join() ?? 'none');
-                }
-            }).observe(document, { childList: true, subtree: true, attributes: true });
-        """
+    def test_dark_pages_are_dark_from_the_beginning(self):
         with Reader(color_scheme="dark") as reader:
-            reader.context.add_init_script(script)
-            page = reader.open("06-tcp-handshake")
-            self.assertEqual(page.evaluate("[...themes]"), ["navy"])
+            self.none(flashes(reader))
 
-    def test_the_page_can_be_read_without_scripts(self):
+    def test_the_pages_can_be_read_without_scripts(self):
         for scheme in ("light", "dark"):
-            with Reader(color_scheme=scheme) as reader, self.subTest(scheme=scheme):
+            with Reader(color_scheme=scheme) as reader:
                 page = reader.open("06-tcp-handshake")
                 # The checks are scripts themselves: the page loses only what mdbook's scripts have put on it.
                 page.evaluate("document.documentElement.className = ''")
-                self.assertEqual(reader.ask("contrast"), [])
+                self.none(reader.ask("contrast"), scheme=scheme)
+
+
+def asked(check, *args):
+    return lambda reader: reader.ask(check, *args)
+
+
+def style(text):
+    return f"document.head.insertAdjacentHTML('beforeend', '<style>{text}</style>')"
+
+
+def add(html):
+    return f"document.querySelector('main').insertAdjacentHTML('beforeend', '{html}')"
+
+
+def printed(reader):
+    reader.page.emulate_media(media="print")
+    return reader.ask("paper")
+
+
+def errors(reader):
+    reader.page.wait_for_timeout(500)
+    return reader.errors
+
+
+STEPS, DRAWN = "02-build-busybox", "09-structures"
+# A page, what is done to it, who has to notice, and a word of what is said.
+PLANTED = [
+    (STEPS, add('<div style="width: 3000px">x</div>'), asked("layout"), "3000"),
+    (STEPS, style("main p { white-space: nowrap }"), asked("layout"), "out of the column"),
+    (STEPS, style("main { overflow: hidden } main li { width: 2000px }"), asked("layout"), "li"),
+    (STEPS, "document.querySelectorAll('.step')[1].id = 'step-2.1'", asked("anchors"), "#step-2.1 is there twice"),
+    (STEPS, "document.querySelector('.step-link').href = '#step-2.2'", asked("anchors"), "step-2.1: #step-2.2"),
+    (STEPS, style(".step { scroll-margin-top: 300px !important }"), asked("anchors"), "below the edge"),
+    (STEPS, add('<a href="nowhere.html">x</a>'), lambda reader: dead_links(reader.page, places()), "no such page"),
+    (STEPS, add('<a href="#nowhere">x</a>'), lambda reader: dead_links(reader.page, places()), "no such place"),
+    (STEPS, "document.querySelector('.step-command').prepend('$ ')", asked("copies", commands(STEPS)), "step 2.1 copies"),
+    (STEPS, "document.querySelector('.step-copy').remove()", asked("copies", commands(STEPS)), "no button"),
+    (STEPS, style(".step-prompt { user-select: text !important }"), asked("selections"), "guest#"),
+    (STEPS, style(".step-fold > summary { user-select: text !important }"), asked("selections"), "is copied"),
+    (STEPS, "window.addEventListener('copy', event => event.stopPropagation(), true)", asked("selections"), "is copied"),
+    (STEPS, "console.error('planted')", errors, "planted"),
+    (STEPS, "setTimeout(() => planted())", errors, "planted is not defined"),
+    (STEPS, add('<img src="planted.png" alt="">'), errors, "404"),
+    (STEPS, add('<img src="favicon.png">'), lambda reader: axe(reader.page), "image-alt"),
+    (STEPS, "document.documentElement.removeAttribute('lang')", lambda reader: axe(reader.page), "html-has-lang"),
+    (STEPS, style("main p { color: #888 }"), lambda reader: axe(reader.page), "color-contrast"),
+    (STEPS, style("main p { color: #888 }"), asked("contrast"), "p.null"),
+    (DRAWN, "document.querySelector('main svg desc').remove()", asked("drawings"), "no words"),
+    (DRAWN, style(".drawing svg { fill: #999 } "), asked("drawings"), "text"),
+    (DRAWN, style(".drawing svg { font-size: 5px }"), asked("drawings"), "high"),
+    (STEPS, style(".step-fold > pre { display: none }"), printed, "is folded"),
+    (STEPS, style(".step pre { white-space: pre !important }"), printed, "is cut off"),
+    (STEPS, style("#mdbook-menu-bar { display: flex !important }"), printed, "is printed"),
+    (STEPS, style("main p { color: #ccc }"), printed, "has 1.6"),
+    (STEPS, "document.querySelector('.step-copy').tabIndex = -1", walk, "Tab does not reach button"),
+    (STEPS, style(":focus-visible { outline: none !important }"), walk, "does not show that it has the focus"),
+    (STEPS, style(".claim::after { content: none !important }"), walk, "does not show its hint"),
+    (STEPS, "document.addEventListener('keydown', event => event.preventDefault())", lambda reader: unfold(reader.page), "open"),
+]
+
+
+class Planted(unittest.TestCase):
+    """A check that cannot fail checks nothing."""
+
+    def test_every_planted_fault_is_noticed(self):
+        for name, plant, check, word in PLANTED:
+            with Reader(NARROW) as reader, self.subTest(plant=plant):
+                page = reader.open(name)
+                page.evaluate(plant)
+                self.assertIn(word, "\n".join(check(reader)))
+
+    def test_a_search_for_beginnings_only_is_noticed(self):
+        plant = "addEventListener('load', () => { elasticlunr.InvertedIndex.prototype.expandToken = word => [word] })"
+        with Reader() as reader:
+            reader.context.add_init_script(plant)
+            self.assertIn("skc_state", "\n".join(not_found(reader.page)))
+
+    def test_a_flash_is_noticed(self):
+        with Reader(color_scheme="light") as reader:
+            self.assertEqual(flashes(reader), ["dark pages come as ['light']"])
 
 
 if __name__ == "__main__":
