@@ -1,6 +1,6 @@
-// Gives every step that has a command a button that copies the command, without the prompt; makes what can be
-// scrolled in this window a stop of the keyboard, in browsers that do not do so themselves; and teaches the
-// search the words of code.
+// Gives every step that has a command a button that copies the command, without the prompt; opens folds that are
+// copied or searched; makes what can be scrolled in this window a stop of the keyboard, in browsers that do not do
+// so themselves; and teaches the lines and the search what the parts of a name are.
 'use strict';
 
 (function () {
@@ -47,6 +47,18 @@
             fold.open ||= selection.containsNode(fold, true);
         }
     });
+
+    // What the search has marked is in sight.
+    for (const fold of document.querySelectorAll('.step-fold:has(mark)')) {
+        fold.open = true;
+    }
+
+    // A long name in the text breaks between its parts, if it must.
+    for (const code of document.querySelectorAll('main :not(pre) > code')) {
+        if (!code.childElementCount) {
+            code.innerHTML = code.innerHTML.replace(/(_+|\/|\.|-&gt;)(?=\w)/g, '$1<wbr>');
+        }
+    }
 
     const watch = new ResizeObserver(entries => {
         for (const { target } of entries) {
