@@ -53,10 +53,13 @@
         fold.open = true;
     }
 
-    // A long name in the text breaks between its parts, if it must.
+    // A long name breaks between its parts, if it must, and a short one does in a table.
     for (const code of document.querySelectorAll('main :not(pre) > code')) {
-        if (!code.childElementCount) {
-            code.innerHTML = code.innerHTML.replace(/(_+|\/|\.|-&gt;)(?=\w)/g, '$1<wbr>');
+        const isLong = code.textContent.length > 24 || code.closest('td');
+        if (isLong && !code.childElementCount) {
+            code.innerHTML = code.innerHTML
+                .replaceAll('-&gt;', '<span class="arrow">-&gt;</span>')
+                .replace(/(_+|\/|\.|&gt;<\/span>)(?=\w)/g, '$1<wbr>');
         }
     }
 

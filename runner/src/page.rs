@@ -61,7 +61,7 @@ pub fn step(step: &Step, record: &Record) -> String {
         format!(
             "<span class=\"step-prompt\">{}</span> <b class=\"step-command\">{}</b>&#10;",
             escape(step.terminal.prompt()),
-            escape(&step.command)
+            escape(&step.command).replace("-&gt;", "<span class=\"arrow\">-&gt;</span>")
         )
     };
     html += &stdout(step, &command, &record.output.stdout);
