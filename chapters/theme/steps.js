@@ -53,13 +53,12 @@
         fold.open = true;
     }
 
-    // A long name breaks between its parts, if it must, and a short one does in a table.
+    // An arrow stays whole. A long name breaks between its parts, if it must, and a short one does in a table.
     for (const code of document.querySelectorAll('main :not(pre) > code')) {
-        const isLong = code.textContent.length > 24 || code.closest('td');
-        if (isLong && !code.childElementCount) {
-            code.innerHTML = code.innerHTML
-                .replaceAll('-&gt;', '<span class="arrow">-&gt;</span>')
-                .replace(/(_+|\/|\.|&gt;<\/span>)(?=\w)/g, '$1<wbr>');
+        if (!code.childElementCount) {
+            const isLong = code.textContent.length > 24 || code.closest('td');
+            const whole = code.innerHTML.replaceAll('-&gt;', '<span class="arrow">-&gt;</span>');
+            code.innerHTML = isLong ? whole.replace(/(_+|\/|<\/span>)(?=\w)/g, '$1<wbr>') : whole;
         }
     }
 
