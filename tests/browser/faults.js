@@ -98,7 +98,8 @@ window.faults = (() => {
         for (const svg of all('main svg')) {
             const label = svg.getAttribute('aria-label') ?? svg.querySelector('title')?.textContent;
             const content = svg.querySelector('desc')?.textContent;
-            if (!label?.trim() || !content?.trim() || !['img', 'group', 'graphics-document'].includes(svg.getAttribute('role'))) {
+            const role = svg.getAttribute('role');
+            if (!label?.trim() || !content?.trim() || !['img', 'group', 'graphics-document'].includes(role)) {
                 found.push('a drawing has no words');
             }
             for (const text of all('text:not(:empty)', svg)) {
@@ -131,8 +132,9 @@ window.faults = (() => {
                 found.push(`${name(element)} is cut off`);
             }
         }
-        const words = all('main :is(p, li, td, th, h1, h2, h3, dd, dt, code, pre, pre *, a, figcaption, summary)').filter(isShown);
-        return [...found, ...faint(words, 'color', 4.5, 'rgb(255, 255, 255)'), ...drawings('rgb(255, 255, 255)')];
+        const words = 'p, li, td, th, h1, h2, h3, dd, dt, code, pre, pre *, a, figcaption, summary';
+        const inked = all(`main :is(${words})`).filter(isShown);
+        return [...found, ...faint(inked, 'color', 4.5, 'rgb(255, 255, 255)'), ...drawings('rgb(255, 255, 255)')];
     }
 
     // Every word in sight can be told from its ground. (axe says so, too, and takes a hundred times as long.)

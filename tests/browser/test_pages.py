@@ -155,7 +155,7 @@ def unfold(page):
     return found
 
 
-def search(page, text, key="s"):
+def search(page, text, key):
     """The first pages that a search with the keyboard finds."""
     page.keyboard.press(key)
     page.wait_for_selector("#mdbook-searchbar:focus")
@@ -167,15 +167,17 @@ def search(page, text, key="s"):
     return page.eval_on_selector_all("#mdbook-searchresults li > a", links)
 
 
-def not_found(page):
-    """The names that the search does not find in their chapter."""
-    wanted = ((key, text) for text in ("tcp_v4_connect", "skc_state") for key in ("s", "/"))
+def not_found(plant=""):
+    """The names that the search does not find in their chapter, and what went wrong on the way."""
     found = []
-    for key, text in wanted:
-        page.goto(f"{base}introduction.html")
-        results = search(page, text, key)
-        if "/06-tcp-handshake.html" not in results:
-            found.append(f"{text} is found in {results}")
+    for text in ("tcp_v4_connect", "skc_state"):
+        for key in ("s", "/"):
+            with Reader() as reader:
+                reader.context.add_init_script(plant)
+                results = search(reader.open("introduction"), text, key)
+                if "/06-tcp-handshake.html" not in results:
+                    found.append(f"{text} is found in {results}")
+                found.extend(reader.errors)
     return found
 
 
@@ -256,8 +258,7 @@ class Pages(unittest.TestCase):
 
 
     def test_names_of_the_kernel_are_found(self):
-        with Reader() as reader:
-            self.none(not_found(reader.page))
+        self.none(not_found())
             self.none(reader.errors)
 
     def test_dark_pages_are_dark_from_the_beginning(self):
@@ -328,7 +329,7 @@ PLANTED = [
     (STEPS, "document.querySelector('.step-copy').tabIndex = -1", walk, "Tab does not reach button"),
     (STEPS, style(":focus-visible { outline: none !important }"), walk, "does not show that it has the focus"),
     (STEPS, style(".claim::after { content: none !important }"), walk, "does not show its hint"),
-    (STEPS, "document.addEventListener('keydown', event => event.preventDefault())", lambda reader: unfold(reader.page), "open"),
+    (STEPS, "addEventListener('keydown', event => event.preventDefault())", lambda reader: unfold(reader.page), "open"),
 ]
 
 
@@ -344,9 +345,7 @@ class Planted(unittest.TestCase):
 
     def test_a_search_for_beginnings_only_is_noticed(self):
         plant = "addEventListener('load', () => { elasticlunr.InvertedIndex.prototype.expandToken = word => [word] })"
-        with Reader() as reader:
-            reader.context.add_init_script(plant)
-            self.assertIn("skc_state", "\n".join(not_found(reader.page)))
+        self.assertIn("skc_state is found in []", not_found(plant))
 
     def test_a_flash_is_noticed(self):
         with Reader(color_scheme="light") as reader:
