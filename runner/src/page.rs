@@ -17,6 +17,12 @@ use crate::transcript::Record;
 /// A block of text wider than this many columns can be scrolled with the keyboard.
 const SCROLLS: usize = 72;
 
+/// An output of more lines folds, if its step does not say what stays in sight.
+const LONG: usize = 24;
+
+/// How many lines of its beginning and of its end stay in sight then.
+const ENDS: (usize, usize) = (12, 4);
+
 /// The facts of the provenance that stand in the line at the top: key, and name on the page.
 const IN_SIGHT: [(&str, &str); 4] = [
     ("linux", "Linux"),
@@ -55,7 +61,7 @@ pub fn step(step: &Step, record: &Record) -> String {
         format!(
             "<span class=\"step-prompt\">{}</span> <b class=\"step-command\">{}</b>&#10;",
             escape(step.terminal.prompt()),
-            escape(&step.command)
+            escape(&step.command).replace("-&gt;", "<span class=\"arrow\">-&gt;</span>")
         )
     };
     html += &stdout(step, &command, &record.output.stdout);
@@ -141,37 +147,50 @@ fn version(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// The command and the standard output, folded as the step asks.
+/// The command and the standard output, with folds.
 fn stdout(step: &Step, command: &str, output: &str) -> String {
     let lines: Vec<&str> = output.split_inclusive('\n').collect();
-    let Some((head, folded, tail)) = fold(&lines, step.first, step.last) else {
-        return pre(command, &lines, "step-text");
-    };
-    let (count, end) = (folded.len(), tail.is_empty());
-    format!(
-        "{}<details class=\"step-fold\"><summary>{count} {} lines</summary>{}</details>{}",
-        pre(command, head, "step-text"),
-        if end { "further" } else { "more" },
-        pre("", folded, "step-text"),
-        pre("", tail, "step-text"),
-    )
+    let shown = in_sight(step, &lines);
+    let begin = shown.iter().take_while(|&&shown| shown).count();
+    let mut html = pre(command, &lines[..begin], "step-text");
+    let mut at = begin;
+    for run in shown[begin..].chunk_by(|a, b| a == b) {
+        let text = pre("", &lines[at..at + run.len()], "step-text");
+        at += run.len();
+        html += &match run[0] {
+            true => text,
+            false => format!(
+                "<details class=\"step-fold\"><summary>{} more lines</summary>{text}</details>",
+                run.len()
+            ),
+        };
+    }
+    html
 }
 
-/// The lines before, in and behind the fold; none where everything is shown.
-type Folded<'a, 'b> = (&'a [&'b str], &'a [&'b str], &'a [&'b str]);
-
-fn fold<'a, 'b>(
-    lines: &'a [&'b str],
-    first: Option<usize>,
-    last: Option<usize>,
-) -> Option<Folded<'a, 'b>> {
-    if first.is_none() && last.is_none() {
-        return None;
+/// Which lines stay in sight, and do not fold.
+fn in_sight(step: &Step, lines: &[&str]) -> Vec<bool> {
+    let is_asked = step.first.is_some() || step.last.is_some() || !step.keep.is_empty();
+    let (first, last) = match is_asked {
+        true => (step.first.unwrap_or(0), step.last.unwrap_or(0)),
+        false if lines.len() > LONG => ENDS,
+        false => (lines.len(), 0),
+    };
+    let mut shown: Vec<bool> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, line)| {
+            at < first
+                || lines.len() - at <= last
+                || step.keep.iter().any(|text| line.contains(text))
+        })
+        .collect();
+    // A fold takes as much room as a line, and as much attention as two.
+    let runs = shown.chunk_by_mut(|a, b| a == b);
+    for run in runs.filter(|run| run.len() < 3) {
+        run.fill(true);
     }
-    let first = first.unwrap_or(0);
-    let behind = lines.len().checked_sub(last.unwrap_or(0))?;
-    // A fold that hides one line takes as much room as the line.
-    (behind > first + 1).then(|| (&lines[..first], &lines[first..behind], &lines[behind..]))
+    shown
 }
 
 fn stderr(terminal: Terminal, output: &str) -> String {
@@ -278,14 +297,17 @@ mod tests {
     #[test]
     fn a_fold_hides_the_middle_and_counts_it() {
         let lines = "1\n2\n3\n4\n5\n6\n";
+        let kept =
+            "2&#10;</span></pre><details class=\"step-fold\"><summary>3 more lines</summary>";
         for (options, shown) in [
             (
                 "",
                 "1&#10;2&#10;3&#10;4&#10;5&#10;6&#10;</span></pre></div>",
             ),
             ("first=2 last=1", "<summary>3 more lines</summary>"),
-            ("first=2", "<summary>4 further lines</summary>"),
+            ("first=2", "<summary>4 more lines</summary>"),
             ("last=2", "<summary>4 more lines</summary>"),
+            ("keep=2 keep=6", kept),
             ("first=3 last=2", "4&#10;5&#10;"),
             ("first=9 last=9", "4&#10;5&#10;"),
         ] {
@@ -294,6 +316,19 @@ mod tests {
             let folds = html.contains("<details");
             assert_eq!(folds, shown.contains("summary"), "{options}");
         }
+    }
+
+    #[test]
+    fn a_long_output_folds_unasked() {
+        let lines = |count| (1..=count).map(|n| format!("{n}\n")).collect::<String>();
+        assert!(!html("5.3 guest x", &lines(LONG), "").contains("<details"));
+        let long = html("5.3 guest x", &lines(LONG + 1), "");
+        let (fold, end) = (
+            "<summary>9 more lines</summary>",
+            "&#10;25&#10;</span></pre></div>",
+        );
+        assert!(long.contains(fold) && long.ends_with(end), "{long}");
+        assert!(!html("5.3 first=99 guest x", &lines(99), "").contains("<details"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{chapter, page, root};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The step: 6.3 [background] [until=TEXT] [status=N] [deadline=S] [first=N] [last=N]
-    /// host|guest|server|gdb|wire|lab [COMMAND…]
+    /// [keep=TEXT] host|guest|server|gdb|wire|lab [COMMAND…]
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -84,6 +84,11 @@ pub fn check<'a>(step: &Step, snapshot: &'a Snapshot) -> Result<&'a Record, Stal
             format!("expected to end with exit status {}", step.status),
         );
     }
+    let stdout = &record.output.stdout;
+    if let Some(text) = step.keep.iter().find(|text| !stdout.contains(*text)) {
+        let message = format!("step {id}: keep={text}: none of its lines holds this text");
+        return Err(Stale(message));
+    }
     Ok(record)
 }
 
@@ -125,9 +130,10 @@ mod tests {
     use super::*;
 
     fn check_line(line: &str) -> String {
-        let snapshot =
-            Snapshot::parse("\n5.1 gdb backtrace 6\n= 0\n\n5.2 guest false\n= 1\n\n5.3 gdb\n= 0\n")
-                .unwrap();
+        let snapshot = Snapshot::parse(
+            "\n5.1 gdb backtrace 6\n| #0 f ()\n= 0\n\n5.2 guest false\n= 1\n\n5.3 gdb\n= 0\n",
+        )
+        .unwrap();
         let step = Step::parse(&crate::words::split(line).unwrap(), 1).unwrap();
         check(&step, &snapshot).map_or_else(|error| error.to_string(), |_| "same".to_owned())
     }
@@ -137,6 +143,8 @@ mod tests {
         for (line, part) in [
             ("5.1 gdb backtrace 6", "same"),
             ("5.1 last=3 gdb backtrace 6", "same"),
+            ("5.1 keep=#0 gdb backtrace 6", "same"),
+            ("5.1 keep=#1 gdb backtrace 6", "keep=#1: none of its lines"),
             ("5.2 status=1 guest false", "same"),
             ("5.3 gdb", "same"),
             (

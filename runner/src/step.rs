@@ -137,6 +137,8 @@ pub struct Step {
     pub first: Option<usize>,
     /// The page shows this many lines of the end.
     pub last: Option<usize>,
+    /// The page shows the lines that hold one of these texts.
+    pub keep: Vec<String>,
     /// The line of the chapter's file that holds the directive, from 1.
     pub line: usize,
 }
@@ -160,6 +162,7 @@ impl Step {
             deadline: DEADLINE,
             first: None,
             last: None,
+            keep: Vec::new(),
             line,
         };
         let mut rest = rest.iter();
@@ -208,17 +211,18 @@ impl Step {
         let (name, value) = word.split_once('=').ok_or_else(|| {
             format!(
                 "`{word}` is no terminal; the terminals are {}, and before them may stand \
-                 background, until=, status=, deadline=, first= or last=",
+                 background, until=, status=, deadline=, first=, last= or keep=",
                 terminals()
             )
         })?;
-        if name == "until" {
+        if let "until" | "keep" = name {
             if value.is_empty() || value.contains('\n') {
-                return Err(format!(
-                    "`{word}`: the text to wait for is a part of a line"
-                ));
+                return Err(format!("`{word}`: the text is a part of a line"));
             }
-            self.until = Until::Text(value.to_owned());
+            match name {
+                "until" => self.until = Until::Text(value.to_owned()),
+                _ => self.keep.push(value.to_owned()),
+            }
             return Ok(());
         }
         let number: u64 = value
@@ -233,7 +237,7 @@ impl Step {
             _ => {
                 return Err(format!(
                     "`{word}` is no option of a step; there are background, until= (text), status=, \
-                     deadline= (seconds), first= and last= (lines shown)"
+                     deadline= (seconds), first= and last= (lines shown) and keep= (text of lines shown)"
                 ));
             }
         }
@@ -255,7 +259,9 @@ mod tests {
 
     #[test]
     fn a_step_has_options_a_terminal_and_a_command() {
-        let step = parse("6.3 status=1 deadline=90 last=3 guest 'ip route | head'").unwrap();
+        let words =
+            "6.3 status=1 deadline=90 last=3 keep=via keep='dev lo' guest 'ip route | head'";
+        let step = parse(words).unwrap();
         assert_eq!((step.id.chapter, step.id.number), (6, 3));
         assert_eq!(step.terminal, Terminal::Guest);
         assert_eq!(step.command, "ip route | head");
@@ -263,6 +269,7 @@ mod tests {
             (step.status, step.deadline.as_secs(), step.last),
             (1, 90, Some(3))
         );
+        assert_eq!(step.keep, ["via", "dev lo"]);
     }
 
     #[test]
@@ -297,6 +304,7 @@ mod tests {
             ("6.3 status=256 guest ls", "at most 255"),
             ("6.3 status=1", "names no terminal"),
             ("6.3 until= guest ls", "a part of a line"),
+            ("6.3 keep= guest ls", "a part of a line"),
             ("6.3 background gdb continue", "gdb has no background"),
             ("6.3 background guest", "needs a command"),
         ] {

@@ -7,7 +7,8 @@ use std::process::Output;
 
 use mdbook_preprocessor::book::Book;
 
-use crate::fixture::{Fixture, RUNNER, run, said};
+use crate::fixture::{Fixture, run, said};
+use crate::tools::RUNNER;
 
 /// Runs the adapter where mdbook-cmdrun is the given shell script, or is not there.
 fn adapt(script: Option<&str>) -> Output {

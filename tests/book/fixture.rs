@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::LazyLock;
 
 use mdbook_preprocessor::PreprocessorContext;
 use mdbook_preprocessor::book::{Book, Chapter};
@@ -11,8 +10,7 @@ use mdbook_preprocessor::config::Config;
 use scraper::Html;
 use tempfile::TempDir;
 
-/// The program under test.
-pub const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
+use crate::tools::{RUNNER, path_with_tools};
 
 /// The fixture book in a folder of its own, which goes with it.
 pub struct Fixture {
@@ -112,39 +110,6 @@ pub fn run(program: &str, args: &[&str], folder: &Path, path: OsString, stdin: &
 /// What a process said on standard error.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// PATH with the runner and the tools of the book in front.
-fn path_with_tools() -> OsString {
-    let runner = Path::new(RUNNER).parent().unwrap().to_owned();
-    let path = std::env::var_os("PATH").unwrap();
-    let tools = tools().clone();
-    std::env::join_paths(
-        [runner, tools]
-            .into_iter()
-            .chain(std::env::split_paths(&path)),
-    )
-    .unwrap()
-}
-
-/// The tools at their pinned versions, built once below target/, so that no test touches the reader's own.
-fn tools() -> &'static PathBuf {
-    static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
-        let installed = duct::cmd!(RUNNER, "install-tools")
-            .dir(env!("CARGO_MANIFEST_DIR"))
-            .env("CARGO_INSTALL_ROOT", &root)
-            .env("PATH", {
-                let path = std::env::var_os("PATH").unwrap();
-                let tools = std::iter::once(root.join("bin"));
-                std::env::join_paths(tools.chain(std::env::split_paths(&path))).unwrap()
-            })
-            .stdout_null()
-            .run();
-        installed.expect("build mdbook and mdbook-cmdrun for the tests");
-        root.join("bin")
-    });
-    &TOOLS
 }
 
 fn copy(from: &Path, to: &Path) {

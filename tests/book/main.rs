@@ -11,4 +11,5 @@ mod names;
 mod pages;
 mod preprocess;
 mod show;
+mod tools;
 mod values;
