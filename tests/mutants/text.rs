@@ -1,10 +1,10 @@
-//! What the checks of the text are worth: mistakes of every kind are planted in a copy of the book, one at a time, and
-//! each must stop its build at its own line.
+//! Mistakes of the text: every kind is planted in a copy of the book, one at a time, and each must stop its build at its
+//! own line.
 //!
 //! A wrong name must moreover be unknown to the kernel itself, or an author could record it. The lab is needed for that,
 //! but nothing boots. What a step prints is not the build's to check; the replays do it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use mdbook_preprocessor::PreprocessorContext;
@@ -14,6 +14,8 @@ use runner::claim;
 use runner::names::Index;
 use runner::names::resolve::resolve;
 use runner::setup::{self, Options};
+
+use crate::{repository, turn};
 
 /// What kind of mistake it is, and so who has to notice.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,13 +141,6 @@ const MUTANTS: [Mutant; 40] = [
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
 ];
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
 /// A copy of the book, with what its build reads.
 fn copy() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -198,7 +193,8 @@ fn preprocess(root: &Path) -> Output {
 
 #[test]
 #[ignore = "asks the lab's kernel, which CI does with the other slow proofs"]
-fn every_planted_mistake_stops_the_build() {
+fn planted_mistakes_stop_the_build() {
+    let _turn = turn();
     let options = Options::new(repository()).unwrap();
     let lab = setup::ready(&options).unwrap();
     let index = Index::ready(&repository(), &options.cache, &lab).unwrap();
@@ -212,7 +208,10 @@ fn every_planted_mistake_stops_the_build() {
         }
     }
     let caught = MUTANTS.len() - survivors.len();
-    println!("caught {caught} of {}", MUTANTS.len());
+    println!(
+        "text: {caught} of {} planted mistakes noticed",
+        MUTANTS.len()
+    );
     assert!(survivors.is_empty(), "{survivors:#?}");
 }
 

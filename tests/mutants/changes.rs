@@ -1,0 +1,346 @@
+//! The changes of the kernel: what is planted, and what may not matter.
+
+/// Text of one file of the kernel, and what stands in its place. No change moves a line, for the chapters name lines.
+pub struct Change {
+    pub file: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
+}
+
+impl Change {
+    /// The file's text with the change in it.
+    pub fn apply(&self, text: &str) -> String {
+        let Self { file, from, to } = self;
+        assert_eq!(text.matches(from).count(), 1, "{file}: {from}");
+        let lines = |text: &str| text.matches('\n').count();
+        assert_eq!(lines(from), lines(to), "{file}: {to}");
+        text.replace(from, to)
+    }
+}
+
+/// A change of behaviour, and who has to notice it.
+pub struct Plant {
+    pub what: &'static str,
+    /// The chapter that explains what is changed, and so must fail, and the step of it that is about the change.
+    pub at: (u32, u32),
+    /// A line of how that step differs: `+` or `-`, and text of the line.
+    pub shows: &'static str,
+    pub change: Change,
+}
+
+impl Plant {
+    /// The number of the step, as the verdict has it.
+    pub fn step(&self) -> String {
+        format!("{}.{}", self.at.0, self.at.1)
+    }
+}
+
+const fn plant(
+    what: &'static str,
+    at: (u32, u32),
+    shows: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+) -> Plant {
+    let change = Change { file, from, to };
+    Plant {
+        what,
+        at,
+        shows,
+        change,
+    }
+}
+
+/// A change that puts more behind a line of the file.
+macro_rules! behind {
+    ($file:literal, $line:literal, $more:literal) => {
+        Change {
+            file: $file,
+            from: $line,
+            to: concat!($line, $more),
+        }
+    };
+}
+
+/// The same behind a line of some files that all the others are linked with.
+macro_rules! everywhere {
+    ($more:literal) => {
+        [
+            behind!(
+                "init/main.c",
+                "bool early_boot_irqs_disabled __read_mostly;",
+                $more
+            ),
+            behind!(
+                "kernel/softirq.c",
+                "DEFINE_PER_CPU(struct task_struct *, ksoftirqd);",
+                $more
+            ),
+            behind!(
+                "net/core/dev.c",
+                "static DEFINE_SPINLOCK(ptype_lock);",
+                $more
+            ),
+            behind!(
+                "net/core/skbuff.c",
+                "struct kmem_cache *skbuff_head_cache __ro_after_init;",
+                $more
+            ),
+            behind!(
+                "net/ipv4/tcp.c",
+                "long sysctl_tcp_mem[3] __read_mostly;",
+                $more
+            ),
+            behind!(
+                "net/ipv4/tcp_ipv4.c",
+                "static DEFINE_MUTEX(tcp_exit_batch_mutex);",
+                $more
+            ),
+        ]
+    };
+}
+
+/// What is compiled anew, to the very same kernel.
+pub const COMMENTS: [Change; 6] = everywhere!(" /* Nobody reads this. */");
+
+/// Code and data that nobody uses: what the linker places behind them has another address.
+pub const PADDING: [Change; 6] = everywhere!(
+    " static char __used padding[1000] = \"x\"; static noinline __used int pad(int n) { while (n > padding[n & 7]) n = n * 3 + 1; return n; }"
+);
+
+/// One change for each thing that a chapter explains.
+pub const PLANTS: [Plant; 29] = [
+    plant(
+        "quiet leaves the warnings",
+        (3, 12),
+        "+Cannot open root device",
+        "init/main.c",
+        "console_loglevel = CONSOLE_LOGLEVEL_QUIET;",
+        "console_loglevel = CONSOLE_LOGLEVEL_QUIET + 1;",
+    ),
+    plant(
+        "a device that is not there has another error",
+        (3, 4),
+        "+error -19",
+        "block/bdev.c",
+        "return ERR_PTR(-ENXIO);",
+        "return ERR_PTR(-ENODEV);",
+    ),
+    plant(
+        "the first task has another name",
+        (4, 12),
+        "+sweeper",
+        "include/linux/init_task.h",
+        "#define INIT_TASK_COMM \"swapper\"",
+        "#define INIT_TASK_COMM \"sweeper\"",
+    ),
+    plant(
+        "a new process is counted twice",
+        (4, 52),
+        "+= 2",
+        "kernel/fork.c",
+        "\ttotal_forks++;\n",
+        "\ttotal_forks += 2;\n",
+    ),
+    plant(
+        "inet_init is called one level earlier",
+        (5, 17),
+        "-_inet_init5",
+        "net/ipv4/af_inet.c",
+        "fs_initcall(inet_init);",
+        "subsys_initcall(inet_init);",
+    ),
+    plant(
+        "inet_init sets UDP up before TCP",
+        (5, 41),
+        "+_init",
+        "net/ipv4/af_inet.c",
+        "\ttcp_init();\n\n\t/* Setup UDP memory threshold */\n\tudp_init();\n",
+        "\tudp_init();\n\n\t/* Setup UDP memory threshold */\n\ttcp_init();\n",
+    ),
+    plant(
+        "a SYN does not offer selective acknowledgements",
+        (6, 57),
+        "+options [mss 1460,nop,nop,TS val",
+        "net/ipv4/tcp_output.c",
+        "if (likely(READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_sack))) {",
+        "if (0) {",
+    ),
+    plant(
+        "a SYN is sent again after half the time",
+        (6, 92),
+        "+= 50",
+        "net/ipv4/tcp_output.c",
+        "inet_csk(sk)->icsk_rto, TCP_RTO_MAX);\n\treturn 0;",
+        "inet_csk(sk)->icsk_rto / 2, TCP_RTO_MAX);\n\treturn 0;",
+    ),
+    plant(
+        "the timeout of a SYN does not double",
+        (6, 212),
+        "+1 sent again, timeout 100",
+        "net/ipv4/tcp_timer.c",
+        "min(icsk->icsk_rto << 1, TCP_RTO_MAX)",
+        "min(icsk->icsk_rto, TCP_RTO_MAX)",
+    ),
+    plant(
+        "TIME_WAIT lasts half as long",
+        (6, 154),
+        "+= 3000",
+        "net/ipv4/tcp_minisocks.c",
+        "timeo = TCP_TIMEWAIT_LEN;",
+        "timeo = TCP_TIMEWAIT_LEN / 2;",
+    ),
+    plant(
+        "who closes second goes to CLOSING",
+        (6, 138),
+        "+New value = TCP_CLOSING",
+        "net/ipv4/tcp.c",
+        "[TCP_CLOSE_WAIT]\t= TCP_LAST_ACK  | TCP_ACTION_FIN,",
+        "[TCP_CLOSE_WAIT]\t= TCP_CLOSING  | TCP_ACTION_FIN,",
+    ),
+    plant(
+        "the accept queue takes one more",
+        (6, 25),
+        "+= 9",
+        "net/ipv4/af_inet.c",
+        "WRITE_ONCE(sk->sk_max_ack_backlog, backlog);",
+        "WRITE_ONCE(sk->sk_max_ack_backlog, backlog + 1);",
+    ),
+    plant(
+        "a refused connection is said to be reset",
+        (6, 201),
+        "+= 104",
+        "net/ipv4/tcp_input.c",
+        "err = ECONNREFUSED;",
+        "err = ECONNRESET;",
+    ),
+    plant(
+        "a route of an address has another metric",
+        (7, 27),
+        "+metric 100",
+        "net/ipv4/fib_frontend.c",
+        ".fc_priority = rt_priority,",
+        ".fc_priority = rt_priority + 100,",
+    ),
+    plant(
+        "ARP asks four times",
+        (7, 197),
+        "+mcast_solicit:4",
+        "net/ipv4/arp.c",
+        "[NEIGH_VAR_MCAST_PROBES] = 3,",
+        "[NEIGH_VAR_MCAST_PROBES] = 4,",
+    ),
+    plant(
+        "who has asked counts as reachable",
+        (7, 156),
+        "+REACHABLE",
+        "net/core/neighbour.c",
+        "neigh_update(neigh, lladdr, NUD_STALE,",
+        "neigh_update(neigh, lladdr, NUD_REACHABLE,",
+    ),
+    plant(
+        "the guest sends with another TTL",
+        (8, 17),
+        "+ttl=63",
+        "net/ipv4/af_inet.c",
+        "sysctl_ip_default_ttl = IPDEFTTL;",
+        "sysctl_ip_default_ttl = IPDEFTTL - 1;",
+    ),
+    plant(
+        "an answer to a ping lacks its last eight bytes",
+        (8, 17),
+        "+56 bytes from",
+        "net/ipv4/icmp.c",
+        "icmp_param.data_len\t   = skb->len;\n\ticmp_param.head_len",
+        "icmp_param.data_len\t   = skb->len - 8;\n\ticmp_param.head_len",
+    ),
+    plant(
+        "TCP keeps less headroom",
+        (9, 17),
+        "+data 176",
+        "net/ipv4/tcp.c",
+        "skb_reserve(skb, MAX_TCP_HEADER);",
+        "skb_reserve(skb, MAX_TCP_HEADER - 16);",
+    ),
+    plant(
+        "a router takes nothing off the TTL",
+        (9, 203),
+        "+ttl=64",
+        "net/ipv4/ip_forward.c",
+        "ip_decrease_ttl(iph);",
+        "(void)iph;",
+    ),
+    plant(
+        "the table mangle comes after the table filter",
+        (9, 214),
+        "+priority = 1",
+        "net/ipv4/netfilter/iptable_mangle.c",
+        "= NF_IP_PRI_MANGLE,",
+        "= NF_IP_PRI_FILTER + 1,",
+    ),
+    plant(
+        "no frame passes by the queue of a device",
+        (10, 72),
+        "+= 0x170",
+        "net/sched/sch_generic.c",
+        "qdisc->flags |= TCQ_F_CAN_BYPASS;",
+        "qdisc->flags |= 0;",
+    ),
+    plant(
+        "the first window of congestion is half as large",
+        (10, 41),
+        "+= 5",
+        "net/ipv4/tcp_input.c",
+        "cwnd = TCP_INIT_CWND;",
+        "cwnd = TCP_INIT_CWND / 2;",
+    ),
+    plant(
+        "IP asks twice for the route of a socket",
+        (10, 129),
+        "+__sk_dst_check",
+        "net/ipv4/ip_output.c",
+        "rt = (struct rtable *)__sk_dst_check(sk, 0);",
+        "__sk_dst_check(sk, 0); rt = (struct rtable *)__sk_dst_check(sk, 0);",
+    ),
+    plant(
+        "a datagram has no checksum",
+        (10, 134),
+        "-udp4_hwcsum",
+        "net/ipv4/udp.c",
+        "else if (sk->sk_no_check_tx) {\t\t\t /* UDP csum off */",
+        "else if (1) {",
+    ),
+    plant(
+        "the driver does not copy small frames",
+        (11, 46),
+        "+= ",
+        "drivers/net/ethernet/intel/e1000/e1000_main.c",
+        "#define COPYBREAK_DEFAULT 256",
+        "#define COPYBREAK_DEFAULT 64",
+    ),
+    plant(
+        "IP does not look for the socket early",
+        (11, 57),
+        "+= 0",
+        "net/ipv4/af_inet.c",
+        "sysctl_ip_early_demux = 1;",
+        "sysctl_ip_early_demux = 0;",
+    ),
+    plant(
+        "bytes are not acknowledged at once",
+        (11, 77),
+        "-ack 5",
+        "net/ipv4/tcp_input.c",
+        "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
+        "\t    0 ||\n\t    /* Protocol state",
+    ),
+    plant(
+        "softirqs are left to ksoftirqd sooner",
+        (11, 40),
+        "+#",
+        "kernel/softirq.c",
+        "#define MAX_SOFTIRQ_RESTART 10",
+        "#define MAX_SOFTIRQ_RESTART 1",
+    ),
+];
