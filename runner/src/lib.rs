@@ -20,6 +20,7 @@ pub mod exempt;
 pub mod fetch;
 pub mod gdb;
 pub mod glossary;
+pub mod help;
 pub mod hint;
 pub mod kernel;
 pub mod lab;
