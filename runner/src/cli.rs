@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::cache::Cache;
 use crate::chapter::Faults;
 use crate::help::after;
+use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
@@ -132,7 +133,11 @@ const INTERRUPTED: u8 = 130;
 pub fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UnexpectedStatus>() {
         DIFFERENT
-    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+    } else if error.is::<Faults>()
+        || error.is::<show::Stale>()
+        || error.is::<Misuse>()
+        || error.is::<NoKernel>()
+    {
         WRONG
     } else if error.is::<Interrupted>() {
         INTERRUPTED

@@ -28,6 +28,7 @@ pub mod mdbook;
 pub mod meaning;
 pub mod mi;
 pub mod names;
+pub mod own_kernel;
 pub mod packages;
 pub mod page;
 pub mod pins;

@@ -12,6 +12,7 @@ use crate::capture::{self, Frame};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
+use crate::own_kernel::OwnKernel;
 use crate::process::Signals;
 use crate::progress::Stage;
 use crate::replay::{Event, replay};
@@ -73,6 +74,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         .to
         .map_or(Ok(chapter.steps.len()), |to| position(&chapter, to))?;
     let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
+    let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
     let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = setup::options(&root, global)?;
     options.lab = chapter.has(Terminal::Lab);
@@ -80,8 +82,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         options.cache = fresh.cache();
     }
     let mut parts = Parts::from(setup::ready(&options)?);
-    if let Some(kernel) = &args.kernel {
-        parts.replace_kernel(kernel)?;
+    if let Some(own) = own {
+        if let Some(note) = &own.note {
+            eprintln!("{note}");
+        }
+        parts.replace_kernel(own);
     }
     let provenance = provenance::of(&root, &parts)?;
     let screen = Screen {

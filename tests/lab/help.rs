@@ -94,7 +94,7 @@ fn each_subcommand_has_a_page_that_groff_lays_out_without_a_warning() {
         assert!(page.contains(&format!(".TH {title} 1")), "{page}");
         assert!(page.contains(".SH SYNOPSIS\n"), "{page}");
         if is_there("groff") {
-            let groff = cmd!("groff", "-man", "-ww", "-Tutf8").stdin_bytes(page);
+            let groff = cmd!("groff", "-Kutf8", "-man", "-ww", "-Tutf8").stdin_bytes(page);
             let done = groff.stdout_capture().stderr_capture().run().unwrap();
             assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{title}");
         }

@@ -48,11 +48,16 @@ pub fn run<S: AsRef<OsStr>>(
         printed.extend(drain(&mut stdout).map_err(told)?.0);
         complained.extend(drain(&mut stderr).map_err(told)?.0);
         if let Some(status) = status {
-            return Ok(Ended {
-                status: status.code(),
-                stdout: String::from_utf8_lossy(&printed).into_owned(),
-                stderr: in_one_line(&complained),
-            });
+            let stderr = in_one_line(&complained);
+            // The program is started by setpriv, which ends so if there is none.
+            return match stderr.strip_prefix("setpriv: ") {
+                Some(why) if status.code() == Some(127) => Err(why.to_owned()),
+                _ => Ok(Ended {
+                    status: status.code(),
+                    stdout: String::from_utf8_lossy(&printed).into_owned(),
+                    stderr,
+                }),
+            };
         }
         if Instant::now() > until {
             let stuck = if bury(process) {
@@ -116,6 +121,12 @@ mod tests {
         let error = run(&words, Path::new("/"), Duration::from_millis(100)).unwrap_err();
         assert_eq!(error, "sh was not done after 0 s");
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_program_that_there_is_not_cannot_be_started() {
+        let error = run(&["there-is-none"], Path::new("/"), PATIENCE).unwrap_err();
+        assert!(error.contains("failed to execute there-is-none"), "{error}");
     }
 
     #[test]
