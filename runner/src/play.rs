@@ -34,7 +34,7 @@ pub struct Args {
     /// Show nothing before this step; the steps before it run all the same
     #[arg(long, value_name = "N.M")]
     from: Option<StepId>,
-    /// Replay with another kernel: a built tree, or a folder that holds bzImage and vmlinux
+    /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
     /// Build the whole lab from nothing for this replay, in a temporary cache
@@ -139,7 +139,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             verdict.as_ref(),
         )?;
     } else if let Some(verdict) = &verdict {
-        screen::verdict(&chapter, count, took, verdict);
+        screen::verdict(&chapter, count, took, verdict, args.kernel.is_some());
     } else {
         screen::never_recorded(chapter.number);
     }

@@ -146,3 +146,26 @@ fn a_vmlinux_without_debug_information_is_noted() {
         .ends_with(1)
         .complains("vmlinux has no debug information, so gdb knows neither lines nor arguments");
 }
+
+#[test]
+fn where_it_differs_is_a_fact_about_the_kernel_and_nothing_to_record() {
+    let book = Book::new(&[
+        "gdb 'info line inet_init'",
+        "gdb 'print sizeof(struct sock)'",
+    ]);
+    book.run(&["record", "5", "--yes"]).ends_with(0);
+    let tree = tree();
+    let with_kernel = ["chapter", "5", "--kernel", tree.to_str().unwrap()];
+    book.run(&with_kernel)
+        .ends_with(0)
+        .prints("the same, byte for byte (2 steps");
+    let text = std::fs::read_to_string(book.snapshot()).unwrap();
+    let other = text.replace("af_inet.c", "af_outer.c");
+    std::fs::write(book.snapshot(), other).unwrap();
+    let ran = book.run(&with_kernel);
+    ran.ends_with(1)
+        .prints("step 5.1 (- recorded, + here)")
+        .prints("different in 1 of 2 steps")
+        .prints("; your kernel is not the book's there\n");
+    assert!(!ran.stdout.contains("runner record"), "{ran:#?}");
+}
