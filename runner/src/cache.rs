@@ -9,6 +9,7 @@
 //! alone. The kernel frees such a lock when its process ends, however it ends.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,30 @@ const STAMP: &str = "complete";
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,
+    frozen: bool,
 }
+
+/// An entry that a frozen cache was asked for and does not have.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    /// `kernel`, `busybox` and so on.
+    pub kind: String,
+    /// An earlier run began to make it.
+    pub begun: bool,
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.begun {
+            "not finished"
+        } else {
+            "not there"
+        };
+        write!(f, "the entry {} of the cache is {how}", self.kind)
+    }
+}
+
+impl std::error::Error for Absent {}
 
 /// What an entry is made from: names and values, whose hash is the entry's key.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -142,7 +166,20 @@ impl Cache {
 
     /// A cache in a folder of the caller's choice.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            root,
+            frozen: false,
+        }
+    }
+
+    /// The same cache, which only tells what it has: where it would build, it says [`Absent`].
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        Self {
+            frozen: true,
+            ..self
+        }
     }
 
     /// The folder of the whole cache.
@@ -182,6 +219,11 @@ impl Cache {
             return Ok(entry);
         }
         let folder = self.folder(kind, inputs);
+        if self.frozen {
+            let kind = kind.to_owned();
+            let begun = folder.exists();
+            bail!(Absent { kind, begun });
+        }
         let _lock = lock(&folder, waiting)?;
         // Another run may have built it while this one waited.
         if let Some(entry) = self.get(kind, inputs) {

@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cache::Cache;
 use crate::chapter::Faults;
+use crate::help::after;
+use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
-    verify,
+    claims, clean, cmdrun, doctor, help, mdbook, play, preprocess, record, renumber, setup, show,
+    tools, verify,
 };
 
 #[derive(Parser)]
@@ -50,17 +52,23 @@ pub struct Global {
 #[derive(Subcommand)]
 enum Command {
     /// Replays a chapter, and says whether it is still true
+    #[command(after_help = after::CHAPTER)]
     Chapter(play::Args),
     /// Replays all chapters side by side, and says whether the book is still true
+    #[command(after_help = after::VERIFY)]
     Verify(verify::Args),
     /// Replays chapters, and keeps what they print as their snapshots
+    #[command(after_help = after::RECORD)]
     Record(record::Args),
     /// Checks every name in the text that looks like the kernel's against the kernel of the lab
+    #[command(after_help = after::CLAIMS)]
     Claims(claims::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
+    #[command(after_help = after::SETUP)]
     Setup,
     /// Says what the lab needs of this machine, whether it is there, and what to do if not
-    Doctor,
+    #[command(after_help = after::DOCTOR)]
+    Doctor(doctor::Args),
     /// Removes what was fetched and built, after showing it
     Clean,
     /// Numbers the steps of a chapter in order
@@ -73,6 +81,12 @@ enum Command {
     Cmdrun(mdbook::Args),
     /// Installs mdbook and mdbook-cmdrun at the versions that the book is built with
     InstallTools,
+    /// Prints what a shell needs to complete the runner's command line
+    #[command(after_help = after::COMPLETIONS)]
+    Completions(help::CompletionsArgs),
+    /// Prints the manual page of the runner, or of a subcommand
+    #[command(after_help = after::MAN)]
+    Man(help::ManArgs),
 }
 
 /// Runs the command line of this process.
@@ -88,12 +102,14 @@ pub fn main() -> ExitCode {
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, cli.global.yes))
             .map(|()| ExitCode::SUCCESS),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),
         Command::InstallTools => tools::install(),
+        Command::Completions(args) => help::completions(&args, Cli::command()),
+        Command::Man(args) => help::man(&args, Cli::command()),
     };
     match result {
         Ok(code) => code,
@@ -117,7 +133,11 @@ const INTERRUPTED: u8 = 130;
 pub fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UnexpectedStatus>() {
         DIFFERENT
-    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+    } else if error.is::<Faults>()
+        || error.is::<show::Stale>()
+        || error.is::<Misuse>()
+        || error.is::<NoKernel>()
+    {
         WRONG
     } else if error.is::<Interrupted>() {
         INTERRUPTED

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::cpio::{Archive, Node};
+use crate::own_kernel::OwnKernel;
 use crate::qemu::file;
 use crate::setup::Lab;
 use crate::step::{Step, Terminal, Until};
@@ -41,28 +42,11 @@ impl From<Lab> for Parts {
 }
 
 impl Parts {
-    /// Takes the kernel from `folder`: a built tree, or a folder that holds bzImage and vmlinux.
-    ///
-    /// # Errors
-    /// When the folder holds neither.
-    pub fn replace_kernel(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let folder = std::path::absolute(folder).context("find the kernel's folder")?;
-        let images = [
-            folder.join("arch/x86/boot/bzImage"),
-            folder.join(file::KERNEL),
-        ];
-        let image = images.into_iter().find(|image| image.is_file());
-        let vmlinux = folder.join("vmlinux");
-        let (Some(image), true) = (image, vmlinux.is_file()) else {
-            anyhow::bail!(
-                "{} holds no kernel: expected vmlinux, and arch/x86/boot/bzImage or bzImage, in it",
-                folder.display()
-            );
-        };
-        self.bzimage = image;
-        self.vmlinux = vmlinux;
-        self.linux = folder;
-        Ok(())
+    /// Takes the reader's kernel in place of the book's.
+    pub fn replace_kernel(&mut self, own: OwnKernel) {
+        self.bzimage = own.bzimage;
+        self.vmlinux = own.vmlinux;
+        self.linux = own.folder;
     }
 }
 

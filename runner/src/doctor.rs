@@ -1,58 +1,192 @@
 //! `runner doctor`: what the lab needs of the machine, whether it is there, and what to do if not.
 //!
-//! Each check tries the very thing that the runner will do later. Only when that fails it looks
-//! for the reason, because the settings that could be one differ between systems.
+//! Each check tries the very thing that the runner will do later, under a deadline. Only when that fails it looks
+//! for the reason, because the settings that could be one differ between systems. A check whose ground
+//! another check has found missing is skipped.
 
-use std::path::Path;
+mod attempt;
+mod lab;
+mod machine;
+mod network;
+mod place;
+mod screen;
+mod tools;
+
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use anyhow::bail;
-use duct::cmd;
+use serde::Serialize;
 
-use crate::lab::WITHIN;
-use crate::packages;
+use crate::cli::{Global, LAB};
 
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
+/// How to look, and how to tell.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the checks as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-/// Why something does not work, and what helps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+/// How a precondition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is there.
+    Ok,
+    /// Nothing needs it now, or it is odd and works.
+    Warn,
+    /// What needs it cannot run.
+    Bad,
+    /// It was not tried.
+    Skip,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// How the precondition stands.
+    pub state: State,
     /// What was tried, and what came of it.
-    pub cause: String,
-    /// What the reader can do.
-    pub remedy: String,
+    #[serde(rename = "found")]
+    pub text: String,
+    /// What the reader can do about a `Bad` or a `Warn`.
+    pub remedy: Option<String>,
 }
 
-impl Trouble {
-    fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (cause, remedy) = (cause.into(), remedy.into());
-        Self { cause, remedy }
+impl Found {
+    fn ok(text: impl Into<String>) -> Self {
+        Self::new(State::Ok, text, None)
     }
-}
 
-/// Runs the subcommand: 0 when all chapters can run.
-///
-/// # Errors
-/// None; a trouble is shown and makes the exit code that of a lab that cannot run.
-pub fn run() -> anyhow::Result<ExitCode> {
-    let checks = [
-        ("packages", "all chapters", packages_are_there()),
-        ("lab", "chapter 8", lab_can_run()),
-    ];
-    let mut code = 0;
-    for (name, who, outcome) in checks {
-        match outcome {
-            Ok(()) => anstream::println!("{GOOD}ok{GOOD:#}    {name:<9} {who}"),
-            Err(Trouble { cause, remedy }) => {
-                code = crate::cli::LAB;
-                let remedy = remedy.replace('\n', "\n      ");
-                anstream::println!("{BAD}wrong{BAD:#} {name:<9} {who}: {cause}\n      {remedy}");
-            }
+    fn skip(text: impl Into<String>) -> Self {
+        Self::new(State::Skip, text, None)
+    }
+
+    fn warn(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(State::Warn, text, Some(remedy.into()))
+    }
+
+    fn bad(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(State::Bad, text, Some(remedy.into()))
+    }
+
+    fn new(state: State, text: impl Into<String>, remedy: Option<String>) -> Self {
+        let text = text.into();
+        Self {
+            state,
+            text,
+            remedy,
         }
     }
-    Ok(ExitCode::from(code))
+}
+
+/// A check that was made.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// One word, which stays the same from version to version.
+    id: &'static str,
+    /// What it is about.
+    title: &'static str,
+    /// Who needs it.
+    meaning: &'static str,
+    #[serde(flatten)]
+    found: Found,
+}
+
+/// All checks: their word, what they are about, and who needs it.
+const CHECKS: [[&str; 3]; 16] = [
+    ["machine", "processor and system", "all chapters"],
+    ["packages", "programs, headers, libraries", "all chapters"],
+    ["temp", "the temporary folder", "all chapters"],
+    ["compiler", "a static program", "the lab, chapters 1, 2"],
+    ["qemu", "QEMU with the book's machine", "chapters 3 to 11"],
+    ["gdb", "gdb on that machine", "chapters 4 to 11"],
+    ["cache", "the folder of the lab", "all chapters"],
+    ["disk", "space for the lab", "the lab"],
+    ["memory", "memory for guest and build", "all chapters"],
+    ["lab", "kernel, busybox, guest's files", "all chapters"],
+    ["sources", "where they come from", "the lab"],
+    ["namespaces", "namespaces of one's own", "chapter 8"],
+    ["tun", "the driver of the tap", "chapter 8"],
+    ["nat", "tap, veth, address translation", "chapter 8"],
+    ["kvm", "virtualization by hardware", "nothing"],
+    ["mdbook", "mdbook and mdbook-cmdrun", "the rendered book"],
+];
+
+/// What the check of this word has found.
+fn check(word: &str, found: Found) -> Check {
+    let row = CHECKS.into_iter().find(|row| row[0] == word);
+    let [id, title, meaning] = row.expect("each check has its row");
+    Check {
+        id,
+        title,
+        meaning,
+        found,
+    }
+}
+
+/// Makes the check if its ground stands, the check of this word.
+fn on(stands: bool, word: &str, check: impl FnOnce() -> Found) -> Found {
+    if stands { check() } else { untried(word) }
+}
+
+fn untried(ground: &str) -> Found {
+    Found::skip(format!("not tried, as it takes what `{ground}` is about"))
+}
+
+/// Runs the subcommand: 0 when everything is there that the book needs.
+///
+/// # Errors
+/// When the output cannot be written; what a check finds is shown, and makes the exit code that of a lab
+/// that cannot run.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let silent = |_: &Check| {};
+    let tell: &dyn Fn(&Check) = if args.json { &silent } else { &screen::show };
+    let checks = visit(global, tell);
+    if args.json {
+        screen::print_json(&checks)?;
+    } else {
+        screen::conclude(&checks);
+    }
+    let bad = checks.iter().any(|check| check.found.state == State::Bad);
+    Ok(ExitCode::from(if bad { LAB } else { 0 }))
+}
+
+/// Makes all checks, in an order in which the first one that is bad is the first to mend. `tell` is told of each
+/// as soon as it is made.
+fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
+    let mut checks = Vec::new();
+    // Says whether others can build on it.
+    let mut note = |word: &str, found: Found| {
+        let stands = matches!(found.state, State::Ok | State::Warn);
+        checks.push(check(word, found));
+        tell(checks.last().expect("it was just pushed"));
+        stands
+    };
+    note("machine", machine::is_right());
+    note("packages", tools::packages());
+    let temp = note("temp", place::temp());
+    note("compiler", on(temp, "temp", tools::compiler));
+    let qemu = note("qemu", on(temp, "temp", tools::qemu));
+    note("gdb", on(qemu, "qemu", tools::gdb));
+    let cache = note("cache", place::cache());
+    let lab = if cache {
+        lab::look(global)
+    } else {
+        Err(untried("cache"))
+    };
+    note("disk", on(cache, "cache", || place::disk(&lab)));
+    note("memory", machine::memory(&lab));
+    note("lab", lab::made(&lab));
+    let sources = lab.map_or_else(|_| untried("lab"), |lab| lab::sources(&lab));
+    note("sources", sources);
+    let namespaces = note("namespaces", network::namespaces());
+    let tun = note("tun", network::tun());
+    let nat = || on(tun, "tun", network::nat);
+    note("nat", on(namespaces, "namespaces", nat));
+    note("kvm", on(qemu, "qemu", tools::kvm));
+    note("mdbook", tools::mdbook());
+    checks
 }
 
 /// Refuses a chapter whose lab cannot run, before anything is built for it.
@@ -60,130 +194,16 @@ pub fn run() -> anyhow::Result<ExitCode> {
 /// # Errors
 /// What is in the way and what helps.
 pub fn check_lab() -> anyhow::Result<()> {
-    if let Err(Trouble { cause, remedy }) = lab_can_run() {
-        bail!("this chapter needs a network of its own, and {cause}\n{remedy}");
+    for check in [network::namespaces, network::tun, network::nat] {
+        if let Found {
+            state: State::Bad,
+            text,
+            remedy,
+        } = check()
+        {
+            let remedy = remedy.unwrap_or_default();
+            bail!("this chapter needs a network of its own, and {text}\n{remedy}");
+        }
     }
     Ok(())
-}
-
-fn packages_are_there() -> Result<(), Trouble> {
-    let missing: Vec<&str> = packages::missing().iter().map(|n| n.debian).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let cause = format!("some are missing: {}", missing.join(" "));
-    Err(Trouble::new(
-        cause,
-        "runner setup shows what each is for, and asks before it installs them",
-    ))
-}
-
-/// Tries all that the lab does: the namespaces, the tap, and the translation of addresses.
-fn lab_can_run() -> Result<(), Trouble> {
-    let run = |words: &[&str]| -> Result<(), String> {
-        let done = cmd(words[0], &words[1..])
-            .env("LC_ALL", "C")
-            .env("PATH", packages::path())
-            .stdin_null()
-            .stdout_null()
-            .stderr_capture()
-            .unchecked()
-            .run()
-            .map_err(|error| format!("{} cannot be started: {error}", words[0]))?;
-        if done.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&done.stderr);
-        Err(said.trim_end().replace('\n', "; "))
-    };
-    let within = |words: &[&'static str]| run(&[&WITHIN[..], words].concat());
-    within(&["true"]).map_err(|said| no_namespaces(&said, &setting))?;
-    let tun = std::fs::OpenOptions::new().read(true).write(true).open(TUN);
-    tun.map_err(|error| no_tun(&error))?;
-    within(&["ip", "tuntap", "add", "dev", "tap0", "mode", "tap"])
-        .map_err(|said| Trouble::new(format!("no tap can be made: {said}"), TUN_REMEDY))?;
-    let nat = "mount -t tmpfs tmpfs /run && ip link add type veth \
-               && iptables -t nat -A POSTROUTING -j MASQUERADE \
-               && iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT && conntrack -L";
-    within(&["bash", "-c", nat]).map_err(|said| {
-        let cause = format!("your kernel makes no veth pair or translates no addresses: {said}");
-        let remedy = "Load its modules for that: sudo modprobe -a veth nf_tables nft_compat \
-                      nft_chain_nat xt_MASQUERADE xt_conntrack nf_conntrack_netlink";
-        Trouble::new(cause, remedy)
-    })
-}
-
-fn setting(name: &str) -> Option<String> {
-    let value = std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
-    Some(value.trim().to_owned())
-}
-
-const TUN: &str = "/dev/net/tun";
-const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
-                          In a container: start it with --device /dev/net/tun";
-
-/// Why the system makes no namespaces. `setting` reads a file below /proc/sys.
-fn no_namespaces(said: &str, setting: &dyn Fn(&str) -> Option<String>) -> Trouble {
-    let cause = |why: &str| format!("the system makes no namespaces for you ({why}): {said}");
-    for (name, forbids, allows, why) in [
-        (
-            "kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "0",
-            "AppArmor restricts them, as on Ubuntu 24.04",
-        ),
-        (
-            "kernel/unprivileged_userns_clone",
-            "0",
-            "1",
-            "they are switched off for users",
-        ),
-        ("user/max_user_namespaces", "0", "15000", "none may be made"),
-    ] {
-        if setting(name).is_some_and(|value| value == forbids) {
-            let name = name.replace('/', ".");
-            return Trouble::new(
-                cause(why),
-                format!("Until the next boot: sudo sysctl -w {name}={allows}"),
-            );
-        }
-    }
-    Trouble::new(
-        cause("unshare was refused"),
-        "In a container: start it with --privileged, or run the chapter outside",
-    )
-}
-
-fn no_tun(error: &std::io::Error) -> Trouble {
-    let cause = format!("{TUN}, with which a tap is made, cannot be opened: {error}");
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return Trouble::new(cause, TUN_REMEDY);
-    }
-    let remedy = format!("Allow it to users, as most distributions do: sudo chmod 666 {TUN}");
-    Trouble::new(cause, remedy)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reason_is_told_by_the_setting_that_forbids() {
-        let with = |name: &'static str, value: &'static str| {
-            no_namespaces("unshare failed", &move |asked: &str| {
-                (asked == name).then(|| value.to_owned())
-            })
-        };
-        let ubuntu = with("kernel/apparmor_restrict_unprivileged_userns", "1");
-        assert!(ubuntu.cause.contains("AppArmor") && ubuntu.cause.contains("unshare failed"));
-        assert!(
-            ubuntu
-                .remedy
-                .contains("sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
-        );
-        let debian = with("kernel/unprivileged_userns_clone", "0");
-        assert!(debian.remedy.contains("unprivileged_userns_clone=1"));
-        let allowed = with("kernel/unprivileged_userns_clone", "1");
-        assert!(allowed.remedy.contains("--privileged"));
-    }
 }

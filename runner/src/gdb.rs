@@ -23,7 +23,7 @@ const BOUNDARY_STOP: &str = "0x000000005e3d0000 in ?? ()\n";
 const IDLE: &str = "default_idle";
 
 /// How gdb is set up for every chapter; the book tells the reader.
-const SETTINGS: [&str; 7] = [
+pub const SETTINGS: [&str; 7] = [
     "set pagination off",
     "set confirm off",
     "set width 0",

@@ -225,7 +225,7 @@ pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
 }
 
 /// kbuild refuses such a path, with a message about something else.
-fn check_path(root: &Path) -> Result<()> {
+pub(crate) fn check_path(root: &Path) -> Result<()> {
     let path = root.display().to_string();
     if path.contains([' ', ':', '\t']) {
         bail!(

@@ -55,7 +55,7 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 24] = [
+pub const NEEDS: [Need; 25] = [
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
@@ -169,6 +169,13 @@ pub const NEEDS: [Need; 24] = [
         "e2fsprogs",
         "e2fsprogs",
         "e2fsprogs",
+    ),
+    need(
+        Command("setpriv"),
+        "ends what a killed runner has started",
+        "util-linux",
+        "util-linux",
+        "util-linux",
     ),
     need(
         Command("qemu-system-x86_64"),

@@ -12,6 +12,7 @@ use crate::capture::{self, Frame};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
+use crate::own_kernel::OwnKernel;
 use crate::process::Signals;
 use crate::progress::Stage;
 use crate::replay::{Event, replay};
@@ -33,7 +34,7 @@ pub struct Args {
     /// Show nothing before this step; the steps before it run all the same
     #[arg(long, value_name = "N.M")]
     from: Option<StepId>,
-    /// Replay with another kernel: a built tree, or a folder that holds bzImage and vmlinux
+    /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
     /// Build the whole lab from nothing for this replay, in a temporary cache
@@ -73,6 +74,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         .to
         .map_or(Ok(chapter.steps.len()), |to| position(&chapter, to))?;
     let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
+    let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
     let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = setup::options(&root, global)?;
     options.lab = chapter.has(Terminal::Lab);
@@ -80,8 +82,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         options.cache = fresh.cache();
     }
     let mut parts = Parts::from(setup::ready(&options)?);
-    if let Some(kernel) = &args.kernel {
-        parts.replace_kernel(kernel)?;
+    if let Some(own) = own {
+        if let Some(note) = &own.note {
+            eprintln!("{note}");
+        }
+        parts.replace_kernel(own);
     }
     let provenance = provenance::of(&root, &parts)?;
     let screen = Screen {
@@ -134,7 +139,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             verdict.as_ref(),
         )?;
     } else if let Some(verdict) = &verdict {
-        screen::verdict(&chapter, count, took, verdict);
+        screen::verdict(&chapter, count, took, verdict, args.kernel.is_some());
     } else {
         screen::never_recorded(chapter.number);
     }

@@ -50,13 +50,19 @@ impl Process {
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.child.try_wait().context("ask for a child's state")
     }
+
+    /// Kills the child and all of its group, and does not wait for their end.
+    pub fn kill(&self) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // They may have ended by themselves.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.kill();
         let _ = self.child.wait();
     }
 }

@@ -45,9 +45,23 @@ pub enum Network {
     Tap,
 }
 
-/// QEMU's arguments for the machine of the book.
+/// QEMU's arguments for the machine of the book, with the kernel in it.
 #[must_use]
 pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
+    let mut arguments = machine(network, debugger);
+    let files = ["-kernel", file::KERNEL, "-initrd", file::INITRAMFS];
+    arguments.extend(
+        files
+            .iter()
+            .chain(&["-append", APPEND])
+            .map(|&s| s.to_owned()),
+    );
+    arguments
+}
+
+/// The machine alone.
+#[must_use]
+pub fn machine(network: Network, debugger: bool) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |text: &str| arguments.extend(text.split(' ').map(str::to_owned));
     add("-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot");
@@ -55,17 +69,11 @@ pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
         Network::Hub => hub(&mut add),
         Network::Tap => tap(&mut add),
     }
-    add(&format!(
-        "-kernel {} -initrd {}",
-        file::KERNEL,
-        file::INITRAMFS
-    ));
     add(&format!("-serial file:{}", file::CONSOLE));
     add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
     if debugger {
         add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
     }
-    arguments.extend(["-append".to_owned(), APPEND.to_owned()]);
     arguments
 }
 

@@ -93,8 +93,15 @@ fn timing(real: Duration, guest_ns: Option<u64>) {
     println!("{DIM}{:8.3} s real{guest}{DIM:#}", real.as_secs_f64());
 }
 
-/// Shows the verdict on a replay: the last line, and before it the steps that differ.
-pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdict) {
+/// Shows the verdict on a replay: the last line, and before it the steps that differ. With a kernel of the reader's own
+/// a difference is a fact about that kernel, and nothing to record.
+pub fn verdict(
+    chapter: &Chapter,
+    count: usize,
+    real: Duration,
+    verdict: &Verdict,
+    own_kernel: bool,
+) {
     let number = chapter.number;
     let seconds = real.as_secs_f64();
     println!();
@@ -111,9 +118,13 @@ pub fn verdict(chapter: &Chapter, count: usize, real: Duration, verdict: &Verdic
         }
         Verdict::Different { steps } => {
             steps.iter().for_each(difference);
+            let advice = if own_kernel {
+                "your kernel is not the book's there".to_owned()
+            } else {
+                format!("if the change is meant, record it: runner record {number}")
+            };
             println!(
-                "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({seconds:.1} s); \
-                 if the change is meant, record it: runner record {number}",
+                "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({seconds:.1} s); {advice}",
                 steps.len()
             );
         }

@@ -94,11 +94,13 @@ pub fn ready(options: &Options) -> Result<Lab> {
     if options.lab {
         doctor::check_lab()?;
     }
+    make(options).context("the lab cannot be made (`runner doctor` tries what it needs)")
+}
+
+fn make(options: &Options) -> Result<Lab> {
     let pins = Pins::read(&options.repository)?;
     let kernel = kernel(options, &pins)?;
-    let source = sources::busybox(&options.cache, &pins.busybox)?;
-    let busybox = busybox::ready(&options.cache, &pins.busybox, &source)?;
-    let initramfs = rootfs::ready(&options.cache, &options.repository, &busybox)?;
+    let (busybox, initramfs) = guest(options, &pins)?;
     Ok(Lab {
         kernel,
         busybox,
@@ -106,7 +108,16 @@ pub fn ready(options: &Options) -> Result<Lab> {
     })
 }
 
-fn kernel(options: &Options, pins: &Pins) -> Result<Kernel> {
+/// busybox and the guest's root.
+pub(crate) fn guest(options: &Options, pins: &Pins) -> Result<(Busybox, PathBuf)> {
+    let source = sources::busybox(&options.cache, &pins.busybox)?;
+    let busybox = busybox::ready(&options.cache, &pins.busybox, &source)?;
+    let initramfs = rootfs::ready(&options.cache, &options.repository, &busybox)?;
+    Ok((busybox, initramfs))
+}
+
+/// The kernel of the options.
+pub(crate) fn kernel(options: &Options, pins: &Pins) -> Result<Kernel> {
     let pin = pins.kernel(&options.kernel)?;
     let path = options
         .repository

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::apt::Apt;
 use crate::cache::{self, Cache, Inputs, Leftover};
 use crate::fetch::{self, Patience};
-use crate::pins::{BusyboxPin, DebianPackage, KernelPin, Upstream};
+use crate::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
 use crate::progress::Stage;
 
 /// Where the source of a kernel is, and what identifies it.
@@ -71,6 +71,39 @@ impl Source {
 /// One way to get a file, with the name that is shown when it fails.
 type Provider<'a> = (String, Box<dyn Fn(&Path, &mut Stage) -> Result<()> + 'a>);
 
+/// The cache's word for the kernel's source.
+const KERNEL: &str = "kernel-source";
+/// The cache's word for busybox's source.
+const BUSYBOX: &str = "busybox-source";
+
+/// What would be asked for each source, in order, by the cache's word for it.
+pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
+    let kernel = pins.kernel.get(crate::SERIES).map(kernel_providers);
+    let kernel = kernel.map(|names| (KERNEL, names));
+    kernel
+        .into_iter()
+        .chain([(BUSYBOX, busybox_providers(&pins.busybox))])
+        .collect()
+}
+
+fn kernel_providers(pin: &KernelPin) -> [String; 2] {
+    let DebianPackage {
+        package, version, ..
+    } = &pin.debian;
+    [
+        format!("the Debian package {package} {version}"),
+        pin.upstream.url.clone(),
+    ]
+}
+
+fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
+    let DebianSource { source, suite, .. } = &pin.debian;
+    [
+        format!("the Debian source package {source} of {suite}"),
+        pin.url.clone(),
+    ]
+}
+
 /// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
 pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
     let file = format!("linux-{}.tar.xz", pin.version);
@@ -78,16 +111,14 @@ pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
         .with("file", &file)
         .with("debian", &pin.debian.member_sha256)
         .with("upstream", &pin.upstream.url);
+    let [debian, site] = kernel_providers(pin);
     let providers: Vec<Provider> = vec![
         (
-            format!(
-                "the Debian package {} {}",
-                pin.debian.package, pin.debian.version
-            ),
+            debian,
             Box::new(|target, _| debian_package(&pin.debian, target)),
         ),
         (
-            pin.upstream.url.clone(),
+            site,
             Box::new(|target, stage| {
                 upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
                 stage.note(
@@ -99,7 +130,7 @@ pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
         ),
     ];
     let name = format!("source of Linux {}", pin.version);
-    cached(cache, "kernel-source", &inputs, &name, &file, &providers)
+    cached(cache, KERNEL, &inputs, &name, &file, &providers)
 }
 
 /// The pinned busybox source: from the cache, or else from Debian's source package, or upstream.
@@ -108,12 +139,10 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
     let inputs = Inputs::new()
         .with("file", &file)
         .with("sha256", &pin.sha256);
+    let [debian, site] = busybox_providers(pin);
     let providers: Vec<Provider> = vec![
         (
-            format!(
-                "the Debian source package {} of {}",
-                pin.debian.source, pin.debian.suite
-            ),
+            debian,
             Box::new(|target, _| {
                 let folder = beside(target, "apt")?;
                 let apt = Apt::prepare(&folder, "deb-src", &pin.debian.suite)?;
@@ -125,7 +154,7 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
             }),
         ),
         (
-            pin.url.clone(),
+            site,
             Box::new(|target, stage| {
                 fetch::file(
                     &pin.url,
@@ -138,7 +167,7 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
         ),
     ];
     let name = format!("source of busybox {}", pin.version);
-    cached(cache, "busybox-source", &inputs, &name, &file, &providers)
+    cached(cache, BUSYBOX, &inputs, &name, &file, &providers)
 }
 
 fn cached(

@@ -122,7 +122,7 @@ fn tell(verified: &Verified) -> u8 {
     } = verified;
     match outcome {
         Ok(Some(verdict)) => {
-            screen::verdict(chapter, chapter.steps.len(), *took, verdict);
+            screen::verdict(chapter, chapter.steps.len(), *took, verdict, false);
             u8::from(matches!(verdict, Verdict::Different { .. }))
         }
         Ok(None) => {

@@ -2,4 +2,5 @@
 
 mod cpio;
 mod fetch;
+mod help;
 mod program;

@@ -1,11 +1,11 @@
-//! The lab's network: what it can do, that nothing outside notices, and what is said when it cannot be.
+//! The lab's network: what it can do, and that nothing outside notices.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::Book;
 
 /// Lays the guest's cable and lets a host at the other end answer.
 const CABLE: [&str; 2] = [
@@ -206,55 +206,6 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
         wait_until("all have ended", || processes_of(scratch.path()).is_empty());
         assert_eq!(network(), before, "after {signal}");
     }
-}
-
-/// The runner in a machine that `script` has made poorer, as root of a user namespace.
-fn poorer(book: &Book, script: &str, arguments: &str) -> Ran {
-    let runner = env!("CARGO_BIN_EXE_runner");
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "bash", "-ec"])
-        .arg(format!("{script}; exec {runner} {arguments}"))
-        .current_dir(book.folder.path())
-        .output()
-        .unwrap();
-    Ran::from(output)
-}
-
-#[test]
-fn what_is_missing_is_said_before_anything_starts() {
-    let book = with_cable(&[]);
-    let no_namespaces = "echo 0 > /proc/sys/user/max_user_namespaces";
-    let no_tun = "mount -t tmpfs tmpfs /dev/net";
-    let closed_tun = "mount -t tmpfs tmpfs /dev/net; mkdir /dev/net/tun";
-    for (script, cause, remedy) in [
-        (
-            no_namespaces,
-            "the system makes no namespaces for you (none may be made): unshare",
-            "sudo sysctl -w user.max_user_namespaces=15000",
-        ),
-        (
-            no_tun,
-            "/dev/net/tun, with which a tap is made, cannot be opened: No such file or directory",
-            "sudo modprobe tun",
-        ),
-        (
-            closed_tun,
-            "/dev/net/tun, with which a tap is made, cannot be opened: Is a directory",
-            "sudo chmod 666 /dev/net/tun",
-        ),
-    ] {
-        poorer(&book, script, "doctor")
-            .ends_with(3)
-            .prints("ok    packages")
-            .prints(&format!("wrong lab       chapter 8: {cause}"))
-            .prints(remedy);
-        let ran = poorer(&book, script, "chapter 5");
-        ran.ends_with(3).complains(cause).complains(remedy);
-        assert_eq!(ran.stdout, "", "no step has begun");
-    }
-    book.run(&["doctor"])
-        .ends_with(0)
-        .prints("ok    packages  all chapters\nok    lab       chapter 8\n");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! The machine: its processor, its system, and its memory.
+
+use std::path::Path;
+
+use super::Found;
+use super::lab::Lab;
+
+/// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and something over.
+const REPLAY_MB: u64 = 500;
+/// A compiler of the kernel's build has up to 183 MB, and objtool 689 at its end, alone.
+const JOB_MB: u64 = 200;
+const OBJTOOL_MB: u64 = 800;
+
+/// The kernel is built by the machine's own compiler, for the machine's own processor.
+pub fn is_right() -> Found {
+    let name = rustix::system::uname();
+    let text = format!(
+        "{} {} on {}",
+        name.sysname().to_string_lossy(),
+        name.release().to_string_lossy(),
+        name.machine().to_string_lossy()
+    );
+    if name.machine().to_bytes() == b"x86_64" {
+        return Found::ok(text);
+    }
+    Found::bad(
+        format!("{text}, and the lab is built by an x86-64 Linux for itself"),
+        "Run it on an x86-64 Linux, or in a virtual machine of that kind (it needs no KVM in there)",
+    )
+}
+
+/// Compares the memory that is left with what a replay takes, and the build if it is still to come.
+pub fn memory(lab: &Result<Lab, Found>) -> Found {
+    let Some((mb, bound)) = available() else {
+        return Found::skip("the system does not tell how much there is");
+    };
+    let remedy = "End other programs, or give the container or virtual machine more";
+    if mb < REPLAY_MB {
+        return Found::bad(
+            format!("{mb} MB are left{bound}, and a replay takes {REPLAY_MB}"),
+            remedy,
+        );
+    }
+    if lab.as_ref().is_ok_and(Lab::is_made) {
+        return Found::ok(format!(
+            "{mb} MB are left{bound}, and a replay takes {REPLAY_MB}"
+        ));
+    }
+    let build = build_mb();
+    if mb < build {
+        return Found::warn(
+            format!("{mb} MB are left{bound}, and building the kernel takes about {build}"),
+            remedy,
+        );
+    }
+    Found::ok(format!(
+        "{mb} MB are left{bound}, and building the kernel takes about {build}"
+    ))
+}
+
+/// One compiler for each processor, or objtool alone.
+fn build_mb() -> u64 {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    (processors * JOB_MB).max(OBJTOOL_MB)
+}
+
+/// The megabytes that are left, and what bounds them if not the machine.
+fn available() -> Option<(u64, &'static str)> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let left = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? >> 10;
+    match limit() {
+        Some(limit) if limit < left => Some((limit, " (the limit of the control group)")),
+        _ => Some((left, "")),
+    }
+}
+
+/// The smallest limit of the control groups that this process is in, in megabytes.
+fn limit() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let folder = root.join(path);
+    let groups = folder
+        .ancestors()
+        .take_while(|group| group.starts_with(root));
+    let bytes = |group: &Path| -> Option<u64> {
+        let text = std::fs::read_to_string(group.join("memory.max")).ok()?;
+        text.trim().parse().ok()
+    };
+    groups.filter_map(bytes).min().map(|bytes| bytes >> 20)
+}

@@ -1,0 +1,173 @@
+//! The folders that the runner writes to: the temporary one, and that of the cache.
+//!
+//! What a file system can do is tried on it: the flags of a mount tell half of it, and name it differently.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::statvfs;
+
+use super::Found;
+use super::lab::Lab;
+use crate::cache::Cache;
+use crate::kernel;
+
+const MB: u64 = 1 << 20;
+/// The most that a replay puts into its folder, in megabytes: chapter 3 does with 31.
+const REPLAY_MB: u64 = 64;
+/// A lab from nothing has 2,100 MB in 93,000 files, of which the kernel's tree has nine tenths.
+const LAB_MB: u64 = 2500;
+const LAB_FILES: u64 = 100_000;
+/// With the lab made, the cache still takes captures and names.
+const MADE_MB: u64 = 50;
+
+/// Tries the folder for what is gone after a replay.
+pub fn temp() -> Found {
+    let folder = std::env::temp_dir();
+    let remedy = "Set TMPDIR to a folder of yours on a disk";
+    if let Err(trouble) = serves(&folder) {
+        return Found::bad(format!("{}: {trouble}", folder.display()), remedy);
+    }
+    match room(&folder) {
+        Ok((mb, _)) if mb < REPLAY_MB => {
+            let text = format!(
+                "{} has {mb} MB left, and a replay takes up to {REPLAY_MB}",
+                folder.display()
+            );
+            Found::bad(text, remedy)
+        }
+        _ => Found::ok(folder.display().to_string()),
+    }
+}
+
+/// Tries the folder where the lab is, or will be.
+pub fn cache() -> Found {
+    let remedy = "Set XDG_CACHE_HOME to a folder of yours on a Linux file system";
+    let root = match Cache::of_user() {
+        Ok(cache) => cache.root().to_owned(),
+        Err(error) => return Found::bad(format!("{error:#}"), remedy),
+    };
+    if let Err(error) = kernel::check_path(&root) {
+        return Found::bad(format!("{error:#}"), remedy);
+    }
+    if let Err(trouble) = serves(nearest(&root)) {
+        return Found::bad(format!("{}: {trouble}", root.display()), remedy);
+    }
+    let set = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    match set.filter(|set| !set.as_os_str().is_empty() && !set.is_absolute()) {
+        None => Found::ok(root.display().to_string()),
+        Some(set) => Found::warn(
+            format!(
+                "it is {}: `{}` in XDG_CACHE_HOME is no absolute path, and does not count",
+                root.display(),
+                set.display()
+            ),
+            "Set XDG_CACHE_HOME to an absolute path, or not at all",
+        ),
+    }
+}
+
+/// Compares the space where the cache is with what the lab still takes.
+pub fn disk(lab: &Result<Lab, Found>) -> Found {
+    let Ok(root) = Cache::of_user().map(|cache| cache.root().to_owned()) else {
+        return Found::skip("there is no cache");
+    };
+    let (mb, files) = match room(nearest(&root)) {
+        Ok(room) => room,
+        Err(error) => return Found::skip(format!("the system does not tell: {error}")),
+    };
+    let remedy = "Make room, or set XDG_CACHE_HOME to a folder on another disk; \
+                  `runner clean` shows what the cache holds, and removes it";
+    let made = lab.as_ref().is_ok_and(Lab::is_made);
+    if made && mb < MADE_MB {
+        return Found::warn(
+            format!("{mb} MB are free; the lab is made, but captures take a little more"),
+            remedy,
+        );
+    }
+    if made {
+        return Found::ok(format!("{mb} MB are free, and the lab is made"));
+    }
+    if mb < LAB_MB {
+        let text = format!("{mb} MB are free, and making the lab takes {LAB_MB}");
+        return Found::bad(text, remedy);
+    }
+    if files.is_some_and(|files| files < LAB_FILES) {
+        let files = files.unwrap_or_default();
+        let text = format!("room for {files} files is left, and making the lab takes {LAB_FILES}");
+        return Found::bad(text, remedy);
+    }
+    Found::ok(format!(
+        "{mb} MB are free, and making the lab takes {LAB_MB}"
+    ))
+}
+
+/// The folder itself, or the nearest one above that there is: doctor makes none.
+fn nearest(folder: &Path) -> &Path {
+    folder
+        .ancestors()
+        .find(|above| above.is_dir())
+        .unwrap_or(Path::new("/"))
+}
+
+/// The megabytes and the files for which there is room; a file system may have no limit of files.
+fn room(folder: &Path) -> io::Result<(u64, Option<u64>)> {
+    let of = statvfs(folder)?;
+    let files = (of.f_files > 0).then_some(of.f_favail);
+    Ok((of.f_bavail.saturating_mul(of.f_frsize) / MB, files))
+}
+
+/// Does in a folder of its own what the lab does: writes, tells names apart by case, links, runs and locks.
+fn serves(folder: &Path) -> Result<(), String> {
+    let own = tempfile::Builder::new()
+        .prefix("theseus-doctor-")
+        .tempdir_in(folder);
+    let own = own.map_err(|error| format!("no folder can be made in it: {error}"))?;
+    let path = |name: &str| own.path().join(name);
+    let not = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| format!("{what}: {error}")
+    };
+    // The kernel has net/netfilter/xt_DSCP.c beside xt_dscp.c.
+    fs::write(path("name"), [0; 4096]).map_err(not("nothing can be written to it"))?;
+    fs::write(path("NAME"), [0; 4096]).map_err(not("nothing can be written to it"))?;
+    let entries = fs::read_dir(own.path()).map_err(not("it cannot be listed"))?;
+    if entries.count() != 2 {
+        return Err("it takes `NAME` for `name`, and the kernel's source has files that differ only in that".to_owned());
+    }
+    symlink("name", path("link")).map_err(not("it takes no symbolic links"))?;
+    let file = File::open(path("name")).map_err(not("its files cannot be read"))?;
+    file.try_lock()
+        .map_err(|error| format!("its files cannot be locked: {error}"))?;
+    let script = path("script");
+    fs::write(&script, "#!/bin/sh\nexit 0\n")
+        .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
+        .map_err(not("nothing can be written to it"))?;
+    match Command::new(&script).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("a script in it ended with {status}")),
+        Err(error) => Err(format!("no program in it can be run (noexec?): {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_folder_is_one_that_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(nearest(&folder.path().join("a/b/c")), folder.path());
+        assert_eq!(nearest(folder.path()), folder.path());
+    }
+
+    #[test]
+    fn an_ordinary_folder_serves_and_is_left_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        serves(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

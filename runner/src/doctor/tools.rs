@@ -1,0 +1,220 @@
+//! The programs: each does in little what the runner has it do later.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Found;
+use super::attempt::{self, Ended, PATIENCE};
+use crate::gdb::{Gdb, SETTINGS};
+use crate::packages;
+use crate::qemu::{self, Network, file};
+use crate::tools::{REMEDY, TOOLS};
+
+/// How long KVM may take for one instruction. One that hangs does so for ever.
+const KVM_PATIENCE: Duration = Duration::from_secs(5);
+const KVM: &str = "/dev/kvm";
+
+/// A firmware of two instructions, which ends QEMU with [`SAID`]: `mov al, 16; mov dx, 0xf4; out dx, al`.
+const FIRMWARE: [u8; 7] = [0xb0, 16, 0xba, 0xf4, 0x00, 0xee, 0xf4];
+const FIRMWARE_FILE: &str = "tiny.bin";
+/// Where a processor begins is 16 bytes before the end of the firmware.
+const FIRMWARE_SIZE: usize = 1 << 16;
+const ENDING: [&str; 4] = [
+    "-bios",
+    FIRMWARE_FILE,
+    "-device",
+    "isa-debug-exit,iobase=0xf4,iosize=1",
+];
+/// What the device makes of 16.
+const SAID: i32 = 16 << 1 | 1;
+
+/// Whether all that `runner setup` would install is there.
+pub fn packages() -> Found {
+    let missing = packages::missing();
+    if missing.is_empty() {
+        return Found::ok(format!("all {} are there", packages::NEEDS.len()));
+    }
+    let mut names: Vec<&str> = missing.iter().map(|need| need.debian).collect();
+    names.dedup();
+    Found::bad(
+        format!("some are missing: {}", names.join(" ")),
+        "`runner setup` shows what each is for, and asks before it installs them",
+    )
+}
+
+/// Compiles a static program and runs it, as the lab and chapter 2 do.
+pub fn compiler() -> Found {
+    let versions = format!("{}, {}", version("gcc"), version("make"));
+    let tried = in_folder(|folder| {
+        let source = "int main(void) { return 7; }\n";
+        std::fs::write(folder.join("seven.c"), source).map_err(|error| error.to_string())?;
+        let compiled = attempt::run(
+            &["gcc", "-static", "-o", "seven", "seven.c"],
+            folder,
+            PATIENCE,
+        )?;
+        if compiled.status != Some(0) {
+            return Err(format!("gcc -static makes no program: {}", compiled.stderr));
+        }
+        let program = folder.join("seven");
+        match attempt::run(&[&program], folder, PATIENCE)?.status {
+            Some(7) => Ok(()),
+            other => Err(format!(
+                "a program that should end with 7 ended with {other:?}"
+            )),
+        }
+    });
+    match tried {
+        Ok(()) => Found::ok(versions),
+        Err(said) => Found::bad(
+            format!("{said} ({versions})"),
+            "Install a compiler for this machine with the static C library; `runner setup` names the packages",
+        ),
+    }
+}
+
+/// Has QEMU run the firmware on the book's machine.
+pub fn qemu() -> Found {
+    let words = [
+        &[qemu::PROGRAM.to_owned()],
+        &qemu::machine(Network::Hub, false)[..],
+        // So chapter 3 types it.
+        &["-nic", "none"].map(str::to_owned),
+        &ENDING.map(str::to_owned),
+    ]
+    .concat();
+    let version = version(qemu::PROGRAM);
+    match in_folder(|folder| runs_firmware(&words, folder, PATIENCE)) {
+        Ok(()) => Found::ok(version),
+        Err(said) => Found::bad(
+            format!("it does not run the book's machine: {said} ({version})"),
+            "QEMU 2.12 and newer have all its options (`-nic` came last); the book was recorded with 7.2",
+        ),
+    }
+}
+
+/// Has gdb stop the book's machine as the runner does, and do one step.
+pub fn gdb() -> Found {
+    let version = version("gdb");
+    let tried = in_folder(|folder| {
+        let words = [
+            &[qemu::PROGRAM.to_owned()],
+            &qemu::machine(Network::Hub, true)[..],
+            &ENDING.map(str::to_owned),
+        ]
+        .concat();
+        prepare(folder)?;
+        let machine = attempt::start(&words, folder)?;
+        let until = Instant::now() + PATIENCE;
+        while !folder.join(file::STUB).exists() {
+            if Instant::now() > until {
+                attempt::bury(machine);
+                return Err("QEMU opens no socket for it".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let stepped = steps(folder);
+        attempt::bury(machine);
+        stepped
+    });
+    match tried {
+        Ok(()) => Found::ok(version),
+        Err(said) => Found::bad(
+            format!("it cannot stop the book's machine: {said} ({version})"),
+            "gdb 11 and newer can, if Python is built in; the book was recorded with 13.1",
+        ),
+    }
+}
+
+fn steps(folder: &Path) -> Result<(), String> {
+    let mut script: Vec<&str> = SETTINGS.to_vec();
+    let target = format!("target remote {}", file::STUB);
+    let boundary = Gdb::watch_boundary();
+    script.retain(|setting| !setting.starts_with("directory"));
+    script.extend([&*target, &boundary, "stepi", "print $al"]);
+    std::fs::write(folder.join("script"), script.join("\n")).map_err(|error| error.to_string())?;
+    let words = ["gdb", "-nx", "-q", "-batch", "-x", "script"];
+    let Ended { stdout, stderr, .. } = attempt::run(&words, folder, PATIENCE)?;
+    if stdout.contains("$1 = 16") {
+        return Ok(());
+    }
+    Err(if stderr.is_empty() { stdout } else { stderr })
+}
+
+/// Has KVM run one instruction, if there is one. Nothing depends on it.
+pub fn kvm() -> Found {
+    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(KVM) {
+        return Found::skip(format!(
+            "{KVM} cannot be opened: {error}; the book never uses it"
+        ));
+    }
+    let machine = "-accel kvm -M q35 -m 128 -nodefaults -display none -no-reboot";
+    let words: Vec<&str> = [qemu::PROGRAM]
+        .into_iter()
+        .chain(machine.split(' '))
+        .chain(ENDING)
+        .collect();
+    match in_folder(|folder| runs_firmware(&words, folder, KVM_PATIENCE)) {
+        Ok(()) => Found::ok("it works; the book never uses it"),
+        Err(said) => Found::warn(
+            format!("{KVM} is there and does not work: {said}"),
+            "Nothing to do for the book, which never uses it. Keep `-accel kvm` out of experiments of your own",
+        ),
+    }
+}
+
+fn runs_firmware<S: AsRef<std::ffi::OsStr>>(
+    words: &[S],
+    folder: &Path,
+    patience: Duration,
+) -> Result<(), String> {
+    prepare(folder)?;
+    let ended = attempt::run(words, folder, patience)?;
+    match ended.status {
+        Some(SAID) => Ok(()),
+        _ if !ended.stderr.is_empty() => Err(ended.stderr),
+        other => Err(format!(
+            "a machine that should end with {SAID} ended with {other:?}"
+        )),
+    }
+}
+
+fn prepare(folder: &Path) -> Result<(), String> {
+    let mut firmware = vec![0; FIRMWARE_SIZE - 16];
+    firmware.extend(FIRMWARE);
+    firmware.resize(FIRMWARE_SIZE, 0);
+    std::fs::write(folder.join(FIRMWARE_FILE), firmware).map_err(|error| error.to_string())
+}
+
+/// Whether the programs are there that lay out the pages.
+pub fn mdbook() -> Found {
+    let lacks = TOOLS.iter().find_map(|tool| {
+        let ended = attempt::run(&[tool.name, "--help"], Path::new("/"), PATIENCE);
+        ended.err().map(|_| tool.name)
+    });
+    match lacks {
+        None => Found::ok("both are there"),
+        Some(name) => Found::warn(
+            format!(
+                "{name} cannot be started, so that no pages are laid out; replays do not need it"
+            ),
+            format!("{REMEDY}, and have cargo's folder of programs (~/.cargo/bin) on PATH"),
+        ),
+    }
+}
+
+/// What a program calls itself.
+fn version(program: &str) -> String {
+    let said = attempt::run(&[program, "--version"], Path::new("/"), PATIENCE);
+    let said = said.map(|ended| ended.stdout).unwrap_or_default();
+    match said.lines().next() {
+        Some(line) if !line.is_empty() => line.to_owned(),
+        _ => format!("{program} of unknown version"),
+    }
+}
+
+fn in_folder<T>(work: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
+    let folder = tempfile::Builder::new().prefix("theseus-doctor-").tempdir();
+    let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
+    work(folder.path())
+}

@@ -1,0 +1,54 @@
+//! Another processor, and too little memory.
+
+use std::process::Command;
+
+use crate::fixture::repository;
+use crate::{Found, poorer};
+
+/// A cache with nothing in it, on a file system that is large enough.
+const EMPTY: &str = "export XDG_CACHE_HOME=$HERE/c";
+
+fn left(kilobytes: u64) -> String {
+    format!("echo 'MemAvailable: {kilobytes} kB' > meminfo; mount --bind meminfo /proc/meminfo")
+}
+
+#[test]
+fn another_processor_is_told() {
+    let mut command = Command::new("setarch");
+    command
+        .args(["i686", env!("CARGO_BIN_EXE_runner"), "doctor", "--json"])
+        .current_dir(repository());
+    Found::of(command)
+        .only_bad(&["machine"])
+        .says("machine", "bad", &["on i686", "x86-64 Linux"]);
+}
+
+#[test]
+fn too_little_memory_is_told_for_a_replay_and_for_the_build() {
+    // Where a part of /proc is covered, the system mounts no other.
+    poorer(&left(300_000))
+        .only_bad(&["memory", "namespaces"])
+        .says(
+            "memory",
+            "bad",
+            &["292 MB are left, and a replay takes 500"],
+        );
+    let little = format!("{}\n{EMPTY}", left(614_400));
+    poorer(&little).says(
+        "memory",
+        "warn",
+        &["600 MB are left", "building the kernel takes about"],
+    );
+}
+
+#[test]
+fn the_limit_of_a_container_counts() {
+    let limit = "mount -t tmpfs tmpfs /sys/fs/cgroup; echo 209715200 > /sys/fs/cgroup/memory.max";
+    poorer(limit).only_bad(&["memory"]).says(
+        "memory",
+        "bad",
+        &["200 MB are left (the limit of the control group)"],
+    );
+    let none = "mount -t tmpfs tmpfs /sys/fs/cgroup; echo max > /sys/fs/cgroup/memory.max";
+    poorer(none).only_bad(&[]).says("memory", "ok", &[]);
+}
