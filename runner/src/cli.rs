@@ -11,8 +11,8 @@ use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
-    verify,
+    claims, clean, cmdrun, doctor, mdbook, needs, play, preprocess, record, renumber, run, setup,
+    show, tools, verify,
 };
 
 #[derive(Parser)]
@@ -57,6 +57,8 @@ enum Command {
     Record(record::Args),
     /// Checks every name in the text that looks like the kernel's against the kernel of the lab
     Claims(claims::Args),
+    /// Runs one program of this machine in the guest: its output, its exit status
+    Run(run::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
     Setup,
     /// Says what the lab needs of this machine, whether it is there, and what to do if not
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
         Command::Claims(args) => claims::run(&args, &cli.global),
+        Command::Run(args) => run::run(&args, &cli.global),
         Command::Setup => setup::run(&cli.global),
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, cli.global.yes))
@@ -117,7 +120,11 @@ const INTERRUPTED: u8 = 130;
 pub fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UnexpectedStatus>() {
         DIFFERENT
-    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+    } else if error.is::<Faults>()
+        || error.is::<show::Stale>()
+        || error.is::<Misuse>()
+        || error.is::<needs::Unfit>()
+    {
         WRONG
     } else if error.is::<Interrupted>() {
         INTERRUPTED
