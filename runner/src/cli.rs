@@ -13,8 +13,8 @@ use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
-    claims, clean, cmdrun, doctor, help, mdbook, play, preprocess, record, renumber, setup, show,
-    tools, verify,
+    claims, clean, cmdrun, doctor, help, mdbook, needs, play, preprocess, record, renumber, run,
+    setup, show, tools, verify,
 };
 
 #[derive(Parser)]
@@ -63,6 +63,8 @@ enum Command {
     /// Checks every name in the text that looks like the kernel's against the kernel of the lab
     #[command(after_help = after::CLAIMS)]
     Claims(claims::Args),
+    /// Runs one program of this machine in the guest: its output, its exit status
+    Run(run::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
     #[command(after_help = after::SETUP)]
     Setup,
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
         Command::Claims(args) => claims::run(&args, &cli.global),
+        Command::Run(args) => run::run(&args, &cli.global),
         Command::Setup => setup::run(&cli.global),
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, cli.global.yes))
@@ -137,6 +140,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<show::Stale>()
         || error.is::<Misuse>()
         || error.is::<NoKernel>()
+        || error.is::<needs::Unfit>()
     {
         WRONG
     } else if error.is::<Interrupted>() {

@@ -163,10 +163,32 @@ impl Signals {
         until: Instant,
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
-        let mut fds: Vec<PollFd<'_>> = pipes
+        let fds = pipes
             .iter()
-            .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN))
-            .collect();
+            .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN));
+        self.poll(fds.collect(), until, late)
+    }
+
+    /// Waits until `pipe` takes 4096 bytes at once, or until its other end is closed.
+    ///
+    /// # Errors
+    /// As [`Signals::wait`].
+    pub fn wait_for_room(
+        &self,
+        pipe: BorrowedFd<'_>,
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let fds = vec![PollFd::from_borrowed_fd(pipe, PollFlags::OUT)];
+        self.poll(fds, until, late)
+    }
+
+    fn poll<'a>(
+        &'a self,
+        mut fds: Vec<PollFd<'a>>,
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
         fds.push(PollFd::new(&self.woken, PollFlags::IN));
         loop {
             let left = until.saturating_duration_since(Instant::now());

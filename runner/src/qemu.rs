@@ -12,12 +12,22 @@ use anyhow::Context;
 
 use crate::lab::Lab;
 use crate::process::{Process, set_nonblocking};
+use crate::transcript::visible;
 
 /// The program, as it is found on PATH.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
 /// What the kernel is told; a page fault or a panic ends the machine, since it never reboots.
 const APPEND: &str = "console=ttyS0 quiet panic=-1";
+
+/// The first program of a machine that runs one program.
+pub const INIT: &str = "/.runner/init";
+
+/// How much memory a program has, in MiB, beside what is packed for it.
+const MEMORY: usize = 256;
+
+/// How many lines of the console a message shows.
+const CONSOLE_LINES: usize = 12;
 
 /// The files of a machine, by name, in the folder that QEMU runs in.
 pub mod file {
@@ -31,6 +41,8 @@ pub mod file {
     pub const STUB: &str = "gdb.sock";
     /// Every frame on the wire between the network cards, in libpcap's format.
     pub const CAPTURE: &str = "wire.pcap";
+    /// The memory that a program's output passes through.
+    pub const RING: &str = "ring";
     /// What QEMU itself complains about.
     pub const ERRORS: &str = "qemu.log";
 }
@@ -102,6 +114,28 @@ fn tap(add: &mut impl FnMut(&str)) {
     add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
 }
 
+/// The words that start a machine for one program of the reader's: no network cards and no debugger, but a ring of memory for
+/// what the program prints. `packed` is the size of the initramfs in bytes.
+#[must_use]
+pub fn for_a_program(packed: usize) -> Vec<String> {
+    // The packed files are in memory twice while they are unpacked, and the file system there takes half of it at most.
+    let memory = MEMORY + 3 * packed.div_ceil(1024 * 1024);
+    let line = format!(
+        "{PROGRAM} -accel tcg -M pc -m {memory} -nodefaults -display none -no-reboot \
+         -icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
+         -kernel {} -initrd {} -serial file:{} \
+         -object memory-backend-file,id=ring,size=8M,share=on,mem-path={} -device ivshmem-plain,memdev=ring,addr=0x1e \
+         -chardev file,id=messages,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=messages",
+        file::KERNEL,
+        file::INITRAMFS,
+        file::CONSOLE,
+        file::RING
+    );
+    let mut words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+    words.extend(["-append".to_owned(), format!("{APPEND} rdinit={INIT}")]);
+    words
+}
+
 /// A running machine.
 #[derive(Debug)]
 pub struct Qemu {
@@ -121,6 +155,14 @@ impl Qemu {
         let mut words = lab.map(Lab::enter).unwrap_or_default();
         words.push(PROGRAM.to_owned());
         words.extend(arguments(network, debugger));
+        Self::spawn(folder, &words)
+    }
+
+    /// Starts a machine by the words of its command line, in `folder`.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub fn spawn(folder: &Path, words: &[String]) -> anyhow::Result<Self> {
         let errors =
             std::fs::File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
         let mut process = Process::start(&words[0], |command| {
@@ -138,6 +180,22 @@ impl Qemu {
         set_nonblocking(&reports)?;
         Ok(Self { process, reports })
     }
+}
+
+/// What is said of a machine that has ended although it was still needed: the end of its console, and QEMU's complaints.
+#[must_use]
+pub fn ended_early(folder: &Path) -> anyhow::Error {
+    let tail = |name| {
+        let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
+        let text = visible(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n    ")
+    };
+    anyhow::anyhow!(
+        "the machine ended before its time; its console ends with\n    {}\nand QEMU said\n    {}",
+        tail(file::CONSOLE),
+        tail(file::ERRORS)
+    )
 }
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ pub fn find() -> anyhow::Result<PathBuf> {
     above(&here)
 }
 
+/// Finds the repository that the current folder lies in, or else the one that this program was built from: for what
+/// is used in other projects.
+///
+/// # Errors
+/// When there is neither.
+pub fn find_or_own() -> anyhow::Result<PathBuf> {
+    find().or_else(|_| above(Path::new(env!("CARGO_MANIFEST_DIR"))))
+}
+
 fn above(here: &Path) -> anyhow::Result<PathBuf> {
     let is_root =
         |folder: &&Path| folder.join("book.toml").is_file() && folder.join("chapters").is_dir();

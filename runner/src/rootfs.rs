@@ -52,7 +52,7 @@ const INITRAMFS: &str = "initramfs.cpio";
 pub fn ready(cache: &Cache, repository: &Path, busybox: &Busybox) -> Result<PathBuf> {
     let folder = repository.join(FOLDER);
     let files = files(&folder)?;
-    let programs = programs(cache, &folder)?;
+    let programs = programs(cache, &folder, &PROGRAMS)?;
     let mut inputs = Inputs::new()
         .with("format", "1")
         .with("busybox", &busybox.sha256);
@@ -164,8 +164,12 @@ fn is_source(path: &str) -> bool {
         || name.starts_with('.')
 }
 
-/// The compiled programs, keyed by all sources of `rootfs/` and the compiler.
-fn programs(cache: &Cache, folder: &Path) -> Result<Entry> {
+/// Programs of the guest, compiled if they are not in the cache: source in `folder`, and place in the guest,
+/// whose last part names the output. They are keyed by all sources of the folder and the compiler.
+///
+/// # Errors
+/// When the compiler refuses a source, or the cache cannot be written.
+pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result<Entry> {
     let mut inputs = Inputs::new()
         .with("compile", COMPILE)
         .with("compiler", compiler()?);
@@ -182,7 +186,7 @@ fn programs(cache: &Cache, folder: &Path) -> Result<Entry> {
     cache.ensure("programs", &inputs, Leftover::Discard, waiting, |target| {
         let environment = [("LC_ALL".to_owned(), "C".to_owned())];
         let mut outputs = Vec::new();
-        for (source, place) in PROGRAMS {
+        for &(source, place) in places {
             let name = file_name(place);
             // The output is named from where gcc runs, in quotes: a cache may be anywhere.
             let line = format!(

@@ -22,7 +22,7 @@ use crate::capture::{self, Frame};
 use crate::gdb::{Gdb, Place};
 use crate::lab::Lab;
 use crate::process::{Signals, drain};
-use crate::qemu::{Qemu, file};
+use crate::qemu::{self, Qemu, file};
 use crate::report::{Report, Reports};
 use crate::shell::{OUTPUT_MAX, Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
@@ -32,8 +32,6 @@ use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(30);
-/// How many lines of the console a message shows.
-const CONSOLE_LINES: usize = 12;
 
 /// A step that two people at two windows could not have typed; the chapter is wrong.
 #[derive(Debug)]
@@ -378,7 +376,7 @@ impl<'a> Session<'a> {
         let until = Instant::now() + START_DEADLINE;
         while !self.folder.join(file::STUB).exists() {
             if self.qemu.process.ended()?.is_some() || Instant::now() > until {
-                return Err(self.machine_ended());
+                return Err(qemu::ended_early(&self.folder));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -420,7 +418,7 @@ impl<'a> Session<'a> {
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
         if closed {
-            return Err(self.machine_ended());
+            return Err(qemu::ended_early(&self.folder));
         }
         Ok(())
     }
@@ -458,20 +456,6 @@ impl<'a> Session<'a> {
 
     fn window(&mut self, terminal: Terminal) -> &mut Window {
         self.windows.entry(terminal).or_default()
-    }
-
-    fn machine_ended(&mut self) -> anyhow::Error {
-        let tail = |name| {
-            let bytes = std::fs::read(self.folder.join(name)).unwrap_or_default();
-            let text = visible(&bytes);
-            let lines: Vec<&str> = text.lines().collect();
-            lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n    ")
-        };
-        anyhow::anyhow!(
-            "the machine ended before its time; its console ends with\n    {}\nand QEMU said\n    {}",
-            tail(file::CONSOLE),
-            tail(file::ERRORS)
-        )
     }
 }
 
