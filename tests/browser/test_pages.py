@@ -256,10 +256,8 @@ class Pages(unittest.TestCase):
                     page.emulate_media(media="print")
                     self.none(reader.ask("paper"), page=name, theme=theme)
 
-
     def test_names_of_the_kernel_are_found(self):
         self.none(not_found())
-            self.none(reader.errors)
 
     def test_dark_pages_are_dark_from_the_beginning(self):
         with Reader(color_scheme="dark") as reader:
