@@ -157,7 +157,7 @@ impl Needs {
             )));
         };
         let mut words = line
-            .split(|byte| byte.is_ascii_whitespace())
+            .split(u8::is_ascii_whitespace)
             .filter(|word| !word.is_empty())
             .map(OsStr::from_bytes);
         let interpreter = words.next().unwrap_or_default();
