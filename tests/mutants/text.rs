@@ -39,10 +39,11 @@ const CH5: &str = "chapters/05-inet-init.md";
 const CH6: &str = "chapters/06-tcp-handshake.md";
 const CH7: &str = "chapters/07-routing-and-arp.md";
 const CH8: &str = "chapters/08-tap-and-nat.md";
+const CH10: &str = "chapters/10-send.md";
 const EXEMPT: &str = "tests/exempt.toml";
 const SNAPSHOT: &str = "tests/snapshots/6.1/06-tcp-handshake.snap";
 
-const MUTANTS: [Mutant; 40] = [
+const MUTANTS: [Mutant; 47] = [
     // A letter of a function.
     Mutant(N, CH6, "`tcp_v4_connect`", "`tcp_v4_conect`"),
     Mutant(N, CH7, "`neigh_resolve_output`", "`neigh_resolv_output()`"),
@@ -139,6 +140,25 @@ const MUTANTS: [Mutant; 40] = [
     ),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"has_journals\""),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
+    // Numbers: typed, of a step that is not there or shows no such thing, and of a name without a value; source of a
+    // name that the kernel has not, and of what has no lines.
+    Mutant(B, CH10, "{{10.36}}", "192"),
+    Mutant(B, CH10, "{{10.36}}", "{{10.999}}"),
+    Mutant(B, CH10, "{{10.36}}", "{{10.37}}"),
+    Mutant(B, CH10, "{{10.36}}", "{{10.36 lenght}}"),
+    Mutant(B, CH10, "{{10.36}}", "{{tcp_v4_rcv}}"),
+    Mutant(
+        B,
+        CH10,
+        "runner source tcp_write_xmit",
+        "runner source tcp_write_xmitt",
+    ),
+    Mutant(
+        B,
+        CH10,
+        "runner source tcp_write_xmit",
+        "runner sources tcp_write_xmit",
+    ),
 ];
 
 /// A copy of the book, with what its build reads.
