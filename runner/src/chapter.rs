@@ -67,6 +67,22 @@ impl Chapter {
         }
     }
 
+    /// How many steps there are up to and with `id`.
+    ///
+    /// # Errors
+    /// When the chapter has no such step.
+    pub fn position(&self, id: StepId) -> anyhow::Result<usize> {
+        match self.steps.iter().position(|step| step.id == id) {
+            Some(index) => Ok(index + 1),
+            None => bail!(
+                "{} has no step {id}; its steps are {n}.1 to {n}.{}",
+                self.path.display(),
+                self.steps.len(),
+                n = self.number
+            ),
+        }
+    }
+
     /// Whether one of its steps is typed there.
     #[must_use]
     pub fn has(&self, terminal: Terminal) -> bool {

@@ -12,7 +12,7 @@ use crate::replay::UnexpectedStatus;
 use crate::session::Misuse;
 use crate::{
     claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
-    verify,
+    verify, visit,
 };
 
 #[derive(Parser)]
@@ -51,6 +51,8 @@ pub struct Global {
 enum Command {
     /// Replays a chapter, and says whether it is still true
     Chapter(play::Args),
+    /// Replays a chapter up to a step, and hands its machine over to you
+    Shell(visit::Args),
     /// Replays all chapters side by side, and says whether the book is still true
     Verify(verify::Args),
     /// Replays chapters, and keeps what they print as their snapshots
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Chapter(args) => play::run(&args, &cli.global),
+        Command::Shell(args) => visit::run(&args, &cli.global),
         Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
         Command::Claims(args) => claims::run(&args, &cli.global),

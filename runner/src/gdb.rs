@@ -143,6 +143,21 @@ impl Gdb {
     /// Has the agent, which waits at the boundary, sleep for a moment.
     pub const SLEEP: &str = "set $rdi = 1";
 
+    /// Has the agent, which waits at the boundary, read its next step from what [`Gdb::write_typed`] has written.
+    pub const TYPED: &str = "set $rdi = 2";
+
+    /// Loads the kernel's own commands for gdb, which its build has left in the tree.
+    pub const SCRIPTS: &str = "source linux/vmlinux-gdb.py";
+
+    /// Writes a step into the memory of the agent, which waits at the boundary and has its address in `$rsi`.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn write_typed(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send_mi(&format!("-data-write-memory-bytes $rsi {hex}"))
+    }
+
     /// Commands that let the agent sleep and stop the machine when the kernel is idle.
     #[must_use]
     pub fn watch_idle() -> [String; 2] {

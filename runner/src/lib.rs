@@ -61,6 +61,7 @@ pub mod value;
 pub mod values;
 pub mod verdict;
 pub mod verify;
+pub mod visit;
 pub mod window;
 pub mod wire;
 pub mod wording;

@@ -33,18 +33,7 @@ impl Screen {
         match event {
             Event::Begin(step) if step.id.number >= self.from => heading(step),
             Event::End(step, record, real) if step.id.number >= self.from => {
-                let Output { stdout, stderr, .. } = &record.output;
-                print!("{stdout}");
-                if !stderr.is_empty() {
-                    print!("{DIM}{stderr}{DIM:#}");
-                }
-                let last = if stderr.is_empty() { stdout } else { stderr };
-                if !last.is_empty() && !last.ends_with('\n') {
-                    println!();
-                }
-                if record.output.status != 0 {
-                    println!("{DIM}exit status {}{DIM:#}", record.output.status);
-                }
+                output(&record.output);
                 if self.timings {
                     timing(*real, record.output.guest_ns);
                 }
@@ -54,7 +43,24 @@ impl Screen {
     }
 }
 
-fn heading(step: &Step) {
+/// Shows what a step printed, and how it ended if not well.
+pub fn output(output: &Output) {
+    let Output { stdout, stderr, .. } = output;
+    print!("{stdout}");
+    if !stderr.is_empty() {
+        print!("{DIM}{stderr}{DIM:#}");
+    }
+    let last = if stderr.is_empty() { stdout } else { stderr };
+    if !last.is_empty() && !last.ends_with('\n') {
+        println!();
+    }
+    if output.status != 0 {
+        println!("{DIM}exit status {}{DIM:#}", output.status);
+    }
+}
+
+/// Shows a step's number, and what is typed.
+pub fn heading(step: &Step) {
     let colour = match step.terminal {
         Terminal::Host => AnsiColor::Yellow,
         Terminal::Guest => AnsiColor::Cyan,

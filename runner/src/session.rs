@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::capture::{self, Frame};
+use crate::desk;
 use crate::gdb::{Gdb, Place};
 use crate::lab::Lab;
 use crate::process::{Signals, drain};
@@ -32,6 +33,8 @@ use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
+const TYPED_MAX: usize = 16384;
 /// How many lines of the console a message shows.
 const CONSOLE_LINES: usize = 12;
 
@@ -46,6 +49,15 @@ impl fmt::Display for Misuse {
 }
 
 impl std::error::Error for Misuse {}
+
+/// Whether a machine has a debugger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debugger {
+    /// If a step of the chapter needs one.
+    AsNeeded,
+    /// In any case: somebody will type what the chapter does not know.
+    Always,
+}
 
 /// A running machine with its windows.
 #[derive(Debug)]
@@ -62,6 +74,10 @@ pub struct Session<'a> {
     current: Option<StepId>,
     windows: BTreeMap<Terminal, Window>,
     wire: Wire,
+    /// Whether gdb is connected to the machine.
+    connected: bool,
+    /// Whether the guest's steps come from a reader, and no more from the initramfs.
+    typed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -69,10 +85,18 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
-    pub fn start(folder: &Path, steps: &[&Step], signals: &'a Signals) -> anyhow::Result<Self> {
+    pub fn start(
+        folder: &Path,
+        steps: &[&Step],
+        debugger: Debugger,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
         let first_gdb = steps.iter().find(|step| step.terminal == Terminal::Gdb);
         let has = |terminal| steps.iter().any(|step| step.terminal == terminal);
-        let debugger = first_gdb.is_some() || has(Terminal::Wire) || has(Terminal::Lab);
+        let debugger = debugger == Debugger::Always
+            || first_gdb.is_some()
+            || has(Terminal::Wire)
+            || has(Terminal::Lab);
         let lab = has(Terminal::Lab)
             .then(|| Lab::start(folder, signals))
             .transpose()?;
@@ -89,13 +113,17 @@ impl<'a> Session<'a> {
             current: None,
             windows: BTreeMap::new(),
             wire: Wire::default(),
+            connected: false,
+            typed: false,
         };
         if debugger {
             session.wait_for_stub()?;
             if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
-                session.command(&Gdb::connect())?;
-                session.command(&Gdb::watch_boundary())?;
-                if steps[0].terminal != Terminal::Gdb {
+                session.connect()?;
+                if steps
+                    .first()
+                    .is_none_or(|step| step.terminal != Terminal::Gdb)
+                {
                     session.run_to_boundary()?;
                 }
             }
@@ -121,6 +149,56 @@ impl<'a> Session<'a> {
             Terminal::Lab => self.lab(step),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
+    }
+
+    /// Gives the machine to a reader, who types what no chapter knows: from now on the guest's steps are those that
+    /// [`Session::run`] is given. gdb gets the kernel's own commands, `lx-ps` and the like.
+    ///
+    /// # Errors
+    /// When gdb refuses, or the session has none.
+    pub fn hand_over(&mut self) -> anyhow::Result<()> {
+        let printed = self.gdb_mut()?.take_printed();
+        if !self.connected {
+            self.connect()?;
+        }
+        self.command(Gdb::SCRIPTS)?;
+        let gdb = self.gdb_mut()?;
+        gdb.take_printed();
+        gdb.put_back(printed);
+        self.typed = true;
+        Ok(())
+    }
+
+    /// Whether gdb holds the machine, so that nobody can type into the guest.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.gdb
+            .as_ref()
+            .is_some_and(|gdb| gdb.place == Place::Held)
+    }
+
+    /// The windows with something that nobody has seen.
+    #[must_use]
+    pub fn unseen_windows(&self) -> Vec<Terminal> {
+        let gdb = self.gdb.as_ref().filter(|gdb| gdb.has_printed());
+        let lab = self
+            .lab
+            .as_ref()
+            .map(|lab| (&Terminal::Lab, &lab.shell.window));
+        let windows = self.windows.iter().chain(lab);
+        let unseen = windows.filter(|(_, window)| window.has_unseen() || window.has_ended());
+        let unseen = unseen.map(|(terminal, _)| *terminal);
+        gdb.map(|_| Terminal::Gdb)
+            .into_iter()
+            .chain(unseen)
+            .collect()
+    }
+
+    fn connect(&mut self) -> anyhow::Result<()> {
+        self.command(&Gdb::connect())?;
+        self.command(&Gdb::watch_boundary())?;
+        self.connected = true;
+        Ok(())
     }
 
     /// What would be lost if the chapter ended here.
@@ -218,15 +296,17 @@ impl<'a> Session<'a> {
         let until = Instant::now() + step.deadline;
         if self.gdb.is_some() {
             self.wait_until_settled(until, step)?;
-            let gdb = self.gdb_mut()?;
-            if gdb.place != Place::Boundary {
+            if self.gdb_mut()?.place != Place::Boundary {
                 bail!(Misuse(
                     "the debugger holds the machine, so the guest cannot read the command; \
                      let it run on first: gdb continue"
                         .to_owned()
                 ));
             }
-            gdb.resume()?;
+            if self.typed {
+                self.write_step(step)?;
+            }
+            self.gdb_mut()?.resume()?;
         }
         if !step.command.is_empty() {
             self.window(step.terminal).begin(step.id);
@@ -248,6 +328,22 @@ impl<'a> Session<'a> {
             self.gdb_mut()?.resume()?;
             self.wait_until_settled(until, step)?;
         }
+        Ok(())
+    }
+
+    /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next in the initramfs.
+    fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
+        let packed = desk::step(step);
+        if packed.len() > TYPED_MAX {
+            bail!(Misuse(format!(
+                "a command typed into the guest has at most {TYPED_MAX} bytes"
+            )));
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.write_typed(&packed)?;
+        self.settle_at_start()?;
+        self.command(Gdb::TYPED)?;
+        self.gdb_mut()?.put_back(printed);
         Ok(())
     }
 
@@ -318,6 +414,7 @@ impl<'a> Session<'a> {
         if step.command == Gdb::connect() {
             let printed = self.gdb_mut()?.take_printed();
             self.command(&Gdb::watch_boundary())?;
+            self.connected = true;
             self.gdb_mut()?.put_back(printed);
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {

@@ -42,6 +42,12 @@ impl Window {
         matches!(self.state, State::Busy(_))
     }
 
+    /// Whether a command has ended, and no step has shown it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
     /// Whether the shell itself has ended.
     #[must_use]
     pub fn is_gone(&self) -> bool {
