@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::chapter::Faults;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
-use crate::session::Misuse;
+use crate::session::{Misuse, Overrun};
 use crate::{
     claims, clean, cmdrun, doctor, mdbook, play, preprocess, record, renumber, setup, show, tools,
     verify, visit,
@@ -120,7 +120,11 @@ const INTERRUPTED: u8 = 130;
 pub fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UnexpectedStatus>() {
         DIFFERENT
-    } else if error.is::<Faults>() || error.is::<show::Stale>() || error.is::<Misuse>() {
+    } else if error.is::<Faults>()
+        || error.is::<show::Stale>()
+        || error.is::<Misuse>()
+        || error.is::<Overrun>()
+    {
         WRONG
     } else if error.is::<Interrupted>() {
         INTERRUPTED

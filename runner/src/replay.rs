@@ -10,8 +10,8 @@ use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
 use crate::process::Signals;
 use crate::session::{Debugger, Session};
-use crate::shell::{Shell, WATCHED};
-use crate::step::{Step, Terminal};
+use crate::shell::{Shell, ShellEnded, WATCHED};
+use crate::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
 
 /// A step that ended with another exit status than the chapter expects.
@@ -32,6 +32,15 @@ impl fmt::Display for UnexpectedStatus {
 }
 
 impl std::error::Error for UnexpectedStatus {}
+
+/// What has become of a command that was cut short.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// What it had printed, where no look shows it.
+    pub output: Output,
+    /// What the reader should know.
+    pub note: Option<&'static str>,
+}
 
 /// What happens in a replay, as it happens.
 #[derive(Debug)]
@@ -119,10 +128,40 @@ impl<'a> Replay<'a> {
                     self.host = Some(shell);
                 }
                 let host = self.host.as_mut().expect("it was just made");
-                host.run(step, self.signals)
+                let done = host.run(step, self.signals);
+                if done.as_ref().is_err_and(|error| error.is::<ShellEnded>()) {
+                    self.host = None;
+                }
+                done
             }
             _ => self.session()?.run(step),
         }
+    }
+
+    /// Ctrl-C in the window of the command that runs: in a shell of this machine's it ends the command, and a shell that does not come
+    /// back is replaced; in the guest's windows and gdb's it stops the machine. Tells what has become of it.
+    ///
+    /// # Errors
+    /// What [`Session::stop`] and [`Shell::interrupt`] say.
+    pub fn interrupt(&mut self, terminal: Terminal) -> anyhow::Result<Stopped> {
+        let mut stopped = Stopped::default();
+        match (terminal, &mut self.host) {
+            (Terminal::Host, Some(host)) => {
+                let ended = host.interrupt(self.signals)?;
+                stopped.output = host.window.look(&Until::End);
+                if !ended {
+                    self.host = None;
+                    stopped.note = Some("the shell did not come back from it; a new one begins");
+                }
+            }
+            (Terminal::Lab, _) => {
+                if !self.session()?.interrupt_lab()? {
+                    stopped.note = Some("the command still runs");
+                }
+            }
+            _ => self.session()?.stop()?,
+        }
+        Ok(stopped)
     }
 
     /// The machine, started if it is not.

@@ -59,9 +59,32 @@ pub fn output(output: &Output) {
     }
 }
 
-/// Shows a step's number, and what is typed.
-pub fn heading(step: &Step) {
-    let colour = match step.terminal {
+/// What stands before a command on a terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Prompt {
+    /// The text.
+    pub plain: String,
+    /// The same in colour.
+    pub coloured: String,
+}
+
+/// The prompt of a window, as [`heading`] shows it.
+#[must_use]
+pub fn prompt(terminal: Terminal) -> Prompt {
+    let (style, text) = (style(terminal), terminal.prompt());
+    Prompt {
+        plain: format!("{text} "),
+        coloured: format!("{style}{text}{style:#} "),
+    }
+}
+
+/// Says something beside the replay.
+pub fn aside(text: &str) {
+    anstream::eprintln!("{DIM}{text}{DIM:#}");
+}
+
+fn style(terminal: Terminal) -> Style {
+    let colour = match terminal {
         Terminal::Host => AnsiColor::Yellow,
         Terminal::Guest => AnsiColor::Cyan,
         Terminal::Server => AnsiColor::Green,
@@ -69,7 +92,12 @@ pub fn heading(step: &Step) {
         Terminal::Wire => AnsiColor::Blue,
         Terminal::Lab => AnsiColor::Red,
     };
-    let style = colour.on_default().bold();
+    colour.on_default().bold()
+}
+
+/// Shows a step's number, and what is typed.
+pub fn heading(step: &Step) {
+    let style = style(step.terminal);
     if step.id.number > 1 {
         println!();
     }

@@ -20,12 +20,12 @@ use anyhow::{Context, bail};
 
 use crate::capture::{self, Frame};
 use crate::desk;
-use crate::gdb::{Gdb, Place};
+use crate::gdb::{Gdb, Place, is_continue};
 use crate::lab::Lab;
-use crate::process::{Signals, drain};
+use crate::process::{Late, Signals, drain};
 use crate::qemu::{Qemu, file};
 use crate::report::{Report, Reports};
-use crate::shell::{OUTPUT_MAX, Shell, late};
+use crate::shell::{Flood, OUTPUT_MAX, Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
 use crate::window::Window;
@@ -33,12 +33,14 @@ use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long gdb may look for the ways in which a command could go on, in real time.
+const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
 /// How many lines of the console a message shows.
 const CONSOLE_LINES: usize = 12;
 
-/// A step that two people at two windows could not have typed; the chapter is wrong.
+/// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
 #[derive(Debug)]
 pub struct Misuse(String);
 
@@ -49,6 +51,22 @@ impl fmt::Display for Misuse {
 }
 
 impl std::error::Error for Misuse {}
+
+/// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
+#[derive(Debug)]
+pub struct Overrun(String);
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` did not end before the guest asked for its next command; only `continue` can go on waiting",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Overrun {}
 
 /// Whether a machine has a debugger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +187,60 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can repeat. If gdb itself was busy, only
+    /// that ends.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended, or does not answer; a signal.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if !self.gdb_mut()?.is_settled() {
+            self.gdb_mut()?.press_ctrl_c()?;
+        }
+        let until = Instant::now() + START_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            for window in self.windows.values_mut() {
+                window.forget_flood(OUTPUT_MAX);
+            }
+            let taken = self.intake(until, || "gdb does not answer Ctrl-C".to_owned());
+            match taken {
+                Err(error) if error.is::<Flood>() => {}
+                taken => taken?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the command that runs in the lab's shell; tells whether it did end.
+    ///
+    /// # Errors
+    /// A shell that has ended; a signal.
+    pub fn interrupt_lab(&mut self) -> anyhow::Result<bool> {
+        let signals = self.signals;
+        self.shell_mut()?.interrupt(signals)
+    }
+
+    /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes too long.
+    ///
+    /// # Errors
+    /// A debugger that has ended; a signal.
+    pub fn complete(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
+        if !self.gdb_mut()?.is_settled() {
+            return Ok(Vec::new());
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.ask_matches(command)?;
+        let until = Instant::now() + COMPLETE_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            match self.intake(until, String::new) {
+                Err(error) if error.is::<Late>() => self.stop()?,
+                taken => taken?,
+            }
+        }
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(printed);
+        Ok(gdb.take_matches())
+    }
+
     /// Whether gdb holds the machine, so that nobody can type into the guest.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -192,6 +264,32 @@ impl<'a> Session<'a> {
             .into_iter()
             .chain(unseen)
             .collect()
+    }
+
+    /// The step whose command still runs in a shell.
+    #[must_use]
+    pub fn busy_with(&self, terminal: Terminal) -> Option<StepId> {
+        let lab = self.lab.as_ref().map(|lab| &lab.shell.window);
+        let window = match terminal {
+            Terminal::Lab => lab,
+            _ => self.windows.get(&terminal),
+        };
+        window.filter(|window| window.is_busy())?.taken_by()
+    }
+
+    /// Whether a look at the window waits for something: in the lab, where the guest goes on meanwhile.
+    #[must_use]
+    pub fn waits_for(&self, terminal: Terminal) -> bool {
+        let gdb_waits = terminal == Terminal::Gdb && !self.is_held();
+        self.lab.is_some() && (gdb_waits || self.busy_with(terminal).is_some())
+    }
+
+    /// Whether frames have passed that no look at the wire has shown.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
+        self.wire.has_unseen(&self.folder)
     }
 
     fn connect(&mut self) -> anyhow::Result<()> {
@@ -230,8 +328,7 @@ impl<'a> Session<'a> {
             ));
         }
         Ok(self
-            .wire
-            .has_unseen(&self.folder)?
+            .has_unseen_frames()?
             .then(|| "the frames that came last are shown nowhere; add a step `wire`".to_owned()))
     }
 
@@ -418,11 +515,7 @@ impl<'a> Session<'a> {
             self.gdb_mut()?.put_back(printed);
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
-            bail!(Misuse(format!(
-                "`{}` did not end before the guest asked for its next command; \
-                 only `continue` can go on waiting",
-                step.command
-            )));
+            bail!(Overrun(step.command.clone()));
         }
         Ok(())
     }
@@ -516,7 +609,7 @@ impl<'a> Session<'a> {
         let (bytes, closed) = drain(&mut self.qemu.reports)?;
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
-        if closed {
+        if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
             return Err(self.machine_ended());
         }
         Ok(())
@@ -547,7 +640,7 @@ impl<'a> Session<'a> {
                 Report::Done => bail!("the guest has no further command"),
             }
             if self.windows.values().any(|w| w.unseen_bytes() > OUTPUT_MAX) {
-                bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
+                bail!(Flood);
             }
         }
         Ok(())
@@ -601,12 +694,4 @@ fn look(window: &mut Window, step: &Step) -> anyhow::Result<Output> {
         );
     }
     Ok(output)
-}
-
-/// Whether a command of gdb is `continue`, in one of its spellings.
-fn is_continue(command: &str) -> bool {
-    matches!(
-        command.split_whitespace().next(),
-        Some("continue" | "c" | "fg")
-    )
 }

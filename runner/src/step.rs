@@ -178,8 +178,9 @@ impl Step {
     #[must_use]
     pub fn typed(id: StepId, terminal: Terminal, command: &str) -> Self {
         let goes_on = command
+            .trim_end()
             .strip_suffix('&')
-            .filter(|rest| !rest.ends_with('&'));
+            .filter(|rest| !rest.ends_with(['&', '\\']) && !rest.trim().is_empty());
         let (command, until) = match goes_on {
             Some(rest) if terminal.is_in_guest() || terminal == Terminal::Lab => {
                 (rest.trim_end(), Until::Quiet)

@@ -4,30 +4,29 @@
 //! two people at two windows would do by themselves is done here as steps, too: whoever types into gdb while it waits interrupts it
 //! first, and what another window has printed meanwhile is looked at after each command.
 
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use crate::chapter::Chapter;
-use crate::cli::Global;
+use crate::cli::{self, Global};
 use crate::desk::Parts;
-use crate::process::Signals;
+use crate::draft::Draft;
+use crate::gdb;
+use crate::keyboard::{Keyboard, NEXT_WINDOW, Typed};
+use crate::process::{Interrupted, Late, Signals};
 use crate::progress::Stage;
 use crate::replay::{Event, Replay};
-use crate::session::{Debugger, Misuse};
+use crate::session::{Debugger, Misuse, Overrun};
+use crate::shell::{Flood, ShellEnded};
 use crate::snapshot::Snapshot;
 use crate::step::{Step, StepId, Terminal};
 use crate::transcript::Transcript;
 use crate::verdict::{Verdict, compare};
 use crate::{provenance, root, screen, setup};
 
-const HELP: &str = "\
-.guest .server .gdb .wire .host .lab   the window that you type into
-.save FILE                             writes what you have typed as the steps of a chapter
-.quit                                  leaves, and everything that was started ends
-COMMAND &                              in a shell: the command goes on";
+/// The words of the prompt that name no window.
+const WORDS: [&str; 3] = [".save ", ".help", ".quit"];
 
 /// Where to go, and how far.
 #[derive(Debug, clap::Args)]
@@ -50,24 +49,32 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let mut options = setup::options(&root, global)?;
     options.lab = chapter.has(Terminal::Lab);
+    let history = options.cache.root().join("history");
     let parts = Parts::from(setup::ready(&options)?);
     let signals = Signals::catch()?;
     let replay = Replay::new(&root, &chapter, &parts, Debugger::Always, &signals)?;
-    let mut visit = Visit::arrive(&root, &chapter, count, &parts, replay)?;
-    visit.greet();
-    visit.stay(&mut std::io::stdin().lock())?;
-    Ok(ExitCode::SUCCESS)
+    let mut visit = Visit::arrive(&root, &chapter, count, &parts, replay, &signals)?;
+    let mut keyboard = Keyboard::new(history)?;
+    visit.echoes = keyboard.echoes();
+    visit.greet()?;
+    visit.stay(&mut keyboard)
 }
 
 /// The reader on the machine.
 struct Visit<'a> {
     replay: Replay<'a>,
+    signals: &'a Signals,
+    /// The windows that the machine has.
+    windows: Vec<Terminal>,
     /// The window that is typed into.
     terminal: Terminal,
-    /// Where the chapter was left.
-    at: StepId,
-    /// What was typed since.
-    typed: Vec<Step>,
+    /// The guest's window from which gdb has taken the reader away.
+    left: Option<Terminal>,
+    draft: Draft,
+    /// Whether what is typed is on the screen already.
+    echoes: bool,
+    /// Whether the machine has ended.
+    over: bool,
 }
 
 impl<'a> Visit<'a> {
@@ -78,158 +85,397 @@ impl<'a> Visit<'a> {
         count: usize,
         parts: &Parts,
         mut replay: Replay<'a>,
+        signals: &'a Signals,
     ) -> anyhow::Result<Self> {
-        let at = chapter.steps[..count]
-            .last()
-            .map_or(chapter.last(), |step| step.id);
+        let before = &chapter.steps[..count];
+        let draft = Draft::new(before, chapter.last());
+        let at = draft.behind;
         let mut stage = Stage::begin(format!("replay chapter {} up to step {at}", chapter.number));
-        let shown = u32::try_from(count).unwrap_or(u32::MAX);
         replay.run_first(count, &mut |event| {
             if let Event::Begin(step) = event {
-                stage.at(format!("{} of {shown}", step.id.number));
+                stage.at(format!("{} of {count}", step.id.number));
             }
         })?;
         stage.done();
-        let now = Snapshot {
-            provenance: provenance::of(root, parts)?,
-            transcript: Transcript {
-                records: replay.records.clone(),
-                frames: None,
-            },
-        };
-        let recorded = Snapshot::read(root, &chapter.name)?;
-        let verdict = recorded.map(|recorded| compare(&recorded, &now, at));
-        let how = match verdict {
-            Some(Verdict::Exact) => "all as on the page, byte for byte",
-            Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",
-            Some(Verdict::Different { .. }) => {
-                "not all as on the page; `runner chapter` shows where"
-            }
-            None => "a chapter that was never recorded",
-        };
-        eprintln!("step {at}: {how}");
+        eprintln!(
+            "step {at}: {}",
+            as_recorded(root, chapter, at, parts, &replay)?
+        );
         replay.session()?.hand_over()?;
-        let last = chapter.steps[..count].iter().rev();
-        let terminal = match replay.session()?.is_held() {
-            true => Terminal::Gdb,
-            false => {
-                let in_guest = last
-                    .map(|step| step.terminal)
-                    .find(|terminal| terminal.is_in_guest());
-                in_guest.unwrap_or(Terminal::Guest)
-            }
+        let mut last = before.iter().rev().map(|step| step.terminal);
+        let window = match last.clone().next() {
+            Some(host @ (Terminal::Host | Terminal::Lab)) => host,
+            _ => last
+                .find(|terminal| terminal.is_in_guest())
+                .unwrap_or(Terminal::Guest),
         };
         Ok(Self {
             replay,
-            terminal,
-            at,
-            typed: Vec::new(),
+            signals,
+            windows: windows(chapter),
+            terminal: window,
+            left: None,
+            draft,
+            echoes: false,
+            over: false,
         })
     }
 
     /// Shows the last step, for the reader to know the place, and what can be typed.
-    fn greet(&self) {
+    fn greet(&mut self) -> anyhow::Result<()> {
         if let Some(record) = self.replay.records.last() {
             screen::heading(&Step::typed(record.id, record.terminal, &record.command));
             screen::output(&record.output);
         }
-        eprintln!("\n{HELP}");
+        screen::aside(&format!("\n{}", self.help()));
+        self.look_around()
+    }
+
+    fn help(&self) -> String {
+        let windows: Vec<String> = self.windows.iter().map(|w| format!(".{w}")).collect();
+        format!(
+            "\
+{}: the window that you type into ({NEXT_WINDOW}: the next one)
+an empty line: looks at what the window has printed
+COMMAND &: in a shell of the guest or the lab, the command goes on
+lx-ps, lx-dmesg, apropos lx: the kernel's own commands, in gdb; Tab completes
+Ctrl-C: stops the machine, and gdb has it; in .host and .lab, ends the command
+.save FILE: writes what you have typed as steps, numbered behind {}; what becomes of the chapter's own later steps is up to you
+.help: this; .quit or Ctrl-D: leaves, and everything that was started ends
+The guest stands still while you type.",
+            windows.join(" "),
+            self.draft.behind
+        )
     }
 
     /// Reads lines until there are no more.
-    fn stay(&mut self, input: &mut dyn BufRead) -> anyhow::Result<()> {
-        let mut line = String::new();
-        while {
-            line.clear();
-            input.read_line(&mut line).context("read what is typed")? > 0
-        } {
-            match self.line(line.trim_end_matches(['\n', '\r'])) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) if error.is::<Misuse>() => eprintln!("{error}"),
-                Err(error) => return Err(error),
+    fn stay(&mut self, keyboard: &mut Keyboard) -> anyhow::Result<ExitCode> {
+        let signals = self.signals;
+        let mut begun = String::new();
+        loop {
+            let prompt = screen::prompt(self.terminal);
+            let mut complete = |line: &str| self.complete(line);
+            match keyboard.read(&prompt, &std::mem::take(&mut begun), signals, &mut complete)? {
+                Typed::Line(line) => {
+                    if !self.line(&line)? {
+                        break;
+                    }
+                }
+                Typed::NextWindow(line) => {
+                    begun = line;
+                    let at = self
+                        .windows
+                        .iter()
+                        .position(|window| *window == self.terminal);
+                    let next = at.map_or(0, |at| (at + 1) % self.windows.len());
+                    self.go_to(self.windows[next]);
+                }
+                Typed::NotText => eprintln!("that line is not UTF-8; nothing was typed"),
+                Typed::End => break,
             }
         }
-        Ok(())
+        Ok(ExitCode::from(if self.over { cli::LAB } else { 0 }))
+    }
+
+    /// The whole lines that the beginning of one could become.
+    fn complete(&mut self, line: &str) -> anyhow::Result<Vec<String>> {
+        if line.starts_with('.') {
+            let windows = self.windows.iter().map(|window| format!(".{window}"));
+            let words = windows.chain(WORDS.map(str::to_owned));
+            return Ok(words.filter(|word| word.starts_with(line)).collect());
+        }
+        if self.terminal != Terminal::Gdb || self.over {
+            return Ok(Vec::new());
+        }
+        self.replay.session()?.complete(line)
     }
 
     /// Does what a line says; tells whether the visit goes on.
     fn line(&mut self, line: &str) -> anyhow::Result<bool> {
-        let mut words = line.split_whitespace();
-        match words.next() {
-            None => {}
-            Some(".quit") => return Ok(false),
-            Some(".help") => eprintln!("{HELP}"),
-            Some(".save") => self.save(words.next())?,
-            Some(word) if word.starts_with('.') => {
-                let named = Terminal::ALL
-                    .into_iter()
-                    .find(|terminal| terminal.word() == &word[1..]);
-                match named {
-                    Some(terminal) => self.terminal = terminal,
-                    None => eprintln!("`{word}` is no word of this prompt; .help tells them all"),
-                }
+        let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let done = match word {
+            ".quit" => return Ok(false),
+            ".help" => {
+                screen::aside(&self.help());
+                Ok(())
             }
-            Some(_) => self.command(line)?,
+            ".save" => self.save(rest.trim()),
+            "" => self.look(),
+            _ if is_word(word) => {
+                self.name_window(word);
+                Ok(())
+            }
+            _ if self.terminal == Terminal::Gdb && gdb::is_quit(line) => return Ok(false),
+            _ => self.command(line),
+        };
+        match done {
+            Ok(()) => {}
+            Err(error) if error.is::<Misuse>() => eprintln!("{error}"),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => {
+                self.over = true;
+                eprintln!(
+                    "{error:#}\nThe visit is over. .save FILE keeps what you have typed; .quit leaves"
+                );
+            }
         }
         Ok(true)
+    }
+
+    fn name_window(&mut self, word: &str) {
+        let named = Terminal::ALL
+            .into_iter()
+            .find(|window| window.word() == &word[1..]);
+        match named {
+            Some(window) if self.windows.contains(&window) => self.go_to(window),
+            Some(window) => eprintln!("this chapter's machine has no window `{window}`"),
+            None => eprintln!("`{word}` is no word of this prompt; .help tells them all"),
+        }
+    }
+
+    fn go_to(&mut self, window: Terminal) {
+        self.terminal = window;
+        self.left = None;
+    }
+
+    /// Looks at the window, if there is something to see or to wait for.
+    fn look(&mut self) -> anyhow::Result<()> {
+        if self.over {
+            return Ok(());
+        }
+        let terminal = self.terminal;
+        let session = self.replay.session()?;
+        let unseen = session.unseen_windows().contains(&terminal);
+        let waits = session.waits_for(terminal);
+        if unseen || waits || terminal == Terminal::Wire {
+            self.step(terminal, "")?;
+            self.look_around()?;
+        }
+        Ok(())
     }
 
     /// Types a command into the window, and looks at what happens in the others.
     fn command(&mut self, line: &str) -> anyhow::Result<()> {
         let terminal = self.terminal;
-        if terminal == Terminal::Gdb && !self.replay.session()?.is_held() && line != "interrupt" {
-            self.step(terminal, "interrupt")?;
+        if let Some(why_not) = self.why_not(line)? {
+            eprintln!("{why_not}");
+            return Ok(());
+        }
+        if terminal == Terminal::Gdb
+            && !self.replay.session()?.is_held()
+            && line.trim() != "interrupt"
+            && !self.step(terminal, "interrupt")?
+        {
+            return self.look_around();
         }
         self.step(terminal, line)?;
+        if self.over {
+            return Ok(());
+        }
+        self.look_around()
+    }
+
+    /// Why a command cannot be typed into the window now.
+    fn why_not(&mut self, line: &str) -> anyhow::Result<Option<String>> {
+        let terminal = self.terminal;
+        if line.chars().any(|c| c.is_control() && c != '\t') {
+            return Ok(Some(
+                "a control character cannot be typed into a step".to_owned(),
+            ));
+        }
+        if self.over && terminal != Terminal::Host {
+            return Ok(Some("the visit is over; .save FILE or .quit".to_owned()));
+        }
+        if matches!(terminal, Terminal::Host | Terminal::Wire) {
+            return Ok(None);
+        }
+        let session = self.replay.session()?;
+        let held = session.is_held();
+        Ok(match terminal {
+            Terminal::Gdb if !held && gdb::is_continue(line) => Some(
+                "gdb waits already, in its last `continue`; type into another window, or `interrupt`"
+                    .to_owned(),
+            ),
+            Terminal::Gdb => gdb::why_not(line).map(str::to_owned),
+            _ if held && terminal.is_in_guest() => Some(format!(
+                "gdb holds the machine, so `{terminal}` cannot read; let it run on first: .gdb, then continue"
+            )),
+            _ => session.busy_with(terminal).map(|id| {
+                format!("the command of step {id} still runs in `{terminal}`; type into another window")
+            }),
+        })
+    }
+
+    /// Looks at every window with something that nobody has seen, and goes where the reader can type.
+    fn look_around(&mut self) -> anyhow::Result<()> {
         // A look at gdb may let nothing more happen, but one at the guest may be followed by its end.
-        loop {
-            let unseen = self.replay.session()?.unseen_windows();
-            let Some(window) = unseen.first().copied() else {
-                break;
-            };
+        while let Some(window) = self.replay.session()?.unseen_windows().first().copied() {
             self.step(window, "")?;
         }
-        if self.replay.session()?.is_held() && terminal.is_in_guest() {
+        let held = self.replay.session()?.is_held();
+        if held && self.terminal.is_in_guest() {
+            self.left = Some(self.terminal);
             self.terminal = Terminal::Gdb;
-            eprintln!("(gdb holds the machine: this is its window now)");
+            screen::aside("gdb holds the machine: this is its window now");
+        } else if !held
+            && self.terminal == Terminal::Gdb
+            && let Some(left) = self.left.take()
+        {
+            self.terminal = left;
+            screen::aside(&format!("gdb waits: this is the window `{left}` again"));
         }
         Ok(())
     }
 
-    fn step(&mut self, terminal: Terminal, command: &str) -> anyhow::Result<()> {
-        let id = StepId {
-            number: self.at.number + 1 + u32::try_from(self.typed.len()).unwrap_or(0),
-            ..self.at
+    /// Does a step, and shows it; tells whether it went through to its end.
+    fn step(&mut self, terminal: Terminal, command: &str) -> anyhow::Result<bool> {
+        let mut step = Step::typed(self.draft.next_id(), terminal, command);
+        let done = self.replay.run(&step);
+        let own = terminal == self.terminal && !command.is_empty() && command != "interrupt";
+        let show = |step: &Step| {
+            if !(self.echoes && own) {
+                screen::heading(step);
+            }
         };
-        let mut step = Step::typed(id, terminal, command);
-        let output = self.replay.run(&step)?;
-        step.status = output.status;
-        screen::heading(&step);
-        screen::output(&output);
-        self.typed.push(step);
+        let error = match done {
+            Ok(output) => {
+                step.status = output.status;
+                show(&step);
+                screen::output(&output);
+                self.draft.push(step);
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        let failed =
+            error.is::<Overrun>() || error.is::<ShellEnded>() && terminal == Terminal::Host;
+        let cut = error.is::<Late>()
+            || error.is::<Flood>()
+            || error.is::<Interrupted>() && self.signals.take_ctrl_c()?;
+        if !failed && !cut {
+            return Err(error);
+        }
+        show(&step);
+        let why = match error.is::<Interrupted>() {
+            true => "Ctrl-C".to_owned(),
+            false if error.is::<Late>() => {
+                format!("not finished after {} s", step.deadline.as_secs())
+            }
+            false => error.to_string(),
+        };
+        eprintln!("{why}");
+        if self.draft.stop() {
+            eprintln!("(no replay can repeat that: .save keeps what you typed before)");
+        }
+        self.draft.push(step);
+        if cut {
+            self.cut_short(terminal)?;
+        }
+        Ok(false)
+    }
+
+    /// Ends what a window does: gdb has the machine then, or the shell its prompt.
+    fn cut_short(&mut self, terminal: Terminal) -> anyhow::Result<()> {
+        let stopped = loop {
+            match self.replay.interrupt(terminal) {
+                Err(error) if error.is::<Interrupted>() && self.signals.take_ctrl_c()? => {}
+                done => break done?,
+            }
+        };
+        screen::output(&stopped.output);
+        if let Some(note) = stopped.note {
+            eprintln!("{note}");
+        }
         Ok(())
     }
 
     /// Writes what was typed as the steps of a chapter.
-    fn save(&self, file: Option<&str>) -> anyhow::Result<()> {
-        let Some(file) = file.map(PathBuf::from) else {
+    fn save(&mut self, file: &str) -> anyhow::Result<()> {
+        if file.is_empty() {
             eprintln!("expected `.save FILE`");
             return Ok(());
-        };
-        if file.exists() {
-            eprintln!("{} is there already; name another file", file.display());
+        }
+        if !self.over && self.draft.left_out() == 0 {
+            self.complete_draft()?;
+        }
+        let (text, count) = self.draft.text();
+        if count == 0 {
+            eprintln!("there is nothing to save: nothing was typed that a replay can repeat");
             return Ok(());
         }
-        let lines = self.typed.iter().map(|step| step.directive() + "\n");
-        let text = format!("```console\n{}```\n", lines.collect::<String>());
-        std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
+        let new = std::fs::File::create_new(file);
+        if let Err(error) = new.and_then(|mut new| new.write_all(text.as_bytes())) {
+            eprintln!("write {file}: {error}; name a new file");
+            return Ok(());
+        }
         eprintln!(
-            "{} steps, for behind {}, saved in {}",
-            self.typed.len(),
-            self.at,
-            file.display()
+            "{count} steps, for behind {}, saved in {file}",
+            self.draft.behind
         );
+        let left_out = self.draft.left_out();
+        if left_out > 0 {
+            eprintln!("the last {left_out} are not among them, as no replay can repeat them");
+        }
         Ok(())
     }
+
+    /// Adds the looks that a chapter which ended here would need.
+    fn complete_draft(&mut self) -> anyhow::Result<()> {
+        if self.replay.session()?.has_unseen_frames()? {
+            self.step(Terminal::Wire, "")?;
+        }
+        if let Some(unseen) = self.replay.session()?.unseen()? {
+            eprintln!("a chapter cannot end here: {unseen}");
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is a word for this prompt, and not `./a.sh` or `. a.sh`.
+fn is_word(word: &str) -> bool {
+    let name = word.strip_prefix('.').unwrap_or_default();
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase())
+}
+
+/// The windows that the chapter's machine has. Those that would need another machine are only there if the chapter uses them.
+fn windows(chapter: &Chapter) -> Vec<Terminal> {
+    let exists = |window: &Terminal| match window {
+        Terminal::Guest | Terminal::Gdb | Terminal::Host => true,
+        Terminal::Wire => !chapter.has(Terminal::Lab),
+        Terminal::Server | Terminal::Lab => chapter.has(*window),
+    };
+    let order = [
+        Terminal::Guest,
+        Terminal::Server,
+        Terminal::Gdb,
+        Terminal::Wire,
+        Terminal::Lab,
+        Terminal::Host,
+    ];
+    order.into_iter().filter(exists).collect()
+}
+
+/// How the replay compares with the page.
+fn as_recorded(
+    root: &Path,
+    chapter: &Chapter,
+    at: StepId,
+    parts: &Parts,
+    replay: &Replay<'_>,
+) -> anyhow::Result<&'static str> {
+    let Some(recorded) = Snapshot::read(root, &chapter.name)? else {
+        return Ok("of a chapter that was never recorded");
+    };
+    let now = Snapshot {
+        provenance: provenance::of(root, parts)?,
+        transcript: Transcript {
+            records: replay.records.clone(),
+            frames: None,
+        },
+    };
+    Ok(match compare(&recorded, &now, at) {
+        Verdict::Exact => "all as on the page, byte for byte",
+        Verdict::SameMeaning { .. } => "all as on the page, in meaning",
+        Verdict::Different { .. } => "not all as on the page; `runner chapter` shows where",
+    })
 }

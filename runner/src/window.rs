@@ -90,6 +90,14 @@ impl Window {
         self.stdout.len() + self.stderr.len()
     }
 
+    /// Drops what nobody has seen when it is more than `most` bytes.
+    pub fn forget_flood(&mut self, most: usize) {
+        if self.unseen_bytes() > most {
+            self.stdout.clear();
+            self.stderr.clear();
+        }
+    }
+
     /// Whether there is something that a reader would miss: output, or a command that failed.
     #[must_use]
     pub fn has_unseen(&self) -> bool {

@@ -59,12 +59,15 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
-/// The text as one word that [`split`] gives back: as it is where it can be, and else in single quotes.
+/// The text as one word that [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
+/// comment is taken apart, so that the word can stand in a directive.
 #[must_use]
 pub fn quote(text: &str) -> String {
     match split(text) {
         Ok(words) if words.join(" ") == text => text.to_owned(),
-        _ => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => format!("'{}'", text.replace('\'', r"'\''"))
+            .replace("<!--", r#"<!'"--"'"#)
+            .replace("-->", r#"--'">"'"#),
     }
 }
 
@@ -128,6 +131,8 @@ mod tests {
             ("echo 'a'  $b", r"'echo '\''a'\''  $b'"),
             ("a  b", "'a  b'"),
             (r"a\b", r"'a\b'"),
+            ("a-->b", r#"'a--'">"'b'"#),
+            ("<!-->", r#"'<!'"--"'>'"#),
         ] {
             assert_eq!(quote(text), quoted);
             assert_eq!(split(quoted).unwrap().join(" "), text);
