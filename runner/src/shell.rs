@@ -154,12 +154,9 @@ impl Shell {
             )
         );
         let child = &mut process.child;
-        let mut input = child.stdin.take().context("bash has no standard input")?;
-        // Ctrl-C ends what runs in it, and not the shell.
-        writeln!(input, "trap : INT").context("type into bash")?;
         Ok(Self {
             terminal,
-            input,
+            input: child.stdin.take().context("bash has no standard input")?,
             stdout: Stream::new(child.stdout.take().context("bash has no output")?, &token)?,
             stderr: Stream::new(child.stderr.take().context("bash has no errors")?, &token)?,
             window: Window::default(),
@@ -180,9 +177,10 @@ impl Shell {
     pub fn begin(&mut self, step: &Step) -> anyhow::Result<()> {
         let quoted = step.command.replace('\'', r"'\''");
         let token = &self.stdout.token;
+        // Ctrl-C ends what runs in the shell, and not the shell. All is one line, as bash counts them.
         writeln!(
             self.input,
-            "eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
+            "trap : INT; eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
         )
         .with_context(|| {
             format!(

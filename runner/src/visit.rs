@@ -357,7 +357,7 @@ The guest stands still while you type.",
         }
         show(&step);
         let why = match error.is::<Interrupted>() {
-            true => "Ctrl-C".to_owned(),
+            true => "cut short".to_owned(),
             false if error.is::<Late>() => {
                 format!("not finished after {} s", step.deadline.as_secs())
             }
