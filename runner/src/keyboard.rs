@@ -206,7 +206,11 @@ impl Terminal {
             match wait(self.woken.as_fd(), signals) {
                 // A SIGINT from elsewhere; the key itself comes as a character.
                 Err(_) if signals.take_ctrl_c()? => continue,
-                waited => waited?,
+                Err(error) => {
+                    println!();
+                    return Err(error);
+                }
+                Ok(()) => {}
             }
             drain(&mut &self.woken)?;
             while let Ok(said) = self.said.try_recv() {
