@@ -129,7 +129,7 @@ impl<'a> Replay<'a> {
                 }
                 let host = self.host.as_mut().expect("it was just made");
                 let done = host.run(step, self.signals);
-                if done.as_ref().is_err_and(|error| error.is::<ShellEnded>()) {
+                if done.as_ref().is_err_and(anyhow::Error::is::<ShellEnded>) {
                     self.host = None;
                 }
                 done

@@ -1,7 +1,6 @@
 //! A visit to the machine: what a reader types behind a chapter's step, through a pipe and on a terminal.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -146,7 +145,7 @@ impl OnTerminal {
                 }
             }
         });
-        let keys = std::fs::File::from(OwnedFd::from(keys));
+        let keys = std::fs::File::from(keys);
         Self {
             child,
             keys,
