@@ -67,6 +67,23 @@ impl Chapter {
         }
     }
 
+    /// How many steps there are up to and with `id`.
+    ///
+    /// # Errors
+    /// When the chapter has no such step.
+    pub fn position(&self, id: StepId) -> Result<usize, Faults> {
+        let found = self.steps.iter().position(|step| step.id == id);
+        found.map(|index| index + 1).ok_or_else(|| {
+            let last = self.last();
+            let message = format!("there is no step {id}; the last one is {last}");
+            Faults(vec![Fault {
+                path: self.path.clone(),
+                line: self.steps.last().map_or(1, |step| step.line),
+                message,
+            }])
+        })
+    }
+
     /// Whether one of its steps is typed there.
     #[must_use]
     pub fn has(&self, terminal: Terminal) -> bool {

@@ -11,10 +11,10 @@ use crate::help::after;
 use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
-use crate::session::Misuse;
+use crate::session::{Misuse, Overrun};
 use crate::{
     claims, clean, cmdrun, doctor, help, mdbook, needs, play, preprocess, record, renumber, run,
-    setup, show, tools, verify,
+    setup, show, tools, verify, visit,
 };
 
 #[derive(Parser)]
@@ -54,6 +54,8 @@ enum Command {
     /// Replays a chapter, and says whether it is still true
     #[command(after_help = after::CHAPTER)]
     Chapter(play::Args),
+    /// Replays a chapter up to a step, and hands its machine over to you
+    Shell(visit::Args),
     /// Replays all chapters side by side, and says whether the book is still true
     #[command(after_help = after::VERIFY)]
     Verify(verify::Args),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Chapter(args) => play::run(&args, &cli.global),
+        Command::Shell(args) => visit::run(&args, &cli.global),
         Command::Verify(args) => verify::run(&args, &cli.global),
         Command::Record(args) => record::run(&args, &cli.global),
         Command::Claims(args) => claims::run(&args, &cli.global),
@@ -141,6 +144,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<Misuse>()
         || error.is::<NoKernel>()
         || error.is::<needs::Unfit>()
+        || error.is::<Overrun>()
     {
         WRONG
     } else if error.is::<Interrupted>() {

@@ -107,25 +107,32 @@ fn pack(steps: &[Step]) -> Vec<u8> {
     }
     bytes.push(b'\n');
     for step in in_guest().filter(|step| step.is_typed_by_agent()) {
-        let (how, text) = match &step.until {
-            Until::End => ("wait", ""),
-            Until::Quiet => ("background", ""),
-            Until::Text(text) => ("until", text.as_str()),
-        };
-        let Step {
-            id,
-            terminal,
-            command,
-            ..
-        } = step;
-        let lengths = format!("{} {}", command.len(), text.len());
-        bytes.extend(format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes());
+        bytes.extend(self::step(step));
     }
     let mut archive = Archive::new();
     archive.put("steps", Node::File { mode: 0o600, bytes });
     let mut packed = archive.to_bytes();
     packed.resize(packed.len().next_multiple_of(STEPS_BLOCK), 0);
     packed
+}
+
+/// A step as `rootfs/agent.c` reads it.
+#[must_use]
+pub fn step(step: &Step) -> Vec<u8> {
+    let Step {
+        id,
+        terminal,
+        command,
+        until,
+        ..
+    } = step;
+    let (how, text) = match until {
+        Until::End => ("wait", ""),
+        Until::Quiet => ("background", ""),
+        Until::Text(text) => ("until", text.as_str()),
+    };
+    let lengths = format!("{} {}", command.len(), text.len());
+    format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes()
 }
 
 #[cfg(test)]

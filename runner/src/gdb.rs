@@ -59,6 +59,10 @@ pub struct Gdb {
     printed: (String, String),
     /// The answer to the command that was sent last.
     answer: Option<Answer>,
+    /// How the last command could go on, when it asked for that.
+    matches: Vec<String>,
+    /// Whether the machine has told that it ends.
+    pub machine_ended: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +112,8 @@ impl Gdb {
             place,
             printed,
             answer,
+            matches: Vec::new(),
+            machine_ended: false,
         })
     }
 
@@ -132,6 +138,28 @@ impl Gdb {
         writeln!(self.input, "{command}").with_context(|| format!("send gdb the command {command}"))
     }
 
+    /// Asks how a command could go on; [`Gdb::take_matches`] has the answer. gdb tells 200 at most.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn ask_matches(&mut self, command: &str) -> anyhow::Result<()> {
+        self.matches.clear();
+        self.send_mi(&format!("-complete {}", mi::quote(command)))
+    }
+
+    /// The whole commands that the last [`Gdb::ask_matches`] found.
+    pub fn take_matches(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.matches)
+    }
+
+    /// Presses Ctrl-C: gdb stops the machine, or what it does itself.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn press_ctrl_c(&self) -> anyhow::Result<()> {
+        self.process.press_ctrl_c()
+    }
+
     /// Commands that set the internal breakpoint on the boundary.
     #[must_use]
     pub fn watch_boundary() -> String {
@@ -142,6 +170,21 @@ impl Gdb {
 
     /// Has the agent, which waits at the boundary, sleep for a moment.
     pub const SLEEP: &str = "set $rdi = 1";
+
+    /// Has the agent, which waits at the boundary, read its next step from what [`Gdb::write_typed`] has written.
+    pub const TYPED: &str = "set $rdi = 2";
+
+    /// Loads the kernel's own commands for gdb, which its build has left in the tree.
+    pub const SCRIPTS: &str = "source linux/vmlinux-gdb.py";
+
+    /// Writes a step into the memory of the agent, which waits at the boundary and has its address in `$rsi`.
+    ///
+    /// # Errors
+    /// When gdb has ended.
+    pub fn write_typed(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send_mi(&format!("-data-write-memory-bytes $rsi {hex}"))
+    }
 
     /// Commands that let the agent sleep and stop the machine when the kernel is idle.
     #[must_use]
@@ -226,12 +269,15 @@ impl Gdb {
                 {
                     self.printed.1 += &format!("{message}\n");
                 }
+                self.matches = fields.texts("matches");
                 if class == "running" {
                     self.place = Place::Running;
                 }
             }
             Record::Exec { class, .. } if class == "running" => self.place = Place::Running,
             Record::Exec { fields, .. } => {
+                let reason = fields.text(&["reason"]).unwrap_or_default();
+                self.machine_ended |= reason.starts_with("exited");
                 let address = fields
                     .text(&["frame", "addr"])
                     .and_then(|a| a.strip_prefix("0x"));
@@ -250,6 +296,67 @@ impl Gdb {
             Record::Other => {}
         }
     }
+}
+
+/// Whether a command is `continue`, in one of its spellings.
+#[must_use]
+pub fn is_continue(command: &str) -> bool {
+    matches!(first_word(command), "continue" | "c" | "fg")
+}
+
+/// Whether a command leaves gdb.
+#[must_use]
+pub fn is_quit(command: &str) -> bool {
+    matches!(first_word(command), "quit" | "q" | "exit")
+}
+
+/// Why a command has no place in a gdb that is typed into line by line and prints into a pipe.
+#[must_use]
+pub fn why_not(command: &str) -> Option<&'static str> {
+    let word = first_word(command);
+    let is = |names: &[(&str, usize)]| {
+        let mut names = names.iter();
+        names.any(|(name, least)| word.len() >= *least && name.starts_with(word))
+    };
+    let alone = command.trim() == word;
+    if is(&LINES) || (alone && matches!(word, "python" | "py" | "guile" | "gu")) {
+        return Some(
+            "gdb would ask for more lines, which a step has not; write them into a file in the window `host`, and `source` it",
+        );
+    }
+    if is(&PROGRAMS) || command.trim_start().starts_with(['!', '|']) {
+        return Some("programs have a window of their own: `host`");
+    }
+    is(&ENDS).then_some("that would take the machine from gdb for good; leave instead")
+}
+
+/// Commands that go on over several lines, each with the length of its shortest form.
+const LINES: [(&str, usize); 7] = [
+    ("commands", 4),
+    ("compile", 4),
+    ("define", 3),
+    ("document", 3),
+    ("if", 2),
+    ("python-interactive", 7),
+    ("while", 2),
+];
+/// Commands that run a program.
+const PROGRAMS: [(&str, usize); 4] = [("edit", 1), ("make", 2), ("pipe", 3), ("shell", 3)];
+/// Commands that end the connection, or the machine.
+const ENDS: [(&str, usize); 6] = [
+    ("attach", 2),
+    ("detach", 3),
+    ("disconnect", 5),
+    ("kill", 1),
+    ("run", 1),
+    ("target", 2),
+];
+
+/// The command's name: `print/x` is `print`.
+fn first_word(command: &str) -> &str {
+    let trimmed = command.trim_start();
+    let end = trimmed.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    &trimmed[..end.unwrap_or(trimmed.len())]
 }
 
 /// Cuts off how gdb announces a stop at the boundary: `\nBreakpoint -1, 0x… in ?? ()\n`.

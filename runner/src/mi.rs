@@ -55,6 +55,19 @@ impl Fields {
             _ => None,
         }
     }
+
+    /// The texts of the list with this name; none when there is no such list.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let Some((_, Value::List(values))) = self.0.iter().find(|(n, _)| n == name) else {
+            return Vec::new();
+        };
+        let texts = values.iter().filter_map(|value| match value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
 }
 
 /// A line that is not of MI's syntax.
@@ -291,6 +304,16 @@ mod tests {
         assert_eq!(fields.text(&["reason"]), Some("breakpoint-hit"));
         assert_eq!(fields.text(&["frame", "addr"]), Some("0xffffffff81b2d6d0"));
         assert_eq!(fields.text(&["frame", "args"]), None);
+    }
+
+    #[test]
+    fn a_list_of_texts_is_found_by_its_name() {
+        let Ok(Record::Result { fields, .. }) = parse(r#"^done,a="x",matches=["p a","p b"]"#)
+        else {
+            panic!()
+        };
+        assert_eq!(fields.texts("matches"), ["p a", "p b"]);
+        assert!(fields.texts("a").is_empty());
     }
 
     #[test]

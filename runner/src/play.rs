@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::cache::Cache;
@@ -72,8 +72,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let chapter = Chapter::find(&root, &args.chapter)?;
     let count = args
         .to
-        .map_or(Ok(chapter.steps.len()), |to| position(&chapter, to))?;
-    let from = args.from.map_or(Ok(0), |from| position(&chapter, from))?;
+        .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;
+    let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
     let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
     let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = setup::options(&root, global)?;
@@ -176,19 +176,6 @@ impl Fresh {
 
     fn cache(&self) -> Cache {
         Cache::at(self.0.path())
-    }
-}
-
-/// How many steps there are up to and with `id`.
-fn position(chapter: &Chapter, id: StepId) -> anyhow::Result<usize> {
-    match chapter.steps.iter().position(|step| step.id == id) {
-        Some(index) => Ok(index + 1),
-        None => bail!(
-            "{} has no step {id}; its steps are {n}.1 to {n}.{}",
-            chapter.path.display(),
-            chapter.steps.len(),
-            n = chapter.number
-        ),
     }
 }
 

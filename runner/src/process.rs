@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, TERM_SIGNALS};
+use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
 
 /// A running child.
 #[derive(Debug)]
@@ -41,6 +41,16 @@ impl Process {
             .spawn()
             .with_context(|| format!("start {program} (through setpriv, of util-linux)"))?;
         Ok(Self { child })
+    }
+
+    /// Tells the child and what it has started that the reader pressed Ctrl-C.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn press_ctrl_c(&self) -> anyhow::Result<()> {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let group = group.context("the child has no number")?;
+        kill_process_group(group, Signal::INT).context("send a child SIGINT")
     }
 
     /// The exit status of a child that has ended.
@@ -109,6 +119,18 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// What was waited for did not come in time.
+#[derive(Debug)]
+pub struct Late(String);
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Late {}
+
 /// Says whether a signal does what it does by default. A handler cannot be taken back, only be told to act
 /// as if there were none, so this is registered once.
 static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|| {
@@ -124,6 +146,8 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
+    /// Whether there was another one than SIGINT.
+    told_to_end: Arc<AtomicBool>,
     registered: Vec<SigId>,
     let_through: Arc<AtomicBool>,
 }
@@ -135,6 +159,8 @@ impl Signals {
     /// When the system refuses.
     pub fn catch() -> anyhow::Result<Self> {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
+        set_nonblocking(&woken)?;
+        let told_to_end = Arc::new(AtomicBool::new(false));
         let let_through = LET_THROUGH
             .as_ref()
             .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
@@ -142,21 +168,36 @@ impl Signals {
         let_through.store(false, Ordering::SeqCst);
         let mut registered = Vec::new();
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
+            // First, so that who is woken can see it.
+            if signal != SIGINT {
+                let id = signal_hook::flag::register(signal, told_to_end.clone());
+                registered.push(id.context("catch a signal")?);
+            }
             let write = write.try_clone().context("share the pipe for signals")?;
             let id = signal_hook::low_level::pipe::register(signal, write);
             registered.push(id.context("catch a signal")?);
         }
         Ok(Self {
             woken,
+            told_to_end,
             registered,
             let_through,
         })
     }
 
+    /// Whether what was caught is just Ctrl-C; then it is forgotten, and [`Signals::wait`] waits again.
+    ///
+    /// # Errors
+    /// When the pipe for signals cannot be read.
+    pub fn take_ctrl_c(&self) -> anyhow::Result<bool> {
+        let (bytes, _) = drain(&mut &self.woken)?;
+        Ok(!bytes.is_empty() && !self.told_to_end.load(Ordering::SeqCst))
+    }
+
     /// Waits until one of `pipes` can be read or has been closed.
     ///
     /// # Errors
-    /// [`Interrupted`] on a signal; `late` once `until` has passed.
+    /// [`Interrupted`] on a signal; [`Late`] with what `late` says once `until` has passed.
     pub fn wait(
         &self,
         pipes: &[BorrowedFd<'_>],
@@ -199,7 +240,7 @@ impl Signals {
                 Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
                     bail!(Interrupted)
                 }
-                Ok(0) => bail!(late()),
+                Ok(0) => bail!(Late(late())),
                 Ok(_) => return Ok(()),
             }
         }

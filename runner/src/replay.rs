@@ -1,4 +1,4 @@
-//! The replay of a chapter: its steps, in order, in their terminals.
+//! The replay of a chapter: its steps, in order, in their terminals; and whatever somebody types after them.
 
 use std::fmt;
 use std::path::Path;
@@ -9,10 +9,10 @@ use anyhow::Context;
 use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
 use crate::process::Signals;
-use crate::session::Session;
-use crate::shell::{Shell, WATCHED};
-use crate::step::{Step, Terminal};
-use crate::transcript::{Record, Transcript};
+use crate::session::{Debugger, Session};
+use crate::shell::{Shell, ShellEnded, WATCHED};
+use crate::step::{Step, Terminal, Until};
+use crate::transcript::{Output, Record, Transcript};
 
 /// A step that ended with another exit status than the chapter expects.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl fmt::Display for UnexpectedStatus {
 
 impl std::error::Error for UnexpectedStatus {}
 
+/// What has become of a command that was cut short.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// What it had printed, where no look shows it.
+    pub output: Output,
+    /// What the reader should know.
+    pub note: Option<&'static str>,
+}
+
 /// What happens in a replay, as it happens.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -42,12 +51,142 @@ pub enum Event<'a> {
     End(&'a Step, &'a Record, Duration),
 }
 
+/// A replay under way: the machine, the reader's shell, and what was printed so far.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    chapter: &'a Chapter,
+    signals: &'a Signals,
+    debugger: Debugger,
+    session: Option<Session<'a>>,
+    host: Option<Shell>,
+    /// The steps that ran.
+    pub records: Vec<Record>,
+    // The folder goes last, when nothing runs in it any more.
+    desk: Desk,
+}
+
+impl<'a> Replay<'a> {
+    /// Lays everything out; nothing runs yet.
+    ///
+    /// # Errors
+    /// When a part of the lab is missing, or the private folder cannot be written.
+    pub fn new(
+        root: &Path,
+        chapter: &'a Chapter,
+        parts: &Parts,
+        debugger: Debugger,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            chapter,
+            signals,
+            debugger,
+            session: None,
+            host: None,
+            records: Vec::new(),
+            desk: Desk::lay_out(root, parts, &chapter.steps)?,
+        })
+    }
+
+    /// Runs the first `count` steps of the chapter. `watch` is told of each as it begins and ends.
+    ///
+    /// # Errors
+    /// With the place of the step in the chapter's file: what [`Replay::run`] says, and [`UnexpectedStatus`].
+    pub fn run_first(
+        &mut self,
+        count: usize,
+        watch: &mut dyn FnMut(&Event<'_>),
+    ) -> anyhow::Result<()> {
+        let chapter = self.chapter;
+        for step in &chapter.steps[..count] {
+            watch(&Event::Begin(step));
+            let start = Instant::now();
+            let output = self.run(step).with_context(|| place(chapter, step))?;
+            let record = Record::new(step, output);
+            watch(&Event::End(step, &record, start.elapsed()));
+            if record.output.status != step.status {
+                let error = UnexpectedStatus {
+                    found: record.output.status,
+                    step: step.clone(),
+                };
+                return Err(error).with_context(|| place(chapter, step));
+            }
+            self.records.push(record);
+        }
+        Ok(())
+    }
+
+    /// Runs a step, of the chapter or of the reader's.
+    ///
+    /// # Errors
+    /// What [`Session::run`] and [`Shell::run`] say.
+    pub fn run(&mut self, step: &Step) -> anyhow::Result<Output> {
+        match step.terminal {
+            Terminal::Host => {
+                if self.host.is_none() {
+                    let shell = Shell::start(Terminal::Host, &WATCHED, self.desk.path())?;
+                    self.host = Some(shell);
+                }
+                let host = self.host.as_mut().expect("it was just made");
+                let done = host.run(step, self.signals);
+                if done.as_ref().is_err_and(anyhow::Error::is::<ShellEnded>) {
+                    self.host = None;
+                }
+                done
+            }
+            _ => self.session()?.run(step),
+        }
+    }
+
+    /// Ctrl-C in the window of the command that runs: in a shell of this machine's it ends the command, and a shell that does not come
+    /// back is replaced; in the guest's windows and gdb's it stops the machine. Tells what has become of it.
+    ///
+    /// # Errors
+    /// What [`Session::stop`] and [`Shell::interrupt`] say.
+    pub fn interrupt(&mut self, terminal: Terminal) -> anyhow::Result<Stopped> {
+        let mut stopped = Stopped::default();
+        match (terminal, &mut self.host) {
+            (Terminal::Host, Some(host)) => {
+                let ended = host.interrupt(self.signals)?;
+                stopped.output = host.window.look(&Until::End);
+                if !ended {
+                    self.host = None;
+                    stopped.note = Some("the shell did not come back from it; a new one begins");
+                }
+            }
+            (Terminal::Lab, _) => {
+                if !self.session()?.interrupt_lab()? {
+                    stopped.note = Some("the command still runs");
+                }
+            }
+            _ => self.session()?.stop()?,
+        }
+        Ok(stopped)
+    }
+
+    /// The machine, started if it is not.
+    ///
+    /// # Errors
+    /// When QEMU or gdb do not come up.
+    pub fn session(&mut self) -> anyhow::Result<&mut Session<'a>> {
+        if self.session.is_none() {
+            let steps = self.chapter.steps.iter();
+            let on_machine: Vec<&Step> = steps
+                .filter(|step| step.terminal != Terminal::Host)
+                .collect();
+            let folder = self.desk.path();
+            let session = Session::start(folder, &on_machine, self.debugger, self.signals)?;
+            self.session = Some(session);
+        }
+        Ok(self.session.as_mut().expect("it was just made"))
+    }
+}
+
 /// Replays the first `count` steps of the chapter and gives what they printed. `watch` is told of each
 /// step as it begins and ends.
 ///
 /// # Errors
-/// With the place of the step in the chapter's file: what [`Session::run`] and [`Shell::run`] say, and
-/// [`UnexpectedStatus`].
+/// What [`Replay::run_first`] says.
 pub fn replay(
     root: &Path,
     chapter: &Chapter,
@@ -56,62 +195,23 @@ pub fn replay(
     signals: &Signals,
     watch: &mut dyn FnMut(&Event<'_>),
 ) -> anyhow::Result<Transcript> {
-    let desk = Desk::lay_out(root, parts, &chapter.steps)?;
-    let on_machine: Vec<&Step> = chapter
-        .steps
-        .iter()
-        .filter(|step| step.terminal != Terminal::Host)
-        .collect();
-    let mut session = None;
-    let mut host = None;
-    let mut records = Vec::new();
-    for step in &chapter.steps[..count] {
-        watch(&Event::Begin(step));
-        let start = Instant::now();
-        let output = match step.terminal {
-            Terminal::Host => run_on_host(&mut host, desk.path(), step, signals),
-            _ => {
-                if session.is_none() {
-                    session = Some(Session::start(desk.path(), &on_machine, signals)?);
-                }
-                session.as_mut().expect("it was just made").run(step)
-            }
-        };
-        let output = output.with_context(|| place(chapter, step))?;
-        let record = Record::new(step, output);
-        watch(&Event::End(step, &record, start.elapsed()));
-        if record.output.status != step.status {
-            let error = UnexpectedStatus {
-                found: record.output.status,
-                step: step.clone(),
-            };
-            return Err(error).with_context(|| place(chapter, step));
-        }
-        records.push(record);
-    }
+    let mut replay = Replay::new(root, chapter, parts, Debugger::AsNeeded, signals)?;
+    replay.run_first(count, watch)?;
+    let session = &replay.session;
     if count == chapter.steps.len()
-        && let Some(session) = &session
+        && let Some(session) = session
         && let Some(unseen) = session.unseen()?
     {
         anyhow::bail!("{}: {unseen}", chapter.path.display());
     }
-    let frames = match &session {
+    let frames = match session {
         Some(session) if chapter.has(Terminal::Wire) => Some(session.frames()?),
         _ => None,
     };
-    Ok(Transcript { records, frames })
-}
-
-fn run_on_host(
-    host: &mut Option<Shell>,
-    folder: &Path,
-    step: &Step,
-    signals: &Signals,
-) -> anyhow::Result<crate::transcript::Output> {
-    if host.is_none() {
-        *host = Some(Shell::start(Terminal::Host, &WATCHED, folder)?);
-    }
-    host.as_mut().expect("it was just made").run(step, signals)
+    Ok(Transcript {
+        records: replay.records,
+        frames,
+    })
 }
 
 fn place(chapter: &Chapter, step: &Step) -> String {

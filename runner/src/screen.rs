@@ -33,18 +33,7 @@ impl Screen {
         match event {
             Event::Begin(step) if step.id.number >= self.from => heading(step),
             Event::End(step, record, real) if step.id.number >= self.from => {
-                let Output { stdout, stderr, .. } = &record.output;
-                print!("{stdout}");
-                if !stderr.is_empty() {
-                    print!("{DIM}{stderr}{DIM:#}");
-                }
-                let last = if stderr.is_empty() { stdout } else { stderr };
-                if !last.is_empty() && !last.ends_with('\n') {
-                    println!();
-                }
-                if record.output.status != 0 {
-                    println!("{DIM}exit status {}{DIM:#}", record.output.status);
-                }
+                output(&record.output);
                 if self.timings {
                     timing(*real, record.output.guest_ns);
                 }
@@ -54,8 +43,48 @@ impl Screen {
     }
 }
 
-fn heading(step: &Step) {
-    let colour = match step.terminal {
+/// Shows what a step printed, and how it ended if not well.
+pub fn output(output: &Output) {
+    let Output { stdout, stderr, .. } = output;
+    print!("{stdout}");
+    if !stderr.is_empty() {
+        print!("{DIM}{stderr}{DIM:#}");
+    }
+    let last = if stderr.is_empty() { stdout } else { stderr };
+    if !last.is_empty() && !last.ends_with('\n') {
+        println!();
+    }
+    if output.status != 0 {
+        println!("{DIM}exit status {}{DIM:#}", output.status);
+    }
+}
+
+/// What stands before a command on a terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Prompt {
+    /// The text.
+    pub plain: String,
+    /// The same in colour.
+    pub coloured: String,
+}
+
+/// The prompt of a window, as [`heading`] shows it.
+#[must_use]
+pub fn prompt(terminal: Terminal) -> Prompt {
+    let (style, text) = (style(terminal), terminal.prompt());
+    Prompt {
+        plain: format!("{text} "),
+        coloured: format!("{style}{text}{style:#} "),
+    }
+}
+
+/// Says something beside the replay.
+pub fn aside(text: &str) {
+    anstream::eprintln!("{DIM}{text}{DIM:#}");
+}
+
+fn style(terminal: Terminal) -> Style {
+    let colour = match terminal {
         Terminal::Host => AnsiColor::Yellow,
         Terminal::Guest => AnsiColor::Cyan,
         Terminal::Server => AnsiColor::Green,
@@ -63,7 +92,12 @@ fn heading(step: &Step) {
         Terminal::Wire => AnsiColor::Blue,
         Terminal::Lab => AnsiColor::Red,
     };
-    let style = colour.on_default().bold();
+    colour.on_default().bold()
+}
+
+/// Shows a step's number, and what is typed.
+pub fn heading(step: &Step) {
+    let style = style(step.terminal);
     if step.id.number > 1 {
         println!();
     }

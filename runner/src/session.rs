@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::capture::{self, Frame};
-use crate::gdb::{Gdb, Place};
+use crate::desk;
+use crate::gdb::{Gdb, Place, is_continue};
 use crate::lab::Lab;
-use crate::process::{Signals, drain};
+use crate::process::{Late, Signals, drain};
 use crate::qemu::{self, Qemu, file};
 use crate::report::{Report, Reports};
-use crate::shell::{OUTPUT_MAX, Shell, late};
+use crate::shell::{Flood, OUTPUT_MAX, Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
 use crate::window::Window;
@@ -32,8 +33,12 @@ use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long gdb may look for the ways in which a command could go on, in real time.
+const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
+const TYPED_MAX: usize = 16384;
 
-/// A step that two people at two windows could not have typed; the chapter is wrong.
+/// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
 #[derive(Debug)]
 pub struct Misuse(String);
 
@@ -44,6 +49,31 @@ impl fmt::Display for Misuse {
 }
 
 impl std::error::Error for Misuse {}
+
+/// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
+#[derive(Debug)]
+pub struct Overrun(String);
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` did not end before the guest asked for its next command; only `continue` can go on waiting",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Overrun {}
+
+/// Whether a machine has a debugger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debugger {
+    /// If a step of the chapter needs one.
+    AsNeeded,
+    /// In any case: somebody will type what the chapter does not know.
+    Always,
+}
 
 /// A running machine with its windows.
 #[derive(Debug)]
@@ -60,6 +90,10 @@ pub struct Session<'a> {
     current: Option<StepId>,
     windows: BTreeMap<Terminal, Window>,
     wire: Wire,
+    /// Whether gdb is connected to the machine.
+    connected: bool,
+    /// Whether the guest's steps come from a reader, and no more from the initramfs.
+    typed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -67,10 +101,18 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
-    pub fn start(folder: &Path, steps: &[&Step], signals: &'a Signals) -> anyhow::Result<Self> {
+    pub fn start(
+        folder: &Path,
+        steps: &[&Step],
+        debugger: Debugger,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
         let first_gdb = steps.iter().find(|step| step.terminal == Terminal::Gdb);
         let has = |terminal| steps.iter().any(|step| step.terminal == terminal);
-        let debugger = first_gdb.is_some() || has(Terminal::Wire) || has(Terminal::Lab);
+        let debugger = debugger == Debugger::Always
+            || first_gdb.is_some()
+            || has(Terminal::Wire)
+            || has(Terminal::Lab);
         let lab = has(Terminal::Lab)
             .then(|| Lab::start(folder, signals))
             .transpose()?;
@@ -87,13 +129,17 @@ impl<'a> Session<'a> {
             current: None,
             windows: BTreeMap::new(),
             wire: Wire::default(),
+            connected: false,
+            typed: false,
         };
         if debugger {
             session.wait_for_stub()?;
             if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
-                session.command(&Gdb::connect())?;
-                session.command(&Gdb::watch_boundary())?;
-                if steps[0].terminal != Terminal::Gdb {
+                session.connect()?;
+                if steps
+                    .first()
+                    .is_none_or(|step| step.terminal != Terminal::Gdb)
+                {
                     session.run_to_boundary()?;
                 }
             }
@@ -119,6 +165,136 @@ impl<'a> Session<'a> {
             Terminal::Lab => self.lab(step),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
+    }
+
+    /// Gives the machine to a reader, who types what no chapter knows: from now on the guest's steps are those that
+    /// [`Session::run`] is given. gdb gets the kernel's own commands, `lx-ps` and the like.
+    ///
+    /// # Errors
+    /// When gdb refuses, or the session has none.
+    pub fn hand_over(&mut self) -> anyhow::Result<()> {
+        let printed = self.gdb_mut()?.take_printed();
+        if !self.connected {
+            self.connect()?;
+        }
+        self.command(Gdb::SCRIPTS)?;
+        let gdb = self.gdb_mut()?;
+        gdb.take_printed();
+        gdb.put_back(printed);
+        self.typed = true;
+        Ok(())
+    }
+
+    /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can repeat. If gdb itself was busy, only
+    /// that ends.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended, or does not answer; a signal.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if !self.gdb_mut()?.is_settled() {
+            self.gdb_mut()?.press_ctrl_c()?;
+        }
+        let until = Instant::now() + START_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            for window in self.windows.values_mut() {
+                window.forget_flood(OUTPUT_MAX);
+            }
+            let taken = self.intake(until, || "gdb does not answer Ctrl-C".to_owned());
+            match taken {
+                Err(error) if error.is::<Flood>() => {}
+                taken => taken?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the command that runs in the lab's shell; tells whether it did end.
+    ///
+    /// # Errors
+    /// A shell that has ended; a signal.
+    pub fn interrupt_lab(&mut self) -> anyhow::Result<bool> {
+        let signals = self.signals;
+        self.shell_mut()?.interrupt(signals)
+    }
+
+    /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes too long.
+    ///
+    /// # Errors
+    /// A debugger that has ended; a signal.
+    pub fn complete(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
+        if !self.gdb_mut()?.is_settled() {
+            return Ok(Vec::new());
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.ask_matches(command)?;
+        let until = Instant::now() + COMPLETE_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            match self.intake(until, String::new) {
+                Err(error) if error.is::<Late>() => self.stop()?,
+                taken => taken?,
+            }
+        }
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(printed);
+        Ok(gdb.take_matches())
+    }
+
+    /// Whether gdb holds the machine, so that nobody can type into the guest.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.gdb
+            .as_ref()
+            .is_some_and(|gdb| gdb.place == Place::Held)
+    }
+
+    /// The windows with something that nobody has seen.
+    #[must_use]
+    pub fn unseen_windows(&self) -> Vec<Terminal> {
+        let gdb = self.gdb.as_ref().filter(|gdb| gdb.has_printed());
+        let lab = self
+            .lab
+            .as_ref()
+            .map(|lab| (&Terminal::Lab, &lab.shell.window));
+        let windows = self.windows.iter().chain(lab);
+        let unseen = windows.filter(|(_, window)| window.has_unseen() || window.has_ended());
+        let unseen = unseen.map(|(terminal, _)| *terminal);
+        gdb.map(|_| Terminal::Gdb)
+            .into_iter()
+            .chain(unseen)
+            .collect()
+    }
+
+    /// The step whose command still runs in a shell.
+    #[must_use]
+    pub fn busy_with(&self, terminal: Terminal) -> Option<StepId> {
+        let lab = self.lab.as_ref().map(|lab| &lab.shell.window);
+        let window = match terminal {
+            Terminal::Lab => lab,
+            _ => self.windows.get(&terminal),
+        };
+        window.filter(|window| window.is_busy())?.taken_by()
+    }
+
+    /// Whether a look at the window waits for something: in the lab, where the guest goes on meanwhile.
+    #[must_use]
+    pub fn waits_for(&self, terminal: Terminal) -> bool {
+        let gdb_waits = terminal == Terminal::Gdb && !self.is_held();
+        self.lab.is_some() && (gdb_waits || self.busy_with(terminal).is_some())
+    }
+
+    /// Whether frames have passed that no look at the wire has shown.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
+        self.wire.has_unseen(&self.folder)
+    }
+
+    fn connect(&mut self) -> anyhow::Result<()> {
+        self.command(&Gdb::connect())?;
+        self.command(&Gdb::watch_boundary())?;
+        self.connected = true;
+        Ok(())
     }
 
     /// What would be lost if the chapter ended here.
@@ -150,8 +326,7 @@ impl<'a> Session<'a> {
             ));
         }
         Ok(self
-            .wire
-            .has_unseen(&self.folder)?
+            .has_unseen_frames()?
             .then(|| "the frames that came last are shown nowhere; add a step `wire`".to_owned()))
     }
 
@@ -216,15 +391,17 @@ impl<'a> Session<'a> {
         let until = Instant::now() + step.deadline;
         if self.gdb.is_some() {
             self.wait_until_settled(until, step)?;
-            let gdb = self.gdb_mut()?;
-            if gdb.place != Place::Boundary {
+            if self.gdb_mut()?.place != Place::Boundary {
                 bail!(Misuse(
                     "the debugger holds the machine, so the guest cannot read the command; \
                      let it run on first: gdb continue"
                         .to_owned()
                 ));
             }
-            gdb.resume()?;
+            if self.typed {
+                self.write_step(step)?;
+            }
+            self.gdb_mut()?.resume()?;
         }
         if !step.command.is_empty() {
             self.window(step.terminal).begin(step.id);
@@ -239,13 +416,26 @@ impl<'a> Session<'a> {
         }
         self.wait_until_settled(until, step)?;
         while self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
-            // In real time, QEMU reports one stop twice now and then: seen once in about a thousand.
-            if self.lab.is_none() {
-                bail!("the machine stopped at the boundary in the middle of the step");
-            }
+            // The step has not ended, so this is one stop that was told twice: seen once in about a thousand.
             self.gdb_mut()?.resume()?;
             self.wait_until_settled(until, step)?;
         }
+        Ok(())
+    }
+
+    /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next in the initramfs.
+    fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
+        let packed = desk::step(step);
+        if packed.len() > TYPED_MAX {
+            bail!(Misuse(format!(
+                "a command typed into the guest has at most {TYPED_MAX} bytes"
+            )));
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.write_typed(&packed)?;
+        self.settle_at_start()?;
+        self.command(Gdb::TYPED)?;
+        self.gdb_mut()?.put_back(printed);
         Ok(())
     }
 
@@ -316,14 +506,11 @@ impl<'a> Session<'a> {
         if step.command == Gdb::connect() {
             let printed = self.gdb_mut()?.take_printed();
             self.command(&Gdb::watch_boundary())?;
+            self.connected = true;
             self.gdb_mut()?.put_back(printed);
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
-            bail!(Misuse(format!(
-                "`{}` did not end before the guest asked for its next command; \
-                 only `continue` can go on waiting",
-                step.command
-            )));
+            bail!(Overrun(step.command.clone()));
         }
         Ok(())
     }
@@ -417,7 +604,7 @@ impl<'a> Session<'a> {
         let (bytes, closed) = drain(&mut self.qemu.reports)?;
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
-        if closed {
+        if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
             return Err(qemu::ended_early(&self.folder));
         }
         Ok(())
@@ -448,7 +635,7 @@ impl<'a> Session<'a> {
                 Report::Done => bail!("the guest has no further command"),
             }
             if self.windows.values().any(|w| w.unseen_bytes() > OUTPUT_MAX) {
-                bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
+                bail!(Flood);
             }
         }
         Ok(())
@@ -488,12 +675,4 @@ fn look(window: &mut Window, step: &Step) -> anyhow::Result<Output> {
         );
     }
     Ok(output)
-}
-
-/// Whether a command of gdb is `continue`, in one of its spellings.
-fn is_continue(command: &str) -> bool {
-    matches!(
-        command.split_whitespace().next(),
-        Some("continue" | "c" | "fg")
-    )
 }

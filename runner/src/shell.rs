@@ -4,22 +4,52 @@
 //! A command is typed in quotes behind `eval`, and its end is told by a line on both streams that
 //! begins with a token no command can know. Standard input is closed to the command.
 
+use std::fmt;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use crate::packages;
-use crate::process::{Process, Signals, drain, set_nonblocking};
+use crate::process::{Late, Process, Signals, drain, set_nonblocking};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::Output;
 use crate::window::Window;
 
 /// The most that a step may print, in bytes.
 pub const OUTPUT_MAX: usize = 1 << 20;
+/// How long a command may take to end at Ctrl-C, in real time.
+const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A step has printed more than [`OUTPUT_MAX`].
+#[derive(Debug)]
+pub struct Flood;
+
+impl fmt::Display for Flood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the step printed more than {OUTPUT_MAX} bytes; let it print less"
+        )
+    }
+}
+
+impl std::error::Error for Flood {}
+
+/// A step has ended the shell.
+#[derive(Debug)]
+pub struct ShellEnded(String);
+
+impl fmt::Display for ShellEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ShellEnded {}
 
 /// Runs a command whose children do not outlive the runner either, not even when that is killed: somebody in
 /// its process group waits for the runner's end, and then ends the group.
@@ -147,9 +177,10 @@ impl Shell {
     pub fn begin(&mut self, step: &Step) -> anyhow::Result<()> {
         let quoted = step.command.replace('\'', r"'\''");
         let token = &self.stdout.token;
+        // Ctrl-C ends what runs in the shell, and not the shell. All is one line, as bash counts them.
         writeln!(
             self.input,
-            "eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
+            "trap : INT; eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
         )
         .with_context(|| {
             format!(
@@ -159,6 +190,27 @@ impl Shell {
         })?;
         self.window.begin(step.id);
         Ok(())
+    }
+
+    /// Ends the command that runs, as Ctrl-C would; tells whether the shell has come back from it.
+    ///
+    /// # Errors
+    /// What [`Shell::read`] says; a signal.
+    pub fn interrupt(&mut self, signals: &Signals) -> anyhow::Result<bool> {
+        self.process.press_ctrl_c()?;
+        let until = Instant::now() + CTRL_C_DEADLINE;
+        while self.window.is_busy() {
+            self.window.forget_flood(OUTPUT_MAX);
+            match signals.wait(&self.pipes(), until, String::new) {
+                Err(error) if error.is::<Late>() => return Ok(false),
+                waited => waited?,
+            }
+            match self.read() {
+                Err(error) if error.is::<Flood>() => {}
+                read => read?,
+            }
+        }
+        Ok(true)
     }
 
     /// The pipes that tell when there is something to read.
@@ -175,7 +227,7 @@ impl Shell {
         self.window.print(false, &self.stdout.read()?);
         self.window.print(true, &self.stderr.read()?);
         if self.window.unseen_bytes() > OUTPUT_MAX {
-            bail!("the step printed more than {OUTPUT_MAX} bytes; let it print less");
+            bail!(Flood);
         }
         if self.stdout.end.is_some() && self.stderr.end.is_some() {
             let status = self.stdout.end.take().unwrap_or_default();
@@ -187,9 +239,9 @@ impl Shell {
             let status = self.process.child.wait().context("wait for bash")?;
             let terminal = self.terminal;
             let said = self.window.look(&Until::End).stderr;
-            bail!(
+            bail!(ShellEnded(format!(
                 "the shell of `{terminal}` ended ({status}); a step must leave it running\n{said}"
-            );
+            )));
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::words;
+
 /// How long a step may take in real time when it does not say otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -154,16 +156,8 @@ impl Step {
             .split_first()
             .ok_or("a step needs its number, a terminal and a command: 6.3 guest ip route")?;
         let mut step = Self {
-            id: id.parse()?,
-            terminal: Terminal::Host,
-            command: String::new(),
-            until: Until::End,
-            status: 0,
-            deadline: DEADLINE,
-            first: None,
-            last: None,
-            keep: Vec::new(),
             line,
+            ..Self::typed(id.parse()?, Terminal::Host, "")
         };
         let mut rest = rest.iter();
         for word in rest.by_ref() {
@@ -179,6 +173,60 @@ impl Step {
             step.id,
             terminals()
         ))
+    }
+
+    /// A step as somebody types it at a prompt; the empty command is a look. In a shell of the machine's, `&` at the end lets the
+    /// command go on.
+    #[must_use]
+    pub fn typed(id: StepId, terminal: Terminal, command: &str) -> Self {
+        let goes_on = command
+            .trim_end()
+            .strip_suffix('&')
+            .filter(|rest| !rest.ends_with(['&', '\\']) && !rest.trim().is_empty());
+        let (command, until) = match goes_on {
+            Some(rest) if terminal.is_in_guest() || terminal == Terminal::Lab => {
+                (rest.trim_end(), Until::Quiet)
+            }
+            _ => (command, Until::End),
+        };
+        Self {
+            id,
+            terminal,
+            command: command.to_owned(),
+            until,
+            status: 0,
+            deadline: DEADLINE,
+            first: None,
+            last: None,
+            keep: Vec::new(),
+            line: 0,
+        }
+    }
+
+    /// The step as a line of a chapter.
+    #[must_use]
+    pub fn directive(&self) -> String {
+        let Self {
+            id,
+            terminal,
+            command,
+            status,
+            ..
+        } = self;
+        let mut options = String::new();
+        match &self.until {
+            Until::End => {}
+            Until::Quiet => options += "background ",
+            Until::Text(text) => options += &format!("{} ", words::quote(&format!("until={text}"))),
+        }
+        if *status != 0 {
+            options += &format!("status={status} ");
+        }
+        let command = match &**command {
+            "" => String::new(),
+            command => format!(" {}", words::quote(command)),
+        };
+        format!("<!-- cmdrun runner show {id} {options}{terminal}{command} -->")
     }
 
     /// Whether the guest's agent has a part in it: it types, or waits for a text.

@@ -42,6 +42,12 @@ impl Window {
         matches!(self.state, State::Busy(_))
     }
 
+    /// Whether a command has ended, and no step has shown it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
     /// Whether the shell itself has ended.
     #[must_use]
     pub fn is_gone(&self) -> bool {
@@ -82,6 +88,14 @@ impl Window {
     #[must_use]
     pub fn unseen_bytes(&self) -> usize {
         self.stdout.len() + self.stderr.len()
+    }
+
+    /// Drops what nobody has seen when it is more than `most` bytes.
+    pub fn forget_flood(&mut self, most: usize) {
+        if self.unseen_bytes() > most {
+            self.stdout.clear();
+            self.stderr.clear();
+        }
     }
 
     /// Whether there is something that a reader would miss: output, or a command that failed.

@@ -59,6 +59,18 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
+/// The text as one word that [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
+/// comment is taken apart, so that the word can stand in a directive.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    match split(text) {
+        Ok(words) if words.join(" ") == text => text.to_owned(),
+        _ => format!("'{}'", text.replace('\'', r"'\''"))
+            .replace("<!--", r#"<!'"--"'"#)
+            .replace("-->", r#"--'">"'"#),
+    }
+}
+
 fn single_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
     for c in chars {
         if c == '\'' {
@@ -109,6 +121,22 @@ mod tests {
             assert_eq!(split(line), Err(WordsError::Active(c)), "{line}");
         }
         assert_eq!(split("a#b c~d").unwrap(), ["a#b", "c~d"]);
+    }
+
+    #[test]
+    fn what_is_quoted_comes_back() {
+        for (text, quoted) in [
+            ("backtrace 3", "backtrace 3"),
+            ("print *skb", "'print *skb'"),
+            ("echo 'a'  $b", r"'echo '\''a'\''  $b'"),
+            ("a  b", "'a  b'"),
+            (r"a\b", r"'a\b'"),
+            ("a-->b", r#"'a--'">"'b'"#),
+            ("<!-->", r#"'<!'"--"'>'"#),
+        ] {
+            assert_eq!(quote(text), quoted);
+            assert_eq!(split(quoted).unwrap().join(" "), text);
+        }
     }
 
     #[test]

@@ -6,5 +6,6 @@ mod language;
 mod machine;
 mod names;
 mod own_kernel;
+mod shell;
 mod verdict;
 mod windows;
