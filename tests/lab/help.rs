@@ -116,7 +116,7 @@ fn a_page_that_there_is_not_is_a_wrong_command_line() {
     assert_eq!(done.status.code(), Some(2));
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(
-        said.contains("there is no subcommand `sail`; there are: chapter, verify"),
+        said.contains("there is no subcommand `sail`; there are: chapter, shell, verify"),
         "{said}"
     );
 }
