@@ -74,8 +74,8 @@ impl Chapter {
     pub fn position(&self, id: StepId) -> Result<usize, Faults> {
         let found = self.steps.iter().position(|step| step.id == id);
         found.map(|index| index + 1).ok_or_else(|| {
-            let last = self.last();
-            let message = format!("there is no step {id}; the last one is {last}");
+            let (first, last) = (self.number, self.last());
+            let message = format!("there is no step {id}; its steps are {first}.1 to {last}");
             Faults(vec![Fault {
                 path: self.path.clone(),
                 line: self.steps.last().map_or(1, |step| step.line),
