@@ -5,5 +5,6 @@ mod lab;
 mod language;
 mod machine;
 mod names;
+mod run;
 mod verdict;
 mod windows;
