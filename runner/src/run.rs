@@ -38,7 +38,7 @@ const MESSAGE: usize = 16;
 /// How many bytes the pipe of the messages holds: fewer messages than there are slots.
 const PIPE_SIZE: usize = 4096;
 /// How long the guest may take to boot, in real time.
-const BOOT_DEADLINE: Duration = Duration::from_secs(120);
+const BOOT_DEADLINE: Duration = Duration::from_secs(300);
 /// A program without a deadline may take so long.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// As a shell has it for a program that SIGPIPE ended.
@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
     /// End the guest after so many seconds of real time
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=FOREVER.as_secs()))]
     deadline: Option<u64>,
     /// A program of this machine, by its path or its name on PATH, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARGS"])]
@@ -285,10 +285,12 @@ impl<'a> Guest<'a> {
                 args.deadline.unwrap_or_default()
             )
         };
+        let folder = self.folder;
         let hangs = || {
             format!(
-                "the guest did not start the program within {} s",
-                BOOT_DEADLINE.as_secs()
+                "the guest did not start the program within {} s; {}",
+                BOOT_DEADLINE.as_secs(),
+                qemu::last_words(folder)
             )
         };
         let mut begun = false;
@@ -370,5 +372,41 @@ impl<'a> Guest<'a> {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u32, value: u32, rest: u64) -> Option<Message> {
+        let mut bytes = [0; MESSAGE];
+        bytes[..4].copy_from_slice(&kind.to_le_bytes());
+        bytes[4..8].copy_from_slice(&value.to_le_bytes());
+        bytes[8..].copy_from_slice(&rest.to_le_bytes());
+        Message::parse(&bytes)
+    }
+
+    #[test]
+    fn a_forged_message_is_refused() {
+        let [begins, output, ended] = [b'b', b'o', b'x'].map(u32::from);
+        assert_eq!(message(begins, 0, 0), Some(Message::Begins));
+        assert_eq!(message(ended, 139, 0), Some(Message::Ended(139)));
+        let whole = Message::Output {
+            to_stderr: false,
+            length: SLOT_SIZE,
+        };
+        assert_eq!(message(output, 16384, 0), Some(whole));
+        for (kind, value, rest) in [
+            (begins, 1, 0),
+            (output, 16385, 0),
+            (output, u32::MAX, 0),
+            (ended, 256, 0),
+            (ended, 0, 1 << 63),
+            (0, 0, 0),
+            (u32::MAX, 0, 0),
+        ] {
+            assert_eq!(message(kind, value, rest), None, "{kind} {value} {rest}");
+        }
     }
 }

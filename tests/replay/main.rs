@@ -6,6 +6,7 @@ mod language;
 mod machine;
 mod names;
 mod own_kernel;
+mod run;
 mod shell;
 mod verdict;
 mod windows;
