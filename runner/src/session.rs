@@ -32,7 +32,7 @@ use crate::window::Window;
 use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_secs(120);
 /// How long gdb may look for the ways in which a command could go on, in real time.
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
