@@ -110,7 +110,7 @@ pub const PADDING: [Change; 6] = everywhere!(
 );
 
 /// One change for each thing that a chapter explains.
-pub const PLANTS: [Plant; 29] = [
+pub const PLANTS: [Plant; 27] = [
     plant(
         "quiet leaves the warnings",
         (3, 12),
@@ -154,7 +154,7 @@ pub const PLANTS: [Plant; 29] = [
     plant(
         "inet_init sets UDP up before TCP",
         (5, 41),
-        "+_init",
+        "+udp_init",
         "net/ipv4/af_inet.c",
         "\ttcp_init();\n\n\t/* Setup UDP memory threshold */\n\tudp_init();\n",
         "\tudp_init();\n\n\t/* Setup UDP memory threshold */\n\ttcp_init();\n",
@@ -174,14 +174,6 @@ pub const PLANTS: [Plant; 29] = [
         "net/ipv4/tcp_output.c",
         "inet_csk(sk)->icsk_rto, TCP_RTO_MAX);\n\treturn 0;",
         "inet_csk(sk)->icsk_rto / 2, TCP_RTO_MAX);\n\treturn 0;",
-    ),
-    plant(
-        "the timeout of a SYN does not double",
-        (6, 212),
-        "+1 sent again, timeout 100",
-        "net/ipv4/tcp_timer.c",
-        "min(icsk->icsk_rto << 1, TCP_RTO_MAX)",
-        "min(icsk->icsk_rto, TCP_RTO_MAX)",
     ),
     plant(
         "TIME_WAIT lasts half as long",
@@ -208,12 +200,12 @@ pub const PLANTS: [Plant; 29] = [
         "WRITE_ONCE(sk->sk_max_ack_backlog, backlog + 1);",
     ),
     plant(
-        "a refused connection is said to be reset",
-        (6, 201),
-        "+= 104",
-        "net/ipv4/tcp_input.c",
-        "err = ECONNREFUSED;",
-        "err = ECONNRESET;",
+        "softirqs go on however long they take",
+        (6, 98),
+        "-run_ksoftirqd",
+        "kernel/softirq.c",
+        "if (time_before(jiffies, end) && !need_resched() &&",
+        "if ((time_before(jiffies, end) || true) &&",
     ),
     plant(
         "a route of an address has another metric",
@@ -288,14 +280,6 @@ pub const PLANTS: [Plant; 29] = [
         "qdisc->flags |= 0;",
     ),
     plant(
-        "the first window of congestion is half as large",
-        (10, 41),
-        "+= 5",
-        "net/ipv4/tcp_input.c",
-        "cwnd = TCP_INIT_CWND;",
-        "cwnd = TCP_INIT_CWND / 2;",
-    ),
-    plant(
         "IP asks twice for the route of a socket",
         (10, 129),
         "+__sk_dst_check",
@@ -314,10 +298,18 @@ pub const PLANTS: [Plant; 29] = [
     plant(
         "the driver does not copy small frames",
         (11, 46),
-        "+= ",
+        "+(u8 *) 0x0",
         "drivers/net/ethernet/intel/e1000/e1000_main.c",
         "#define COPYBREAK_DEFAULT 256",
         "#define COPYBREAK_DEFAULT 64",
+    ),
+    plant(
+        "GRO sends up each frame by itself",
+        (11, 55),
+        "+gro_normal_one",
+        "net/core/gro.c",
+        "int gro_normal_batch __read_mostly = 8;",
+        "int gro_normal_batch __read_mostly = 1;",
     ),
     plant(
         "IP does not look for the socket early",
@@ -333,14 +325,6 @@ pub const PLANTS: [Plant; 29] = [
         "-ack 5",
         "net/ipv4/tcp_input.c",
         "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
-        "\t    0 ||\n\t    /* Protocol state",
-    ),
-    plant(
-        "softirqs are left to ksoftirqd sooner",
-        (11, 40),
-        "+#",
-        "kernel/softirq.c",
-        "#define MAX_SOFTIRQ_RESTART 10",
-        "#define MAX_SOFTIRQ_RESTART 1",
+        "\t    (0 && tcp_in_quickack_mode(sk)) ||\n\t    /* Protocol state",
     ),
 ];
