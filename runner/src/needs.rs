@@ -4,13 +4,13 @@
 //! program opens while it runs, such as a plugin or a file, is not among it. Every file keeps its own path, and a path
 //! that leads through links becomes a link to where it ends: a program finds its libraries from where it lies itself.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use object::elf;
@@ -47,7 +47,7 @@ pub fn find(name: &OsStr) -> anyhow::Result<PathBuf> {
     };
     let shown = Path::new(name).display();
     if name.as_bytes().contains(&b'/') {
-        let path = std::path::absolute(name).context("find the current folder")?;
+        let path = absolute(Path::new(name))?;
         return match path.metadata() {
             Ok(_) if is_program(&path) => Ok(path),
             Ok(_) => bail!(Unfit(format!("{shown} is not an executable file"))),
@@ -57,11 +57,35 @@ pub fn find(name: &OsStr) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
     match places.find(is_program) {
-        Some(path) => std::path::absolute(path).context("find the current folder"),
+        Some(path) => absolute(&path),
         None => bail!(Unfit(format!(
             "there is no program {shown} on PATH; a program in the current folder is called ./{shown}"
         ))),
     }
+}
+
+/// The whole path of a file, without `..`, so that each file has one place in the archive.
+///
+/// # Errors
+/// When the current folder is gone.
+pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    let whole = std::path::absolute(path).context("find the current folder")?;
+    if !whole.components().any(|part| part == Component::ParentDir) {
+        return Ok(whole);
+    }
+    let mut folded = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            Component::ParentDir => _ = folded.pop(),
+            part => folded.push(part),
+        }
+    }
+    // Behind a link to a folder, `..` leads elsewhere.
+    Ok(match (whole.canonicalize(), folded.canonicalize()) {
+        (Ok(real), Ok(other)) if real == other => folded,
+        (Ok(real), _) => real,
+        (Err(_), _) => folded,
+    })
 }
 
 /// The files that go into the guest, by path.
@@ -69,8 +93,8 @@ pub fn find(name: &OsStr) -> anyhow::Result<PathBuf> {
 pub struct Needs {
     archive: Archive,
     linker: Linker,
-    /// The libraries that are there already, by the name under which they were asked for.
-    libraries: BTreeMap<String, PathBuf>,
+    /// The libraries of the present program that are there already, by the name under which they were asked for.
+    libraries: BTreeSet<String>,
 }
 
 /// What an ELF file says about what it needs.
@@ -124,6 +148,7 @@ impl Needs {
             } else if entry.file_type().is_dir() {
                 self.add_folder(inside)?;
             } else if is_elf(inside)? {
+                self.libraries.clear();
                 self.add_elf(inside, &[])?;
             } else if entry.file_type().is_file() || entry.depth() == 0 {
                 self.add_file(inside)?;
@@ -146,6 +171,7 @@ impl Needs {
 
     fn add_program_or_script(&mut self, path: &Path, scripts: usize) -> anyhow::Result<()> {
         if is_elf(path)? {
+            self.libraries.clear();
             return self.add_elf(path, &[]);
         }
         let bytes = self.add_file(path)?;
@@ -195,20 +221,22 @@ impl Needs {
                 Unfit(format!("{shown} needs its interpreter: {error:#}"))
             })?;
         }
-        // A library that has a runpath does not inherit the rpath of others.
-        let mut inherited = headers.rpath.clone();
-        if headers.runpath.is_empty() {
-            inherited.extend_from_slice(rpath);
+        // A runpath puts the rpaths out of force for what this file needs, and its own rpath altogether.
+        let has_runpath = !headers.runpath.is_empty();
+        let mut inherited = if has_runpath {
+            Vec::new()
         } else {
-            inherited.clear();
-        }
+            headers.rpath
+        };
+        inherited.extend_from_slice(rpath);
+        let own: &[PathBuf] = if has_runpath { &[] } else { &inherited };
         for name in &headers.libraries {
-            if self.libraries.contains_key(name) {
+            if self.libraries.contains(name) {
                 continue;
             }
             let place = self
                 .linker
-                .places(name, &inherited, &headers.runpath)
+                .places(name, own, &headers.runpath)
                 .find(|place| is_elf(place).unwrap_or(false));
             let Some(place) = place else {
                 bail!(Unfit(format!(
@@ -217,7 +245,7 @@ impl Needs {
                     path.display()
                 )));
             };
-            self.libraries.insert(name.clone(), place.clone());
+            self.libraries.insert(name.clone());
             self.add_elf(&place, &inherited)?;
         }
         if !headers.libraries.is_empty() && Path::new(CACHE).is_file() {
@@ -238,9 +266,10 @@ impl Needs {
             bytes: bytes.clone(),
         };
         self.archive.put(text(&real)?, node);
+        let path = absolute(path)?;
         if real != path {
             let target = text(&real)?.to_owned();
-            self.archive.put(text(path)?, Node::Link { target });
+            self.archive.put(text(&path)?, Node::Link { target });
         }
         Ok(bytes)
     }
@@ -359,7 +388,7 @@ mod tests {
     fn a_library_beside_the_program_is_found_from_where_the_program_really_lies() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        for inside in ["bin", "lib", "far"] {
+        for inside in ["zbin", "lib", "far"] {
             std::fs::create_dir(root.join(inside)).unwrap();
         }
         std::fs::write(root.join("a.c"), "int a(void) { return 7; }").unwrap();
@@ -368,43 +397,31 @@ mod tests {
             "int a(void); int main(void) { return a(); }",
         )
         .unwrap();
-        compile(&root, "-shared -fPIC -o lib/libours.so a.c");
-        for flags in ["--enable-new-dtags", "--disable-new-dtags"] {
-            compile(
-                &root,
-                &format!(
-                    "-o bin/main main.c lib/libours.so -Wl,{flags},-rpath,'$ORIGIN/../lib' -Wl,-soname,x"
-                ),
-            );
-        }
+        std::os::unix::fs::symlink("../zbin/main", root.join("far/main")).unwrap();
         compile(
             &root,
             "-shared -fPIC -Wl,-soname,libours.so -o lib/libours.so a.c",
         );
-        compile(
-            &root,
-            "-o bin/main main.c -Llib -lours -Wl,-rpath,'$ORIGIN/../lib'",
-        );
-        std::os::unix::fs::symlink("../bin/main", root.join("far/main")).unwrap();
-        let paths = packed(&root.join("far/main"));
-        let inside = |path: &str| root.join(path).display().to_string()[1..].to_owned();
-        for expected in ["far/main", "bin/main"] {
-            assert!(paths.contains(&inside(expected)), "{expected}: {paths:#?}");
-        }
-        for expected in [
-            "libours.so",
-            "libc.so.6",
-            "ld-linux-x86-64.so.2",
-            "ld.so.cache",
-        ] {
-            assert!(
-                paths.iter().any(|p| p.ends_with(expected)),
-                "{expected}: {paths:#?}"
-            );
+        for tags in ["--enable-new-dtags", "--disable-new-dtags"] {
+            let rpath = format!("-Wl,{tags},-rpath,'$ORIGIN/../lib'");
+            compile(&root, &format!("-o zbin/main main.c -Llib -lours {rpath}"));
+            let paths = packed(&root.join("far/main"));
+            for expected in ["far/main", "zbin/main", "lib/libours.so"] {
+                assert!(paths.iter().all(|path| !path.contains("..")));
+                let path = root.join(expected).display().to_string();
+                assert!(
+                    paths.contains(&path[1..].to_owned()),
+                    "{expected}: {paths:#?}"
+                );
+            }
+            for expected in ["libc.so.6", "ld-linux-x86-64.so.2", "ld.so.cache"] {
+                let found = paths.iter().any(|path| path.ends_with(expected));
+                assert!(found, "{expected}: {paths:#?}");
+            }
         }
         std::fs::remove_file(root.join("lib/libours.so")).unwrap();
         let error = Needs::new()
-            .add_program(&root.join("bin/main"))
+            .add_program(&root.join("zbin/main"))
             .unwrap_err();
         assert!(error.is::<Unfit>());
         assert!(

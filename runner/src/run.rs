@@ -105,7 +105,7 @@ fn pack(args: &Args) -> anyhow::Result<Archive> {
     let mut needs = Needs::new();
     needs.add_program(&program)?;
     for path in &args.with {
-        let path = std::path::absolute(path).context("find the current folder")?;
+        let path = needs::absolute(path)?;
         ensure!(
             path.exists(),
             Unfit(format!("there is no {} to pack", path.display()))

@@ -2,7 +2,9 @@
 //!
 //! Each figure is measured in turn with its floor, several times, and the medians are compared:
 //! - chapter 5 by the runner, against plain QEMU, `gdb -batch` and `bash` with the same commands;
-//! - boot to the guest's first command, against the bare kernel with an init that exits.
+//! - boot to the guest's first command, against the bare kernel with an init that exits;
+//! - one program by `runner run`, against `vng` of virtme-ng with the same kernel, if VNG_KERNEL names an image that suits
+//!   both (the fragment with ACPI, virtio's PCI and console drivers, 9p and overlayfs) and `vng` is on PATH.
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -50,6 +52,13 @@ fn main() {
         || boot_to_first_command(desk.path()),
         || boot_bare(bare.path()),
     );
+    if let Some(image) = std::env::var_os("VNG_KERNEL") {
+        compare(
+            "runner run true against vng -- true (target 1.0)",
+            || true_by_runner(Path::new(&image)),
+            || true_by_vng(Path::new(&image)),
+        );
+    }
 }
 
 fn compare(what: &str, ours: impl Fn() -> Duration, floor: impl Fn() -> Duration) {
@@ -60,6 +69,21 @@ fn compare(what: &str, ours: impl Fn() -> Duration, floor: impl Fn() -> Duration
     };
     let (ours, floor) = (median(&mut a), median(&mut b));
     println!("{what}: {ours:.2} s / {floor:.2} s = {:.2}", ours / floor);
+}
+
+fn true_by_runner(image: &Path) -> Duration {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    command.args(["run", "--kernel"]).arg(image).arg("true");
+    timed(|| assert!(command.status().unwrap().success()))
+}
+
+fn true_by_vng(image: &Path) -> Duration {
+    let mut command = Command::new("vng");
+    command.arg("--run").arg(image);
+    command
+        .args(["--disable-kvm", "--cpus", "1", "--", "true"])
+        .stdin(Stdio::null());
+    timed(|| assert!(command.status().unwrap().success()))
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -140,18 +140,21 @@ fn output_comes_while_the_program_runs_and_a_reader_may_leave() {
 
 #[test]
 fn a_reader_who_pauses_loses_nothing() {
-    let mut child = runner(&["/bin/sh", "-c", "seq 1000000"])
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("much").display().to_string();
+    // Far more than the guest's ring and all pipes hold, and no two parts are the same.
+    let much: Vec<u8> = (0..6_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&file, &much).unwrap();
+    let mut child = runner(&["--with", &file, "cat", &file])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut all = vec![0; 4];
     stdout.read_exact(&mut all).unwrap();
-    // The guest has far more to say than its ring and all pipes hold.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(std::time::Duration::from_secs(4));
     stdout.read_to_end(&mut all).unwrap();
-    let expected: String = (1..=1_000_000).map(|n| format!("{n}\n")).collect();
-    assert!(all == expected.as_bytes());
+    assert!(all == much);
     assert!(child.wait().unwrap().success());
 }
 
@@ -219,9 +222,8 @@ fn a_program_that_is_not_there_is_told_from_one_that_fails() {
 }
 
 #[test]
-fn a_panic_and_a_program_without_an_end_are_told() {
-    let panic = "mount -t sysfs sysfs /sys; echo c > /proc/sysrq-trigger; kill -KILL 1; poweroff -f; reboot -f";
-    let output = shell(panic);
+fn a_machine_that_ends_and_a_program_that_does_not_are_told() {
+    let output = run(&["--deadline", "60", "/bin/sh", "-c", "/sbin/reboot -f"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(
@@ -237,12 +239,11 @@ fn a_panic_and_a_program_without_an_end_are_told() {
 #[test]
 fn a_panic_shows_the_console() {
     let folder = tempfile::tempdir().unwrap();
-    // Root may end the guest's first program by its port: the kernel panics, and says so.
-    let source = "#include <sys/ptrace.h>\n#include <sys/wait.h>\n#include <signal.h>\n#include <stdio.h>\n\
+    // No signal ends the first program of a guest, except one that its debugger sends.
+    let source = "#include <sys/ptrace.h>\n#include <sys/wait.h>\n#include <signal.h>\n#include <stdio.h>\n#include <unistd.h>\n\
         int main(void) { if (ptrace(PTRACE_ATTACH, 1, 0, 0)) { perror(\"ptrace\"); return 1; }\n\
         waitpid(1, 0, __WALL); ptrace(PTRACE_DETACH, 1, 0, SIGKILL); for (;;) pause(); }\n";
-    let source = format!("#include <unistd.h>\n{source}");
-    let program = compile(folder.path(), &source, &["-static"]);
+    let program = compile(folder.path(), source, &["-static"]);
     let output = run(&["--deadline", "60", &program]);
     assert_refused(
         &output,
