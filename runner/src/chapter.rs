@@ -13,6 +13,8 @@ use crate::words;
 /// What begins a directive of mdbook-cmdrun.
 const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
+/// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux limits to 128 KiB (execve(2)).
+const DIRECTIVE_MAX: usize = 100_000;
 
 /// One chapter of the book.
 #[derive(Debug, Clone)]
@@ -56,6 +58,18 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// The book has no such chapter.
+#[derive(Debug)]
+pub struct NoChapter(String);
+
+impl fmt::Display for NoChapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoChapter {}
 
 impl Chapter {
     /// The last step's number; that of no step when there is none.
@@ -183,12 +197,14 @@ impl Chapter {
             [path] => Self::read(root, path),
             [] => {
                 let names: Vec<_> = all.iter().filter_map(|p| p.file_stem()?.to_str()).collect();
-                bail!(
+                bail!(NoChapter(format!(
                     "there is no chapter `{wanted}`; the book has {}",
                     names.join(", ")
-                )
+                )))
             }
-            _ => bail!("more than one file answers to chapter `{wanted}`: {found:?}"),
+            _ => bail!(NoChapter(format!(
+                "more than one file answers to chapter `{wanted}`: {found:?}"
+            ))),
         }
     }
 }
@@ -259,6 +275,12 @@ pub(crate) fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
     if !line.contains("<!--") || !line.contains("cmdrun") {
         return Ok(None);
     }
+    if line.len() > DIRECTIVE_MAX {
+        return Err(format!(
+            "this directive has {} bytes, and a shell takes {DIRECTIVE_MAX}; put the text into a file",
+            line.len()
+        ));
+    }
     let inner = line
         .trim()
         .strip_prefix(DIRECTIVE)
@@ -282,8 +304,8 @@ fn in_order(chapter: u32, last: Option<&Step>, step: &Step) -> Result<(), String
     if step.id.chapter != chapter {
         return Err(format!("step {} stands in chapter {chapter}", step.id));
     }
-    let expected = last.map_or(1, |last| last.id.number + 1);
-    if step.id.number != expected {
+    let expected = last.map_or(1, |last| u64::from(last.id.number) + 1);
+    if u64::from(step.id.number) != expected {
         return Err(format!(
             "step {} should be {chapter}.{expected}: steps are numbered in order, without a gap \
              (`runner renumber {chapter}` does it)",
@@ -293,16 +315,21 @@ fn in_order(chapter: u32, last: Option<&Step>, step: &Step) -> Result<(), String
     Ok(())
 }
 
-/// The fenced block that a line lies in, as CommonMark (0.31, section 4.5) has it.
+/// The fenced block that a line lies in, as CommonMark (0.31, section 4.5) has it. In a comment (section 4.6) there is none.
 #[derive(Default)]
 pub(crate) struct Fence {
     open: Option<(char, usize, bool)>,
+    in_comment: bool,
 }
 
 impl Fence {
     /// Takes note of the next line.
     pub(crate) fn read(&mut self, line: &str) {
         let text = line.trim_start();
+        if self.open.is_none() && (self.in_comment || text.starts_with("<!--")) {
+            self.in_comment = !text.contains("-->");
+            return;
+        }
         let mark = text.chars().next().unwrap_or(' ');
         let width = text.chars().take_while(|c| *c == mark).count();
         let is_fence = (mark == '`' || mark == '~') && width >= 3 && line.len() - text.len() < 4;
@@ -381,6 +408,39 @@ mod tests {
             parse(text)
                 .unwrap_err()
                 .starts_with("chapters/06-handshake.md:6:")
+        );
+    }
+
+    #[test]
+    fn a_comment_hides_a_fence() {
+        let text = "<!--\n```console\n<!-- cmdrun runner show 6.1 guest ls -->\n```\n";
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(":3: a step stands in a fence"), "{error}");
+        let text = "<!-- a\nb -->\n```console\n<!-- cmdrun runner show 6.1 guest ls -->\n```\n";
+        assert_eq!(parse(text).unwrap().steps.len(), 1);
+    }
+
+    #[test]
+    fn the_largest_number_is_a_fault_like_others() {
+        let text = "```console\n<!-- cmdrun runner show 6.4294967295 guest ls -->\n\
+                    <!-- cmdrun runner show 6.2 guest ls -->\n```\n";
+        let error = parse(text).unwrap_err();
+        assert!(
+            error.contains(":3: step 6.2 should be 6.4294967296"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directive_that_no_shell_takes_is_refused() {
+        let text = format!(
+            "```console\n<!-- cmdrun runner show 6.1 guest 'echo {}' -->\n```\n",
+            "a".repeat(DIRECTIVE_MAX)
+        );
+        let error = parse(&text).unwrap_err();
+        assert!(
+            error.contains(":2: this directive has 100045 bytes"),
+            "{error}"
         );
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cache::Cache;
-use crate::chapter::Faults;
+use crate::chapter::{Faults, NoChapter};
 use crate::help::after;
 use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
@@ -140,6 +140,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UnexpectedStatus>() {
         DIFFERENT
     } else if error.is::<Faults>()
+        || error.is::<NoChapter>()
         || error.is::<show::Stale>()
         || error.is::<Misuse>()
         || error.is::<NoKernel>()

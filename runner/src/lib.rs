@@ -67,6 +67,7 @@ pub mod shell;
 pub mod show;
 pub mod snapshot;
 pub mod sources;
+pub mod stdout;
 pub mod step;
 pub mod tools;
 pub mod topology;

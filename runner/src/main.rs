@@ -1,5 +1,5 @@
 //! The command line of the runner.
 
 fn main() -> std::process::ExitCode {
-    runner::cli::main()
+    runner::stdout::guard(runner::cli::main)
 }

@@ -216,10 +216,16 @@ impl Needs {
             .map_err(|error| Unfit(format!("{}: {error}", path.display())))?;
         drop(bytes);
         if let Some(interpreter) = &headers.interpreter {
-            self.add_file(interpreter).map_err(|error| {
-                let shown = path.display();
-                Unfit(format!("{shown} needs its interpreter: {error:#}"))
-            })?;
+            let shown = path.display();
+            // A program that nobody trusts may name any file of this machine, to read it in the guest.
+            if interpreter.exists() && !is_elf(interpreter)? {
+                bail!(Unfit(format!(
+                    "{shown} names an interpreter that is no ELF program: {}",
+                    interpreter.display()
+                )));
+            }
+            self.add_file(interpreter)
+                .map_err(|error| Unfit(format!("{shown} needs its interpreter: {error:#}")))?;
         }
         // A runpath puts the rpaths out of force for what this file needs, and its own rpath altogether.
         let has_runpath = !headers.runpath.is_empty();
@@ -430,6 +436,23 @@ mod tests {
                 .contains("needs the shared library libours.so"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_program_cannot_have_a_secret_packed_as_its_interpreter() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::write(root.join("secret"), "the password").unwrap();
+        std::fs::write(root.join("main.c"), "int main(void) { return 0; }").unwrap();
+        let secret = root.join("secret").display().to_string();
+        compile(
+            &root,
+            &format!("-o main main.c -Wl,--dynamic-linker={secret}"),
+        );
+        let error = Needs::new().add_program(&root.join("main")).unwrap_err();
+        assert!(error.is::<Unfit>());
+        let expected = format!("names an interpreter that is no ELF program: {secret}");
+        assert!(error.to_string().ends_with(&expected), "{error}");
     }
 
     #[test]

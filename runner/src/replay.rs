@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
 use crate::process::Signals;
-use crate::session::{Debugger, Session};
+use crate::session::{Debugger, Misuse, Session};
 use crate::shell::{Shell, ShellEnded, WATCHED};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
@@ -202,7 +202,7 @@ pub fn replay(
         && let Some(session) = session
         && let Some(unseen) = session.unseen()?
     {
-        anyhow::bail!("{}: {unseen}", chapter.path.display());
+        return Err(Misuse(unseen)).with_context(|| chapter.path.display().to_string());
     }
     let frames = match session {
         Some(session) if chapter.has(Terminal::Wire) => Some(session.frames()?),
@@ -214,11 +214,14 @@ pub fn replay(
     })
 }
 
+/// How much of a command an error shows, in characters.
+const COMMAND_SHOWN: usize = 200;
+
 fn place(chapter: &Chapter, step: &Step) -> String {
-    let command = if step.command.is_empty() {
-        "(look)"
-    } else {
-        &step.command
+    let command = match step.command.char_indices().nth(COMMAND_SHOWN) {
+        Some((end, _)) => format!("{}…", &step.command[..end]),
+        None if step.command.is_empty() => "(look)".to_owned(),
+        None => step.command.clone(),
     };
     format!(
         "{}:{}: step {} `{} {command}`",

@@ -40,7 +40,7 @@ const TYPED_MAX: usize = 16384;
 
 /// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
 #[derive(Debug)]
-pub struct Misuse(String);
+pub struct Misuse(pub String);
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,9 @@ use crate::words;
 /// How long a step may take in real time when it does not say otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The longest deadline: a day, in seconds.
+const DEADLINE_MAX: u64 = 24 * 60 * 60;
+
 /// The reader's handle of a step: chapter and number, `6.3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepId {
@@ -279,7 +282,14 @@ impl Step {
         match name {
             "status" if number < 256 => self.status = number as i32,
             "status" => return Err(format!("`{word}`: an exit status is at most 255")),
-            "deadline" => self.deadline = Duration::from_secs(number),
+            "deadline" if (1..=DEADLINE_MAX).contains(&number) => {
+                self.deadline = Duration::from_secs(number);
+            }
+            "deadline" => {
+                return Err(format!(
+                    "`{word}`: a deadline is a number of seconds from 1 to {DEADLINE_MAX}, a day"
+                ));
+            }
             "first" => self.first = Some(number as usize),
             "last" => self.last = Some(number as usize),
             _ => {
@@ -350,6 +360,11 @@ mod tests {
             ),
             ("6.3 status=x guest ls", "`x` is not a whole number"),
             ("6.3 status=256 guest ls", "at most 255"),
+            ("6.3 deadline=0 guest ls", "from 1 to 86400"),
+            (
+                "6.3 deadline=18446744073709551615 guest ls",
+                "from 1 to 86400",
+            ),
             ("6.3 status=1", "names no terminal"),
             ("6.3 until= guest ls", "a part of a line"),
             ("6.3 keep= guest ls", "a part of a line"),

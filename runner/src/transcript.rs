@@ -68,7 +68,7 @@ pub fn visible(bytes: &[u8]) -> String {
                 '\r' if chars.peek() == Some(&'\n') => {}
                 '\n' | '\t' => text.push(c),
                 '\\' if chars.peek() == Some(&'x') => text.push_str("\\x5c"),
-                c if c.is_control() || is_invisible(c) => {
+                c if is_unseen(c) => {
                     let mut buffer = [0; 4];
                     for byte in c.encode_utf8(&mut buffer).bytes() {
                         text.push_str(&format!("\\x{byte:02x}"));
@@ -84,9 +84,11 @@ pub fn visible(bytes: &[u8]) -> String {
     text
 }
 
-/// Characters that show nothing, or turn the text around them (Unicode's bidirectional controls).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Characters that a terminal acts upon, that show nothing, or that turn the text around them (Unicode's bidirectional controls).
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! second half on the reader's machine.
 //! Quoting: POSIX.1-2017, Shell Command Language, section 2.2.
 
+use crate::transcript::is_unseen;
+
 /// What is wrong with a directive's quoting.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WordsError {
@@ -14,6 +16,8 @@ pub enum WordsError {
     Active(char),
     /// A backslash with nothing behind it.
     TrailingBackslash,
+    /// A character that nobody can type or see.
+    Invisible(char),
 }
 
 impl std::fmt::Display for WordsError {
@@ -26,6 +30,11 @@ impl std::fmt::Display for WordsError {
                  guest 'ip route | head -3'"
             ),
             Self::TrailingBackslash => write!(f, "nothing follows the last backslash"),
+            Self::Invisible(c) => write!(
+                f,
+                "the command holds the character U+{:04X}, which nobody can see; let printf make it",
+                u32::from(*c)
+            ),
         }
     }
 }
@@ -37,6 +46,10 @@ impl std::error::Error for WordsError {}
 /// # Errors
 /// Where a quote is not closed, or where the shell would do more than split.
 pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
+    // A terminal would act upon it, or show the command as another one.
+    if let Some(c) = line.chars().find(|c| *c != '\t' && is_unseen(*c)) {
+        return Err(WordsError::Invisible(c));
+    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();
@@ -50,8 +63,9 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
                 word.get_or_insert_default().push(next);
             }
             '#' | '~' if word.is_none() => return Err(WordsError::Active(c)),
-            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' | '[' | '{' | '}'
-            | '\n' => return Err(WordsError::Active(c)),
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' | '[' | '{' | '}' => {
+                return Err(WordsError::Active(c));
+            }
             _ => word.get_or_insert_default().push(c),
         }
     }
@@ -144,6 +158,17 @@ mod tests {
         assert_eq!(split("a 'b"), Err(WordsError::Unbalanced('\'')));
         assert_eq!(split("a \"b\\"), Err(WordsError::Unbalanced('"')));
         assert_eq!(split("a \\"), Err(WordsError::TrailingBackslash));
+    }
+
+    #[test]
+    fn what_nobody_can_see_is_refused() {
+        for c in ['\0', '\r', '\n', '\x1b', '\u{202e}', '\u{200b}'] {
+            let line = format!("guest 'echo {c}'");
+            assert_eq!(split(&line), Err(WordsError::Invisible(c)));
+        }
+        let error = WordsError::Invisible('\x1b').to_string();
+        assert!(error.contains("the character U+001B"), "{error}");
+        assert_eq!(split("a\t'b\tc'").unwrap(), ["a", "b\tc"]);
     }
 
     /// The reference is the shell itself: what we accept, `sh` splits into the same words.

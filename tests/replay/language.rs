@@ -36,9 +36,97 @@ fn a_file_that_is_not_utf8_says_where() {
 }
 
 #[test]
+fn another_encoding_says_where() {
+    let text = "# Fünf\n```console\n<!-- cmdrun runner show 5.1 host true -->\n```\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let with_mark = [&[0xff, 0xfe][..], &utf16].concat();
+    let latin1: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    for bytes in [utf16, with_mark, latin1] {
+        Book::with_text(&bytes)
+            .run(&["chapter", "5"])
+            .ends_with(2)
+            .complains("chapters/05-five.md:1: ");
+    }
+    let with_mark_and_returns = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    Book::with_text(with_mark_and_returns.as_bytes())
+        .run(&["chapter", "5"])
+        .ends_with(1)
+        .prints("5.1 host$ true\n")
+        .prints("nothing to compare with");
+}
+
+#[test]
+fn a_step_that_the_page_would_not_show_is_no_step() {
+    for text in [
+        "<!--\n```console\n<!-- cmdrun runner show 5.1 host true -->\n```\n-->\n",
+        "```console\n<!-- <!-- cmdrun runner show 5.1 host true --> -->\n```\n",
+        "> ```console\n> <!-- cmdrun runner show 5.1 host true -->\n> ```\n",
+        "`<!-- cmdrun runner show 5.1 host true -->`\n",
+        "    <!-- cmdrun runner show 5.1 host true -->\n",
+    ] {
+        let ran = Book::with_text(text.as_bytes()).run(&["chapter", "5"]);
+        ran.ends_with(2).complains("chapters/05-five.md:");
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_command_that_hides_something_is_refused() {
+    for (hidden, name) in [('\u{1b}', "001B"), ('\0', "0000"), ('\u{202e}', "202E")] {
+        Book::new(&[&format!("host 'echo {hidden}'")])
+            .run(&["chapter", "5"])
+            .ends_with(2)
+            .complains("chapters/05-five.md:4: the command holds the character U+")
+            .complains(name);
+    }
+}
+
+#[test]
+fn a_million_steps_are_as_good_as_two() {
+    let steps = vec!["guest true"; 1_000_000];
+    Book::new(&steps)
+        .run(&["chapter", "5", "--to", "5.2"])
+        .ends_with(1)
+        .prints("5.2 guest# true\n");
+    Book::new(&[&steps[..], &["gust true"]].concat())
+        .run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("chapters/05-five.md:1000004: `gust` is no terminal");
+}
+
+#[test]
+fn lines_of_any_length_are_read() {
+    // As long as a shell takes, which mdbook-cmdrun hands it to.
+    let long = "a".repeat(99_000);
+    let commands = [
+        format!("gdb 'print 1 +{} 1'", " ".repeat(9_000)),
+        format!("host 'echo {long} | wc -c'"),
+        format!("guest 'echo {long} | wc -c'"),
+    ];
+    let [gdb, host, guest] = commands.each_ref().map(String::as_str);
+    let commands = [gdb, host, "gdb continue", guest];
+    let ran = Book::new(&commands).run(&["chapter", "5"]);
+    ran.ends_with(1)
+        .prints("\n$1 = 2\n\n5.2")
+        .prints("\n99001\n\n5.3")
+        .prints("\n99001\nchapter 5: nothing to compare with");
+    let prose = "word ".repeat(10_000_000);
+    let text = format!("{prose}\n```console\n<!-- cmdrun runner show 5.1 gust true -->\n```\n");
+    Book::with_text(text.as_bytes())
+        .run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("chapters/05-five.md:3: `gust`");
+    Book::new(&[&format!("guest 'false {long}'")])
+        .run(&["chapter", "5"])
+        .ends_with(1)
+        .complains("aaa…`: exit status 1 where the chapter expects 0");
+}
+
+#[test]
 fn an_unknown_chapter_or_step_names_what_there_is() {
     let book = Book::new(&["host true"]);
     book.run(&["chapter", "9"])
+        .ends_with(2)
         .complains("there is no chapter `9`; the book has 05-five");
     book.run(&["chapter", "5", "--to", "5.7"])
         .ends_with(2)
@@ -81,6 +169,10 @@ fn what_nobody_has_seen_must_be_looked_at() {
     book.run(&["chapter", "5"])
         .ends_with(2)
         .complains("gdb has printed something since its last step");
+    Book::new(&["background server 'sleep 1; echo late'", "guest sleep 2"])
+        .run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("what step 5.1 printed in the window `server` is shown nowhere");
     let book = Book::new(&[&held[..], &["gdb", "guest pwd"]].concat());
     book.run(&["chapter", "5"])
         .ends_with(2)

@@ -8,5 +8,6 @@ mod names;
 mod own_kernel;
 mod run;
 mod shell;
+mod stdout;
 mod verdict;
 mod windows;
