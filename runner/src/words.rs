@@ -174,21 +174,34 @@ mod tests {
     /// The reference is the shell itself: what we accept, `sh` splits into the same words.
     #[test]
     fn the_shell_agrees() {
-        for line in [
-            r"a b  c",
-            r#"'a b' "c d" e\ f"#,
-            r#"'it'"'"'s' "\\" '\' ''"#,
-            r#"x"y"'z'\w "\a" a#b =c %d @e !f ,g"#,
-        ] {
-            let shell = duct::cmd!("sh", "-c", format!(r"printf '<%s>' {line}"))
-                .read()
-                .unwrap();
-            let ours: String = split(line)
-                .unwrap()
-                .iter()
-                .map(|w| format!("<{w}>"))
-                .collect();
+        let alphabet: Vec<char> = "aaab   '''\"\"\"\\\\|$#~=!-%{}^:/,@+0ü\t".chars().collect();
+        // A small generator of numbers, the same ones in every run.
+        let mut state = 1_u64;
+        let mut below = |limit: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        let lines = (0..50_000).map(|_| {
+            let length = 1 + below(12);
+            let line = (0..length).map(|_| alphabet[below(alphabet.len())]);
+            line.collect::<String>()
+        });
+        let (mut script, mut ours, mut accepted) = (String::new(), String::new(), Vec::new());
+        for line in lines {
+            if let Ok(words) = split(&line) {
+                script += &format!("printf '<%s>' . {line}; echo\n");
+                let words = words.iter().map(|word| format!("<{word}>"));
+                ours += &format!("<.>{}\n", words.collect::<String>());
+                accepted.push(line);
+            }
+        }
+        assert!(accepted.len() > 5_000, "only {} lines", accepted.len());
+        let shell = duct::cmd!("sh").stdin_bytes(script).read().unwrap();
+        for (line, (shell, ours)) in accepted.iter().zip(shell.lines().zip(ours.lines())) {
             assert_eq!(ours, shell, "{line}");
         }
+        assert_eq!(shell.lines().count(), accepted.len());
     }
 }

@@ -1,0 +1,44 @@
+//! Any file in place of a snapshot: what is understood means the same when it is written and read again. And all that is made
+//! of it for the page is made, or refused, but never fails.
+#![no_main]
+
+use std::path::Path;
+
+use runner::chapter::Chapter;
+use runner::snapshot::Snapshot;
+use runner::step::Step;
+use runner::transcript::Record;
+use runner::{backtrace, buffer, call_tree, drawing, page, topology};
+
+libfuzzer_sys::fuzz_target!(|content: &str| {
+    let Ok(snapshot) = Snapshot::parse(content) else {
+        return;
+    };
+    let again = Snapshot::parse(&snapshot.content());
+    assert_eq!(again.unwrap(), snapshot, "{}", snapshot.content());
+    let records = &snapshot.transcript.records;
+    records.iter().for_each(show);
+    let _ = buffer::draw(records);
+    let _ = call_tree::draw(records);
+    let _ = topology::draw(records);
+    draw_sequence(&snapshot);
+});
+
+fn show(record: &Record) {
+    let step = Step::typed(record.id, record.terminal, &record.command);
+    let html = page::step(&step, record);
+    assert!(!html.contains('\n'), "mdbook would end the element");
+    backtrace::calls(record);
+    backtrace::stop(record);
+}
+
+fn draw_sequence(snapshot: &Snapshot) {
+    let steps = (1..=snapshot.transcript.records.len())
+        .map(|number| format!("<!-- cmdrun runner show 6.{number} host true -->\n"));
+    let text = format!(
+        "```console\n{}```\n<!-- runner draw sequence left=client right=listener,child -->\n",
+        steps.collect::<String>()
+    );
+    let chapter = Chapter::parse(Path::new("chapters/06-six.md"), &text).unwrap();
+    let _ = drawing::all(&chapter, &text, snapshot);
+}

@@ -1,0 +1,45 @@
+//! Any directive for a number, on the first line, read in any output of a step, behind it.
+#![no_main]
+
+use runner::expression::Number;
+use runner::step::{StepId, Terminal};
+use runner::transcript::{Output, Record, visible};
+use runner::value::{Directive, Source, written};
+
+struct Shown(Record);
+
+impl Source for Shown {
+    fn record(&mut self, _: StepId) -> Result<&Record, String> {
+        Ok(&self.0)
+    }
+
+    fn named(&mut self, name: &str) -> Result<Number, String> {
+        Ok(Number::from(name.len() as i128))
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let (directive, stdout) = text.split_once('\n').unwrap_or((text, ""));
+    let Ok(directive) = Directive::parse(directive) else {
+        return;
+    };
+    directive.names();
+    directive.steps();
+    let Directive::Value(form, tokens) = directive else {
+        return;
+    };
+    let output = Output {
+        stdout: visible(stdout.as_bytes()),
+        ..Output::default()
+    };
+    let mut source = Shown(Record {
+        id: StepId {
+            chapter: 5,
+            number: 1,
+        },
+        terminal: Terminal::Guest,
+        command: "cat x".to_owned(),
+        output,
+    });
+    let _ = written(form, &tokens, &mut source);
+});

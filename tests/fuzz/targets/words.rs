@@ -1,0 +1,15 @@
+//! Whatever is quoted is one word again.
+#![no_main]
+
+use runner::words::{quote, split};
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let _ = split(text);
+    let quoted = quote(text);
+    assert!(!quoted.contains("<!--") && !quoted.contains("-->"));
+    match split(&quoted) {
+        // Words that no quotes are needed for stay as they are.
+        Ok(words) => assert_eq!(words.join(" "), text),
+        Err(error) => panic!("{quoted}: {error}"),
+    }
+});
