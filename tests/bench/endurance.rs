@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let mut verify = Command::new(env!("CARGO_BIN_EXE_runner"))
         .arg("verify")
-        .args(names.repeat(rounds))
+        .args((0..rounds).flat_map(|_| &names))
         .current_dir(root)
         .env("TMPDIR", scratch.path())
         .stdout(Stdio::piped())
