@@ -4,16 +4,15 @@
 //! looked at from outside: its memory, its open files, its threads and its children. At the end nothing may be left in the folder
 //! for temporary files, and no process that had it in its environment. `LOAD=4` adds four processes that do nothing but work.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
+use std::{fmt, fs};
 
 use runner::chapter;
 
 /// The process that replays, as the kernel sees it.
-#[derive(Debug, Clone, Copy)]
 struct Sample {
     /// Resident memory of its own, in KiB.
     memory: u64,
@@ -21,6 +20,21 @@ struct Sample {
     files: usize,
     threads: u64,
     children: usize,
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            memory,
+            files,
+            threads,
+            children,
+        } = self;
+        write!(
+            f,
+            "{memory} KiB, {files} files, {threads} threads, {children} children"
+        )
+    }
 }
 
 fn main() -> ExitCode {
@@ -60,7 +74,7 @@ fn main() -> ExitCode {
         if replays % chapters == 0 {
             let sample = sample(verify.id());
             println!(
-                "{} of {rounds} rounds, {} of {replays} replays the same, {} s; {sample:?}",
+                "{} of {rounds} rounds, {} of {replays} replays the same, {} s; {sample}",
                 replays / chapters,
                 same,
                 start.elapsed().as_secs()
@@ -72,11 +86,8 @@ fn main() -> ExitCode {
     drop(load);
     let left = left(scratch.path());
     println!("left behind: {left:?}");
-    let (first, last) = (samples[0], samples[samples.len() - 1]);
-    println!(
-        "memory of the runner: {} KiB after the first round, {} KiB after the last",
-        first.memory, last.memory
-    );
+    println!("the runner after the first round: {}", samples[0]);
+    println!("after the last: {}", samples[samples.len() - 1]);
     let sound = code.success() && same == rounds * chapters && left.is_empty();
     ExitCode::from(u8::from(!sound))
 }
