@@ -82,11 +82,11 @@ impl Reports {
 /// The first report of `bytes` and its length, when it is whole.
 fn next(bytes: &[u8]) -> Result<Option<(Report, usize)>, Malformed> {
     let malformed = |line: &[u8]| Malformed(crate::transcript::visible(line));
-    let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
-        return if bytes.len() > LINE_MAX {
-            Err(malformed(&bytes[..LINE_MAX]))
-        } else {
-            Ok(None)
+    let start = &bytes[..bytes.len().min(LINE_MAX + 1)];
+    let Some(end) = start.iter().position(|b| *b == b'\n') else {
+        return match bytes.len() > LINE_MAX {
+            true => Err(malformed(&bytes[..LINE_MAX])),
+            false => Ok(None),
         };
     };
     let line = &bytes[..end];
@@ -178,6 +178,8 @@ mod tests {
             b"gone\n",
             b"\xff\n",
             &[b'x'; 200],
+            // However it is cut: the line's length is seen before its end has arrived.
+            format!("begin {}\n", "6".repeat(200)).as_bytes(),
         ] {
             assert!(Reports::default().feed(bytes).is_err(), "{bytes:?}");
         }
