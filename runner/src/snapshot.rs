@@ -180,8 +180,11 @@ pub fn block(record: &Record) -> String {
         command,
         output,
     } = record;
-    let heading = format!("{id} {terminal} {command}");
-    let mut text = format!("{}\n", heading.trim_end());
+    let mut text = format!("{id} {terminal}");
+    if !command.is_empty() {
+        text += &format!(" {command}");
+    }
+    text.push('\n');
     for (mark, stream) in [('|', &output.stdout), ('!', &output.stderr)] {
         for line in stream.lines() {
             let space = if line.is_empty() { "" } else { " " };
@@ -312,6 +315,20 @@ mod tests {
                 "{stdout:?}\n{content}"
             );
         }
+    }
+
+    #[test]
+    fn a_blank_at_the_end_of_a_command_is_kept() {
+        let mut blank = record("", "");
+        blank.command = "echo a ".to_owned();
+        let snapshot = Snapshot {
+            provenance: vec![],
+            transcript: Transcript {
+                records: vec![blank],
+                frames: None,
+            },
+        };
+        assert_eq!(Snapshot::parse(&snapshot.content()).unwrap(), snapshot);
     }
 
     #[test]
