@@ -14,7 +14,8 @@ use runner::chapter::{Chapter, pages, paths, text};
 use runner::snapshot::Snapshot;
 use runner::value;
 
-/// How many inputs each target has. A program is written to the disk and read again, which is slow.
+/// How many inputs each target has. A program is written to the disk and read again, and a value makes patterns of what
+/// it looks for, which is slow.
 const TARGETS: [(&str, u32); 8] = [
     ("capture", 100_000),
     ("chapter", 50_000),
@@ -22,7 +23,7 @@ const TARGETS: [(&str, u32); 8] = [
     ("program", 10_000),
     ("report", 500_000),
     ("snapshot", 50_000),
-    ("value", 100_000),
+    ("value", 20_000),
     ("words", 500_000),
 ];
 

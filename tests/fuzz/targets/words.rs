@@ -1,7 +1,7 @@
 //! Whatever is quoted is one word again.
 #![no_main]
 
-use runner::words::{quote, split};
+use runner::words::{WordsError, quote, split};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let _ = split(text);
@@ -10,6 +10,8 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     match split(&quoted) {
         // Words that no quotes are needed for stay as they are.
         Ok(words) => assert_eq!(words.join(" "), text),
+        // Quotes do not make it visible.
+        Err(WordsError::Invisible(c)) => assert!(text.contains(c)),
         Err(error) => panic!("{quoted}: {error}"),
     }
 });
