@@ -20,7 +20,7 @@ use anyhow::{Context, bail};
 
 use crate::capture::Frame;
 use crate::step::StepId;
-use crate::transcript::{Output, Record, Transcript};
+use crate::transcript::{Output, Record, Transcript, is_unseen, visible};
 
 /// A recorded chapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +108,15 @@ impl Snapshot {
         for (index, line) in content.lines().enumerate() {
             let wrong = || {
                 format!(
-                    "line {} of the content is not understood: {line}",
-                    index + 1
+                    "line {} of the content is not understood: {}",
+                    index + 1,
+                    visible(line.as_bytes())
                 )
             };
-            if line.is_empty() {
+            if line.chars().any(|c| c != '\t' && is_unseen(c)) {
+                // What was recorded is visible, so somebody else wrote this.
+                bail!(wrong());
+            } else if line.is_empty() {
                 head = false;
             } else if head {
                 let (name, value) = line.split_once(": ").with_context(wrong)?;
@@ -339,6 +343,8 @@ mod tests {
             "\n5.2 guest ls\nx\n= 0\n",
             "qemu\n",
             "\n5.2 guest ls\n= 0\n\nframes\n7 f\n",
+            "\n5.2 guest ls\n| \u{1b}[2J\n= 0\n",
+            "\n5.2 guest ls\n| a\rb\n= 0\n",
         ] {
             assert!(Snapshot::parse(text).is_err(), "{text:?}");
         }
