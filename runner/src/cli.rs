@@ -131,8 +131,6 @@ const DIFFERENT: u8 = 1;
 const WRONG: u8 = 2;
 /// The lab cannot run.
 pub const LAB: u8 = 3;
-/// As a shell has it for a program that SIGINT ended.
-const INTERRUPTED: u8 = 130;
 
 /// The exit code for an error.
 #[must_use]
@@ -147,8 +145,8 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<Overrun>()
     {
         WRONG
-    } else if error.is::<Interrupted>() {
-        INTERRUPTED
+    } else if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        interrupted.exit_code()
     } else {
         LAB
     }

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use crate::mi::{self, Record};
 use crate::process::{Process, drain, set_nonblocking};
 use crate::qemu::file;
+use crate::shell::{Flood, OUTPUT_MAX};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
 pub const BOUNDARY: u64 = 0x5e3d_0000;
@@ -242,6 +243,11 @@ impl Gdb {
             let line: Vec<u8> = self.pending.drain(..=end).collect();
             let record = mi::parse(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']))?;
             self.take_in(record);
+        }
+        if self.pending.len() > OUTPUT_MAX
+            || self.printed.0.len() + self.printed.1.len() > OUTPUT_MAX
+        {
+            bail!(Flood);
         }
         if closed {
             let status = self

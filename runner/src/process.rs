@@ -1,15 +1,15 @@
 //! A child process that cannot outlive the runner, and pipes that are read without blocking.
 //!
 //! A child leads a process group of its own, which is killed and reaped when the [`Process`] is
-//! dropped: on success, on failure and on a signal alike. For a runner that is itself killed there is
-//! `setpriv --pdeathsig`, util-linux's wrapper around prctl(2), which needs no unsafe code.
+//! dropped: on success, on failure and on a signal alike. A runner that is itself killed takes it along
+//! ([`with_us`]).
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -18,6 +18,25 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
+
+/// The words that run a child of ours which the kernel kills when we end. util-linux's setpriv needs no unsafe code for
+/// that; and if we have ended before it asked, the child has another parent by now, and does nothing.
+#[must_use]
+pub fn with_us() -> [String; 8] {
+    let us = std::process::id().to_string();
+    let check = r#"[ $PPID = $0 ] && exec "$@""#;
+    [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sh",
+        "-c",
+        check,
+        &us,
+    ]
+    .map(str::to_owned)
+}
 
 /// A running child.
 #[derive(Debug)]
@@ -32,10 +51,9 @@ impl Process {
     /// # Errors
     /// When the program cannot be started.
     pub fn start(program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--", program])
-            .process_group(0);
+        let words = with_us();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program).process_group(0);
         prepare(&mut command);
         let child = command
             .spawn()
@@ -87,14 +105,17 @@ pub fn set_nonblocking(pipe: &impl AsFd) -> anyhow::Result<()> {
         .context("set a pipe's flags")
 }
 
-/// What a non-blocking pipe holds now, and whether its other end is closed.
+/// The most that [`drain`] takes at once, in bytes: who writes for ever must not keep us from looking at the clock.
+const DRAIN_MAX: usize = 1 << 20;
+
+/// What a non-blocking pipe holds now, or the beginning of it, and whether its other end is closed.
 ///
 /// # Errors
 /// When the read fails for another reason than emptiness.
 pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 16384];
-    loop {
+    while bytes.len() < DRAIN_MAX {
         match pipe.read(&mut chunk) {
             Ok(0) => return Ok((bytes, true)),
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
@@ -105,11 +126,20 @@ pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
             Err(error) => return Err(error).context("read from a child's pipe"),
         }
     }
+    Ok((bytes, false))
 }
 
-/// The runner was told to stop.
+/// The runner was told to stop, by this signal.
 #[derive(Debug)]
-pub struct Interrupted;
+pub struct Interrupted(i32);
+
+impl Interrupted {
+    /// What a shell makes of a program that the signal ended.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        u8::try_from(128 + self.0).unwrap_or(u8::MAX)
+    }
+}
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,8 +176,8 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
-    /// Whether there was another one than SIGINT.
-    told_to_end: Arc<AtomicBool>,
+    /// The last one that was another than SIGINT, or 0.
+    told_to_end: Arc<AtomicUsize>,
     registered: Vec<SigId>,
     let_through: Arc<AtomicBool>,
 }
@@ -160,7 +190,7 @@ impl Signals {
     pub fn catch() -> anyhow::Result<Self> {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
         set_nonblocking(&woken)?;
-        let told_to_end = Arc::new(AtomicBool::new(false));
+        let told_to_end = Arc::new(AtomicUsize::new(0));
         let let_through = LET_THROUGH
             .as_ref()
             .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
@@ -170,7 +200,8 @@ impl Signals {
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             // First, so that who is woken can see it.
             if signal != SIGINT {
-                let id = signal_hook::flag::register(signal, told_to_end.clone());
+                let id =
+                    signal_hook::flag::register_usize(signal, told_to_end.clone(), signal as usize);
                 registered.push(id.context("catch a signal")?);
             }
             let write = write.try_clone().context("share the pipe for signals")?;
@@ -191,7 +222,7 @@ impl Signals {
     /// When the pipe for signals cannot be read.
     pub fn take_ctrl_c(&self) -> anyhow::Result<bool> {
         let (bytes, _) = drain(&mut &self.woken)?;
-        Ok(!bytes.is_empty() && !self.told_to_end.load(Ordering::SeqCst))
+        Ok(!bytes.is_empty() && self.told_to_end.load(Ordering::SeqCst) == 0)
     }
 
     /// Waits until one of `pipes` can be read or has been closed.
@@ -238,7 +269,11 @@ impl Signals {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error).context("wait for the guest and the debugger"),
                 Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
-                    bail!(Interrupted)
+                    let signal = match self.told_to_end.load(Ordering::SeqCst) {
+                        0 => SIGINT,
+                        other => other as i32,
+                    };
+                    bail!(Interrupted(signal))
                 }
                 Ok(0) => bail!(Late(late())),
                 Ok(_) => return Ok(()),

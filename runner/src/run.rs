@@ -23,6 +23,7 @@ use crate::cpio::{Archive, Node};
 use crate::needs::{self, Needs, Unfit};
 use crate::process::Signals;
 use crate::qemu::{self, Qemu, file};
+use crate::scratch::Scratch;
 use crate::{root, rootfs, setup};
 
 /// The folder of the guest's program, from the root of the repository.
@@ -77,10 +78,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(kernel) = &args.kernel {
         lab.kernel.bzimage = image(kernel)?;
     }
-    let folder = tempfile::Builder::new()
-        .prefix("theseus-")
-        .tempdir()
-        .context("make a private folder for the guest")?;
+    let folder = Scratch::new().with_context(|| {
+        let place = std::env::temp_dir();
+        format!(
+            "make a private folder for the guest in {}; TMPDIR names another place",
+            place.display()
+        )
+    })?;
     let init = init(&options.cache, &repository)?;
     let mut initramfs = std::fs::read(&lab.initramfs)
         .with_context(|| format!("read {}", lab.initramfs.display()))?;

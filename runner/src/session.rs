@@ -40,7 +40,7 @@ const TYPED_MAX: usize = 16384;
 
 /// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
 #[derive(Debug)]
-pub struct Misuse(String);
+pub struct Misuse(pub String);
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,10 +158,7 @@ impl<'a> Session<'a> {
         match step.terminal {
             Terminal::Guest | Terminal::Server => self.guest(step),
             Terminal::Gdb => self.debugger(step),
-            Terminal::Wire => {
-                let output = self.wire.run(&self.folder, &step.command);
-                output.map_err(|error| Misuse(format!("{error:#}")).into())
-            }
+            Terminal::Wire => self.wire.run(&self.folder, step, self.signals),
             Terminal::Lab => self.lab(step),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
@@ -287,7 +284,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the capture cannot be read.
     pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
-        self.wire.has_unseen(&self.folder)
+        self.wire.has_unseen(&self.folder, self.signals)
     }
 
     fn connect(&mut self) -> anyhow::Result<()> {

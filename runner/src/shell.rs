@@ -131,8 +131,13 @@ impl Shell {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(terminal: Terminal, within: &[&str], folder: &Path) -> anyhow::Result<Self> {
-        let words = [within, &["bash", "--noprofile", "--norc"]].concat();
+    pub fn start(
+        terminal: Terminal,
+        within: &[impl AsRef<str>],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut words: Vec<&str> = within.iter().map(AsRef::as_ref).collect();
+        words.extend(["bash", "--noprofile", "--norc"]);
         // The lab has the guest's tools: `busybox ping` is the same on every machine.
         let mut path = folder.join("busybox").into_os_string();
         path.push(":");

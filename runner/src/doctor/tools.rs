@@ -8,6 +8,7 @@ use super::attempt::{self, Ended, PATIENCE};
 use crate::gdb::{Gdb, SETTINGS};
 use crate::packages;
 use crate::qemu::{self, Network, file};
+use crate::scratch::Scratch;
 use crate::tools::{REMEDY, TOOLS};
 
 /// How long KVM may take for one instruction. One that hangs does so for ever.
@@ -214,7 +215,6 @@ fn version(program: &str) -> String {
 }
 
 fn in_folder<T>(work: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
-    let folder = tempfile::Builder::new().prefix("theseus-doctor-").tempdir();
-    let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = Scratch::new().map_err(|error| format!("no temporary folder: {error}"))?;
     work(folder.path())
 }

@@ -1,0 +1,20 @@
+# Makes a folder, prints its name, and takes it away again when standard input ends. $1 is the pattern of the name.
+# What a terminal sends when it closes, or for Ctrl-C, is not for this shell.
+trap '' HUP INT QUIT TERM
+folder=$(mktemp -d -- "$1") || exit
+printf %s "$folder"
+exec >/dev/null 2>&1
+read -r _
+round=0
+while [ $((round += 1)) -le 100 ]; do
+	# Who has the folder as its home was started for it, and may have left its process group.
+	found=$(grep -lsxzF "HOME=$folder" /proc/[0-9]*/environ)
+	for process in $found; do
+		process=${process#/proc/}
+		kill -KILL "${process%/environ}"
+	done
+	# Somebody who is just dying may still write into it, or have closed a folder in it.
+	rm -rf -- "$folder" && [ -z "$found" ] && exit
+	chmod -R u+rwx -- "$folder"
+	sleep 0.1
+done
