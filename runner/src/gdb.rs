@@ -5,7 +5,7 @@
 //! internal breakpoint: it takes no number that the reader would see. gdb announces a stop there
 //! all the same; [`Stop::text`] leaves that announcement out.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
@@ -136,7 +136,15 @@ impl Gdb {
 
     fn send_mi(&mut self, command: &str) -> anyhow::Result<()> {
         self.answer = None;
-        writeln!(self.input, "{command}").with_context(|| format!("send gdb the command {command}"))
+        match writeln!(self.input, "{command}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(self.has_ended()),
+            sent => sent.with_context(|| format!("send gdb the command {command}")),
+        }
+    }
+
+    fn has_ended(&mut self) -> anyhow::Error {
+        let how = self.process.end();
+        anyhow::anyhow!("gdb has ended{how}; a step of the chapter must leave it running")
     }
 
     /// Asks how a command could go on; [`Gdb::take_matches`] has the answer. gdb tells 200 at most.
@@ -250,11 +258,7 @@ impl Gdb {
             bail!(Flood);
         }
         if closed {
-            let status = self
-                .process
-                .ended()?
-                .map_or_else(String::new, |s| format!(" ({s})"));
-            bail!("gdb has ended{status}; a step of the chapter must leave it running");
+            return Err(self.has_ended());
         }
         Ok(())
     }

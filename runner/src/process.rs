@@ -5,17 +5,17 @@
 //! ([`with_us`]).
 
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
 
@@ -37,6 +37,11 @@ pub fn with_us() -> [String; 8] {
     ]
     .map(str::to_owned)
 }
+
+/// How long the end of a child may lie behind the end of its output.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often somebody looks who has nothing to wait for.
+pub const MOMENT: Duration = Duration::from_millis(2);
 
 /// A running child.
 #[derive(Debug)]
@@ -77,6 +82,28 @@ impl Process {
     /// When the system does not tell.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.child.try_wait().context("ask for a child's state")
+    }
+
+    /// A file that can be read once the child has ended.
+    ///
+    /// # Errors
+    /// When the system is older than Linux 5.3.
+    pub fn end_as_file(&self) -> anyhow::Result<OwnedFd> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.context("the child has no number")?;
+        pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
+    }
+
+    /// How a child has ended that closed its output, as it stands in a message: ` (signal: 9 (SIGKILL))`; nothing if it goes on.
+    pub fn end(&mut self) -> String {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return format!(" ({status})"),
+                Ok(None) if Instant::now() < until => std::thread::sleep(MOMENT),
+                _ => return String::new(),
+            }
+        }
     }
 
     /// Kills the child and all of its group, and does not wait for their end.
@@ -295,7 +322,6 @@ impl Drop for Signals {
 mod tests {
     use super::*;
     use std::process::Stdio;
-    use std::time::Duration;
 
     #[test]
     fn a_dropped_process_takes_its_children_along() {

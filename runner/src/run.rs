@@ -263,7 +263,7 @@ impl<'a> Guest<'a> {
             .context("make the guest's ring")?;
         ring.set_len(SLOTS * SLOT_SIZE as u64)
             .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(folder, &qemu::for_a_program(packed))?;
+        let qemu = Qemu::spawn(folder, &[], &qemu::for_a_program(packed))?;
         let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
             .context("bound the pipe of the guest")?;
         ensure!(
@@ -338,7 +338,7 @@ impl<'a> Guest<'a> {
             self.signals
                 .wait(&[self.qemu.reports.as_fd()], until, late)?;
             match self.qemu.reports.read(&mut message[filled..]) {
-                Ok(0) => return Err(qemu::ended_early(self.folder)),
+                Ok(0) => return Err(self.qemu.ended_early(self.folder)),
                 Ok(count) => filled += count,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

@@ -3,7 +3,8 @@
 //! A child makes the folder and takes it away again, so there is no moment at which only the holder knows of it. The
 //! child is a shell in a process group of its own that reads from a pipe whose other end only the holder has: the pipe
 //! ends when that is dropped, and when the runner is killed by a signal that no program sees. With
-//! the folder go the processes that have it as their home, which is how the runner marks what a chapter starts.
+//! the folder go the processes that have it as their home, which is how the runner marks what a chapter starts, and
+//! their process groups.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -117,8 +118,8 @@ mod tests {
     fn a_process_that_calls_it_home_goes_with_it_and_no_other() {
         let scratch = Scratch::new().unwrap();
         let sleep = |home: PathBuf| {
-            let mut command = Command::new("setsid");
-            command.args(["sleep", "1000"]).env("HOME", home);
+            let mut command = Command::new("sleep");
+            command.arg("1000").env("HOME", home).process_group(0);
             command.spawn().unwrap()
         };
         let mut ours = sleep(scratch.path().to_owned());

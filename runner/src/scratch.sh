@@ -7,11 +7,13 @@ exec >/dev/null 2>&1
 read -r _
 round=0
 while [ $((round += 1)) -le 100 ]; do
-	# Who has the folder as its home was started for it, and may have left its process group.
+	# Who has the folder as its home was started for it, and its process group with it.
 	found=$(grep -lsxzF "HOME=$folder" /proc/[0-9]*/environ)
 	for process in $found; do
-		process=${process#/proc/}
-		kill -KILL "${process%/environ}"
+		read -r line <"${process%environ}stat" || continue
+		# NUMBER (NAME) STATE PARENT GROUP …
+		set -- ${line##*) }
+		kill -s KILL -- "-$3"
 	done
 	# Somebody who is just dying may still write into it, or have closed a folder in it.
 	rm -rf -- "$folder" && [ -z "$found" ] && exit

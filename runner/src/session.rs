@@ -22,7 +22,7 @@ use crate::capture::{self, Frame};
 use crate::desk;
 use crate::gdb::{Gdb, Place, is_continue};
 use crate::lab::Lab;
-use crate::process::{Late, Signals, drain};
+use crate::process::{Late, MOMENT, Signals, drain};
 use crate::qemu::{self, Qemu, file};
 use crate::report::{Report, Reports};
 use crate::shell::{Flood, OUTPUT_MAX, Shell, late};
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
             for window in self.windows.values_mut() {
                 window.forget_flood(OUTPUT_MAX);
             }
-            let taken = self.intake(until, || "gdb does not answer Ctrl-C".to_owned());
+            let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
             match taken {
                 Err(error) if error.is::<Flood>() => {}
                 taken => taken?,
@@ -226,7 +226,7 @@ impl<'a> Session<'a> {
         self.gdb_mut()?.ask_matches(command)?;
         let until = Instant::now() + COMPLETE_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            match self.intake(until, String::new) {
+            match self.intake(until, |_| String::new()) {
                 Err(error) if error.is::<Late>() => self.stop()?,
                 taken => taken?,
             }
@@ -445,7 +445,9 @@ impl<'a> Session<'a> {
         let gdb = self.gdb_mut()?;
         if looks != gdb.has_printed() {
             bail!(Misuse(if looks {
-                "gdb has printed nothing since its last step; give a command".to_owned()
+                "nothing has stopped the machine since gdb's last step, so there is nothing to see: no step in between \
+                 reaches a breakpoint"
+                    .to_owned()
             } else {
                 "gdb has printed something since its last step, as a breakpoint was hit; \
                  a step `gdb` without a command shows it first"
@@ -518,7 +520,7 @@ impl<'a> Session<'a> {
 
     fn wait_until_settled(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
         while !self.gdb_mut()?.is_settled() {
-            self.intake(until, || late(step))?;
+            self.intake(until, |folder| late(step) + &qemu::console(folder))?;
         }
         Ok(())
     }
@@ -545,10 +547,11 @@ impl<'a> Session<'a> {
     fn settle_at_start(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            self.intake(until, || {
+            self.intake(until, |folder| {
                 format!(
-                    "gdb or the machine did not come up within {} s",
-                    START_DEADLINE.as_secs()
+                    "gdb or the machine did not come up within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(folder)
                 )
             })?;
         }
@@ -559,10 +562,20 @@ impl<'a> Session<'a> {
     fn wait_for_stub(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + START_DEADLINE;
         while !self.folder.join(file::STUB).exists() {
-            if self.qemu.process.ended()?.is_some() || Instant::now() > until {
-                return Err(qemu::ended_early(&self.folder));
+            if self.qemu.process.ended()?.is_some() {
+                return Err(self.qemu.ended_early(&self.folder));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            if Instant::now() > until {
+                bail!(
+                    "QEMU opened no socket for the debugger within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(&self.folder)
+                );
+            }
+            match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
+                Err(error) if error.is::<Late>() => {}
+                waited => waited?,
+            }
         }
         Ok(())
     }
@@ -573,7 +586,7 @@ impl<'a> Session<'a> {
         if self.lab.is_some() && self.current.is_none() && self.gdb.as_ref().is_some_and(waits) {
             self.nap()?;
         }
-        self.intake(until, || late(step))
+        self.intake(until, |folder| late(step) + &qemu::console(folder))
     }
 
     /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
@@ -587,11 +600,11 @@ impl<'a> Session<'a> {
 
     /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
     /// had reported before the debugger stopped it is then in the pipe.
-    fn intake(&mut self, until: Instant, late: impl FnOnce() -> String) -> anyhow::Result<()> {
+    fn intake(&mut self, until: Instant, late: impl FnOnce(&Path) -> String) -> anyhow::Result<()> {
         let mut pipes = vec![self.qemu.reports.as_fd()];
         pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
         pipes.extend(self.lab.iter().flat_map(|lab| lab.shell.pipes()));
-        self.signals.wait(&pipes, until, late)?;
+        self.signals.wait(&pipes, until, || late(&self.folder))?;
         if let Some(lab) = &mut self.lab {
             lab.shell.read()?;
         }
@@ -602,7 +615,7 @@ impl<'a> Session<'a> {
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
         if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
-            return Err(qemu::ended_early(&self.folder));
+            return Err(self.qemu.ended_early(&self.folder));
         }
         Ok(())
     }

@@ -76,8 +76,10 @@ pub fn compiler() -> Found {
 
 /// Has QEMU run the firmware on the book's machine.
 pub fn qemu() -> Found {
+    let sandbox = sandbox();
     let words = [
         &[qemu::PROGRAM.to_owned()],
+        &sandbox[..],
         &qemu::machine(Network::Hub, false)[..],
         // So chapter 3 types it.
         &["-nic", "none"].map(str::to_owned),
@@ -86,6 +88,12 @@ pub fn qemu() -> Found {
     .concat();
     let version = version(qemu::PROGRAM);
     match in_folder(|folder| runs_firmware(&words, folder, PATIENCE)) {
+        Ok(()) if sandbox.is_empty() => Found::warn(
+            format!(
+                "it runs the book's machine, but was built without seccomp and does not lock itself in ({version})"
+            ),
+            "Nothing to do for the book; with your distribution's QEMU, a guest that breaks out of it can start no programs",
+        ),
         Ok(()) => Found::ok(version),
         Err(said) => Found::bad(
             format!("it does not run the book's machine: {said} ({version})"),
@@ -94,12 +102,17 @@ pub fn qemu() -> Found {
     }
 }
 
+fn sandbox() -> Vec<String> {
+    qemu::sandbox().iter().map(ToString::to_string).collect()
+}
+
 /// Has gdb stop the book's machine as the runner does, and do one step.
 pub fn gdb() -> Found {
     let version = version("gdb");
     let tried = in_folder(|folder| {
         let words = [
             &[qemu::PROGRAM.to_owned()],
+            &sandbox()[..],
             &qemu::machine(Network::Hub, true)[..],
             &ENDING.map(str::to_owned),
         ]
