@@ -20,7 +20,8 @@ fn with(name: &str, script: &str) -> tempfile::TempDir {
 #[track_caller]
 fn replay(steps: &[&str], name: &str, script: &str) -> Ran {
     let folder = with(name, script);
-    let mut command = Book::new(steps).command(&["chapter", "5"]);
+    let book = Book::new(steps);
+    let mut command = book.command(&["chapter", "5"]);
     on_path(&mut command, folder.path());
     Place::new().run(command)
 }

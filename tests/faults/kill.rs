@@ -171,12 +171,12 @@ fn kill_at_random(book: &dyn Fn(&Place, &str) -> Book, times: usize) {
 
 #[test]
 fn a_signal_at_any_moment_leaves_nothing_behind() {
-    kill_at_random(&on_the_hub, 2);
+    kill_at_random(&on_the_hub, 1);
 }
 
 #[test]
 fn a_signal_at_any_moment_leaves_nothing_of_the_lab_behind() {
-    kill_at_random(&in_the_lab, 2);
+    kill_at_random(&in_the_lab, 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::compile;
 use crate::fixture::{Book, Ran};
 use crate::traces::{Place, ended, links, send};
 
@@ -14,16 +15,6 @@ use crate::traces::{Place, ended, links, send};
 const SEARCH: &str = include_str!("search.c");
 /// Writes its argument to the port of the reports, with a newline for each `|`.
 const FORGE: &str = include_str!("forge.s");
-
-fn compile(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
-    fs::write(folder.join(name), source).unwrap();
-    let program = folder.join("program");
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-static", "-o"]).arg(&program).args(flags);
-    let compiled = gcc.arg(name).current_dir(folder).status().unwrap();
-    assert!(compiled.success());
-    program.display().to_string()
-}
 
 fn run(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
@@ -105,7 +96,7 @@ fn a_forged_report_spoils_its_own_replay_and_no_more() {
         ("out guest 4096|", "not finished after 4 s"),
         ("end guest 2147483648 1|", "what the agent would not"),
         ("done|", "the guest has no further command"),
-        ("next|", "the guest runs step"),
+        ("next|", "the window `guest` is busy with step 5."),
         (
             "gone guest|",
             "the shell of the window `guest` has ended in an earlier step",
