@@ -11,7 +11,8 @@ use crate::help::after;
 use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
-use crate::session::{Misuse, Overrun};
+use crate::session::Overrun;
+use crate::window::Misuse;
 use crate::{
     claims, clean, cmdrun, doctor, help, mdbook, needs, play, preprocess, record, renumber, run,
     setup, show, tools, verify, visit,
@@ -24,7 +25,7 @@ use crate::{
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 the same; 1 different; 2 the chapter or the command line is wrong; \
-                  3 the lab could not run; 130 interrupted."
+                  3 the lab could not run; 130 interrupted (128 + N if signal N did it)."
 )]
 struct Cli {
     #[command(subcommand)]

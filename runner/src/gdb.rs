@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use crate::mi::{self, Record};
 use crate::process::{Process, drain, set_nonblocking};
 use crate::qemu::file;
-use crate::shell::{Flood, OUTPUT_MAX};
+use crate::window::{Flood, OUTPUT_MAX};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
 pub const BOUNDARY: u64 = 0x5e3d_0000;

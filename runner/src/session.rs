@@ -25,10 +25,10 @@ use crate::lab::Lab;
 use crate::process::{Late, MOMENT, Signals, drain};
 use crate::qemu::{self, Qemu, file};
 use crate::report::{Report, Reports};
-use crate::shell::{Flood, OUTPUT_MAX, Shell, late};
+use crate::shell::{Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
-use crate::window::Window;
+use crate::window::{Flood, Misuse, OUTPUT_MAX, Window};
 use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
@@ -37,18 +37,6 @@ const START_DEADLINE: Duration = Duration::from_secs(120);
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
-
-/// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
-#[derive(Debug)]
-pub struct Misuse(pub String);
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misuse {}
 
 /// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
 #[derive(Debug)]

@@ -17,27 +17,10 @@ use crate::packages;
 use crate::process::{Late, Process, Signals, drain, set_nonblocking};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::Output;
-use crate::window::Window;
+use crate::window::{Flood, OUTPUT_MAX, Window};
 
-/// The most that a step may print, in bytes.
-pub const OUTPUT_MAX: usize = 1 << 20;
 /// How long a command may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A step has printed more than [`OUTPUT_MAX`].
-#[derive(Debug)]
-pub struct Flood;
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the step printed more than {OUTPUT_MAX} bytes; let it print less"
-        )
-    }
-}
-
-impl std::error::Error for Flood {}
 
 /// A step has ended the shell.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use anyhow::bail;
 
 use crate::process::Signals;
 use crate::qemu::file;
-use crate::session::Misuse;
 use crate::shell::{Shell, WATCHED};
 use crate::step::Step;
 use crate::transcript::Output;
+use crate::window::Misuse;
 
 /// The window.
 #[derive(Debug, Default)]

@@ -1,8 +1,11 @@
 //! Somebody else ends what a replay consists of: QEMU, gdb, a shell.
 
+use std::time::Instant;
+
 use rustix::process::Signal;
 
 use crate::fixture::{Book, Ran};
+use crate::random::{Random, seed};
 use crate::traces::{Held, Place, ended, send, wait_until};
 
 const QEMU: &str = "qemu-system-x86_64 ";
@@ -84,6 +87,15 @@ fn a_killed_debugger_is_told_in_the_step_and_before_the_next() {
 }
 
 #[test]
+fn a_debugger_that_a_step_ends_is_told() {
+    let place = Place::new();
+    place
+        .run(Book::new(&["gdb quit"]).command(&["chapter", "5"]))
+        .ends_with(3)
+        .complains("05-five.md:4: step 5.1 `gdb quit`: gdb has ended (exit status: 0)");
+}
+
+#[test]
 fn a_killed_shell_of_the_host_is_told() {
     let told = format!("the shell of `host` ended {KILLED}; a step must leave it running");
     kill_in_step(&["guest true", "host 'sleep 1000.5'"], "sleep 1000.5", BASH)
@@ -137,3 +149,59 @@ fn the_next_run_works() {
     place.is_clean(&Held::default());
     place.run(good.command(&["chapter", "5"])).prints("up");
 }
+
+#[test]
+#[ignore = "takes five minutes: cargo test --test faults at_many_moments -- --ignored"]
+fn deaths_at_many_moments_are_told_and_leave_nothing_behind() {
+    let seed = seed();
+    let mut random = Random(seed);
+    for (steps, victims) in [
+        (&HUB[..], &[QEMU, GDB, BASH][..]),
+        (&LAB, &[QEMU, GDB, BASH, "unshare --net"]),
+    ] {
+        let place = Place::new();
+        let book = Book::new(steps);
+        let begun = Instant::now();
+        place.run(book.command(&["chapter", "5"])).ends_with(1);
+        let life = begun.elapsed();
+        for victim in victims {
+            for _ in 0..10 {
+                let moment = random.below(life);
+                let what = format!("{victim} after {moment:?}, THESEUS_SEED={seed}");
+                let child = place.start(book.command(&["chapter", "5"]));
+                std::thread::sleep(moment);
+                let held = place.held();
+                let found = place.named(victim);
+                if let Some(pid) = found.first() {
+                    send(*pid, Signal::KILL);
+                }
+                let ran = ended(child);
+                println!("{what}: {ran:?}");
+                // It came before the victim, or after the last step; or in a step, which tells.
+                if ran.code != Some(1) {
+                    ran.ends_with(3).complains("05-five.md:").complains("ended");
+                    assert!(!found.is_empty(), "{what}: {ran:#?}");
+                }
+                place.is_clean(&held);
+            }
+        }
+        place.run(book.command(&["chapter", "5"])).ends_with(1);
+    }
+}
+
+const HUB: [&str; 6] = [
+    "host 'sleep 0.3'",
+    "guest 'ip link set eth0 up; sleep 3'",
+    "gdb interrupt",
+    "gdb 'print jiffies'",
+    "wire 'tcpdump -n -r wire.pcap'",
+    "host 'sleep 0.3'",
+];
+
+const LAB: [&str; 5] = [
+    "host 'sleep 0.3'",
+    "lab 'sleep 0.3'",
+    "guest 'sleep 1'",
+    "lab 'sleep 0.3'",
+    "host 'sleep 0.3'",
+];

@@ -4,15 +4,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::fixture::{Book, Ran};
-use crate::traces::Place;
+use rustix::process::Signal;
+
+use crate::traces::{Held, Place, ended, send};
 
 /// A folder for PATH with a program in it; what the runner only asks for its version is answered.
 fn with(name: &str, script: &str) -> tempfile::TempDir {
+    let version = "case \"$*\" in *-version*) echo version; exit;; esac";
+    with_all(name, &format!("{version}\n{script}"))
+}
+
+fn with_all(name: &str, script: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
-    let text =
-        format!("#!/bin/bash\ncase \"$*\" in *-version*) echo version; exit;; esac\n{script}\n");
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, format!("#!/bin/bash\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
@@ -37,7 +42,7 @@ const ANSWERS: &str =
 
 #[test]
 fn a_gdb_that_speaks_something_else_is_told() {
-    let malformed = "gdb printed a malformed MI record (byte 0; `runner doctor` tries gdb): hello";
+    let malformed = "gdb printed a malformed MI record (byte 1; `runner doctor` tries gdb): hello";
     for (script, told) in [
         ("echo hello; sleep 1000", malformed),
         ("answers 1; echo hello; sleep 1000", malformed),
@@ -49,7 +54,7 @@ fn a_gdb_that_speaks_something_else_is_told() {
         ("kill -9 $$", "gdb has ended (signal: 9 (SIGKILL))"),
         (
             "echo '^done,a={a={a='; sleep 1000",
-            "gdb printed a malformed MI record (byte 13",
+            "gdb printed a malformed MI record (byte 14",
         ),
         (
             "printf '~\"\\\\777\"\\n'; sleep 1000",
@@ -158,12 +163,28 @@ fn a_machine_that_does_not_come_up_is_not_awaited_for_ever() {
         "QEMU opened no socket for the debugger within 120 s",
     ];
     for ((place, child), told) in places.iter().zip(children).zip(told) {
-        let ran = crate::traces::ended(child);
+        let ran = ended(child);
         ran.ends_with(3)
             .complains("05-five.md:4: step 5.1 `gdb print 1`: ")
             .complains(told);
-        place.is_clean(&crate::traces::Held::default());
+        place.is_clean(&Held::default());
     }
+}
+
+#[test]
+fn ctrl_c_is_heard_while_the_machine_comes_up() {
+    let folder = with(qemu(), "exec sleep 1000.5");
+    let place = Place::new();
+    let book = Book::new(&["gdb print 1"]);
+    let mut command = book.command(&["chapter", "5"]);
+    on_path(&mut command, folder.path());
+    let child = place.start(command);
+    place.one("sleep 1000.5");
+    send(child.id(), Signal::INT);
+    ended(child)
+        .ends_with(130)
+        .complains("05-five.md:4: step 5.1 `gdb print 1`: interrupted");
+    place.is_clean(&Held::default());
 }
 
 #[test]
@@ -190,4 +211,17 @@ fn a_program_in_a_qemu_that_is_none_is_told() {
         assert_eq!(ran.code, Some(3), "{script}: {ran:#?}");
         ran.complains(told);
     }
+}
+
+#[test]
+fn a_qemu_that_was_built_without_a_sandbox_will_do() {
+    // The version is asked for with the sandbox, which is how the runner knows.
+    let folder = with_all(
+        qemu(),
+        "case \"$*\" in *-sandbox*) exit 1;; esac; PATH=${PATH#*:} exec qemu-system-x86_64 \"$@\"",
+    );
+    let book = Book::new(&["guest 'echo up'", "gdb interrupt"]);
+    let mut command = book.command(&["chapter", "5"]);
+    on_path(&mut command, folder.path());
+    Place::new().run(command).ends_with(1).prints("up");
 }

@@ -1,11 +1,14 @@
 //! The runner gets a signal.
 
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
 use crate::fixture::Book;
+use crate::random::{Random, seed};
 use crate::traces::{Place, send, wait_until};
 
 const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
@@ -95,35 +98,36 @@ fn a_signal_leaves_nothing_of_the_lab_behind() {
 }
 
 #[test]
+fn a_signal_leaves_nothing_of_a_program_behind() {
+    for signal in SIGNALS {
+        let place = Place::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command.args(["run", "/bin/sh", "-c", "echo up; while :; do :; done"]);
+        let mut child = place.start(command);
+        let mut up = [0; 3];
+        child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+        let held = place.held();
+        send(child.id(), signal);
+        let output = child.wait_with_output().unwrap();
+        if signal == Signal::KILL {
+            assert_eq!(output.status.signal(), Some(9));
+        } else {
+            let told = "interrupted; everything that was started has been ended\n";
+            assert_eq!(String::from_utf8_lossy(&output.stderr), told);
+            assert_eq!(output.status.code(), Some(128 + signal.as_raw()));
+            let left = place.processes();
+            assert!(left.is_empty(), "not waited for: {left:?} by {signal:?}");
+        }
+        place.is_clean(&held);
+    }
+}
+
+#[test]
 fn a_chapter_that_ends_leaves_nothing_behind() {
     let place = Place::new();
     for book in [on_the_hub, in_the_lab].map(|book| book(&place, "host true")) {
         place.run(book.command(&["chapter", "5"])).ends_with(1);
     }
-}
-
-/// Numbers that look random: Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: Duration) -> Duration {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        end.mul_f64((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
-    }
-}
-
-/// Of this run, or of the one that is to be repeated: `THESEUS_SEED=… cargo test --test faults`.
-fn seed() -> u64 {
-    let given = std::env::var("THESEUS_SEED").ok();
-    given.map_or_else(
-        || {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            now.unwrap().as_nanos() as u64 | 1
-        },
-        |text| text.parse().unwrap(),
-    )
 }
 
 /// Kills the runner so often by each signal, at moments anywhere in its life.

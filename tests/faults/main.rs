@@ -5,6 +5,7 @@ mod guest;
 mod impostor;
 mod kill;
 mod prison;
+mod random;
 mod traces;
 
 #[path = "../replay/fixture.rs"]
