@@ -113,19 +113,20 @@ fn a_forged_report_spoils_its_own_replay_and_no_more() {
 fn a_forged_report_spoils_a_debugged_replay_and_no_more() {
     for (reports, told) in [
         ("hello|", "what the agent would not: `hello`"),
-        ("next|", "05-five.md:"),
-        ("end guest 0 1|next|", "05-five.md:"),
         ("begin 5.99|", "the guest runs step 5.99 instead of"),
         ("done|", "the guest has no further command"),
     ] {
         let mut steps = forge(reports, "guest true");
         steps.push("gdb interrupt".to_owned());
+        replay(&steps).ends_with(3).complains(told);
+    }
+    // What the agent would have sent is as good as the agent's, or comes at the wrong moment.
+    for reports in ["next|", "end guest 0 1|next|"] {
+        let mut steps = forge(reports, "guest true");
+        steps.push("gdb interrupt".to_owned());
         let ran = replay(&steps);
-        assert!(!ran.stderr.contains("panicked"), "{reports}: {ran:#?}");
-        // A report that the agent would have sent is as good as the agent's.
-        if ran.code != Some(1) {
-            ran.ends_with(3).complains(told);
-        }
+        assert!(matches!(ran.code, Some(1..=3)), "{ran:#?}");
+        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
     }
 }
 
