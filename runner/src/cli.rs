@@ -11,7 +11,8 @@ use crate::help::after;
 use crate::own_kernel::NoKernel;
 use crate::process::Interrupted;
 use crate::replay::UnexpectedStatus;
-use crate::session::{Misuse, Overrun};
+use crate::session::Overrun;
+use crate::window::Misuse;
 use crate::{
     claims, clean, cmdrun, doctor, help, mdbook, needs, play, preprocess, record, renumber, run,
     setup, show, tools, verify, visit,
@@ -24,7 +25,7 @@ use crate::{
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 the same; 1 different; 2 the chapter or the command line is wrong; \
-                  3 the lab could not run; 130 interrupted."
+                  3 the lab could not run; 130 interrupted (128 + N if signal N did it)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -131,8 +132,6 @@ const DIFFERENT: u8 = 1;
 const WRONG: u8 = 2;
 /// The lab cannot run.
 pub const LAB: u8 = 3;
-/// As a shell has it for a program that SIGINT ended.
-const INTERRUPTED: u8 = 130;
 
 /// The exit code for an error.
 #[must_use]
@@ -148,8 +147,8 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<Overrun>()
     {
         WRONG
-    } else if error.is::<Interrupted>() {
-        INTERRUPTED
+    } else if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        interrupted.exit_code()
     } else {
         LAB
     }

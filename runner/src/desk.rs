@@ -11,6 +11,7 @@ use anyhow::Context;
 use crate::cpio::{Archive, Node};
 use crate::own_kernel::OwnKernel;
 use crate::qemu::file;
+use crate::scratch::Scratch;
 use crate::setup::Lab;
 use crate::step::{Step, Terminal, Until};
 
@@ -57,7 +58,7 @@ const STEPS_BLOCK: usize = 64 * 1024;
 /// A folder that is gone when it is dropped.
 #[derive(Debug)]
 pub struct Desk {
-    folder: tempfile::TempDir,
+    folder: Scratch,
 }
 
 impl Desk {
@@ -66,10 +67,13 @@ impl Desk {
     /// # Errors
     /// When a part of the lab is missing, or the folder cannot be written.
     pub fn lay_out(root: &Path, parts: &Parts, steps: &[Step]) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("theseus-")
-            .tempdir()
-            .context("make a private folder for the replay")?;
+        let folder = Scratch::new().with_context(|| {
+            let place = std::env::temp_dir();
+            format!(
+                "make a private folder for the replay in {}; TMPDIR names another place",
+                place.display()
+            )
+        })?;
         let desk = Self { folder };
         for (name, target) in [
             (file::KERNEL, &parts.bzimage),

@@ -5,7 +5,7 @@
 //! internal breakpoint: it takes no number that the reader would see. gdb announces a stop there
 //! all the same; [`Stop::text`] leaves that announcement out.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use crate::mi::{self, Record};
 use crate::process::{Process, drain, set_nonblocking};
 use crate::qemu::file;
+use crate::window::{Flood, OUTPUT_MAX};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
 pub const BOUNDARY: u64 = 0x5e3d_0000;
@@ -135,7 +136,15 @@ impl Gdb {
 
     fn send_mi(&mut self, command: &str) -> anyhow::Result<()> {
         self.answer = None;
-        writeln!(self.input, "{command}").with_context(|| format!("send gdb the command {command}"))
+        match writeln!(self.input, "{command}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(self.has_ended()),
+            sent => sent.with_context(|| format!("send gdb the command {command}")),
+        }
+    }
+
+    fn has_ended(&mut self) -> anyhow::Error {
+        let how = self.process.end();
+        anyhow::anyhow!("gdb has ended{how}; a step of the chapter must leave it running")
     }
 
     /// Asks how a command could go on; [`Gdb::take_matches`] has the answer. gdb tells 200 at most.
@@ -243,12 +252,13 @@ impl Gdb {
             let record = mi::parse(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']))?;
             self.take_in(record);
         }
+        if self.pending.len() > OUTPUT_MAX
+            || self.printed.0.len() + self.printed.1.len() > OUTPUT_MAX
+        {
+            bail!(Flood);
+        }
         if closed {
-            let status = self
-                .process
-                .ended()?
-                .map_or_else(String::new, |s| format!(" ({s})"));
-            bail!("gdb has ended{status}; a step of the chapter must leave it running");
+            return Err(self.has_ended());
         }
         Ok(())
     }

@@ -10,30 +10,20 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::process::Signals;
+use crate::process::{Signals, with_us};
 use crate::shell::Shell;
 use crate::step::{Step, Terminal};
 
-/// Makes the namespaces. The user namespace comes first, as it lends the right to make the others. The user is
+/// The words that run a program in new namespaces. The user namespace comes first, as it lends the right to make the others. The user is
 /// not root in it, but keeps all rights: tcpdump would change from root to another user, and
 /// there is no other. The signal for the runner's death is asked for again, since new credentials take it back.
-pub const WITHIN: [&str; 15] = [
-    "unshare",
-    "--user",
-    "--map-user=1000",
-    "--map-group=1000",
-    "--keep-caps",
-    "setpriv",
-    "--pdeathsig",
-    "KILL",
-    "unshare",
-    "--net",
-    "--mount",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-];
+#[must_use]
+pub fn within() -> Vec<String> {
+    let user = "unshare --user --map-user=1000 --map-group=1000 --keep-caps";
+    let others = "unshare --net --mount --pid --fork --kill-child --mount-proc";
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    [words(user), with_us().to_vec(), words(others)].concat()
+}
 
 /// Lays out the namespaces, as a script for bash.
 pub const PREPARE: &str = include_str!("lab.sh");
@@ -51,7 +41,7 @@ impl Lab {
     /// # Errors
     /// When the system does not allow it; `runner doctor` says why.
     pub fn start(folder: &Path, signals: &Signals) -> anyhow::Result<Self> {
-        let mut shell = Shell::start(Terminal::Lab, &WITHIN, folder)?;
+        let mut shell = Shell::start(Terminal::Lab, &within(), folder)?;
         // In a shell of its own: the reader's begins in `folder`, and goes on after an error.
         let prepare = ["0.1", "lab", &format!("({PREPARE})")].map(str::to_owned);
         let prepare = Step::parse(&prepare, 0).map_err(anyhow::Error::msg)?;
@@ -77,10 +67,7 @@ impl Lab {
             "--user",
             "--net",
             "--preserve-credentials",
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
         ];
-        words.map(str::to_owned).to_vec()
+        [&words.map(str::to_owned)[..], &with_us()].concat()
     }
 }

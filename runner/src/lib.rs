@@ -59,6 +59,7 @@ pub mod report;
 pub mod root;
 pub mod rootfs;
 pub mod run;
+pub mod scratch;
 pub mod screen;
 pub mod sequence;
 pub mod session;

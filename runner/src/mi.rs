@@ -83,7 +83,7 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "gdb printed a malformed MI record (byte {}): {}",
+            "gdb printed a malformed MI record (byte {}; `runner doctor` tries gdb): {}",
             self.at, self.line
         )
     }

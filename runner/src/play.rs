@@ -16,6 +16,7 @@ use crate::own_kernel::OwnKernel;
 use crate::process::Signals;
 use crate::progress::Stage;
 use crate::replay::{Event, replay};
+use crate::scratch::Scratch;
 use crate::screen::{self, Screen};
 use crate::snapshot::Snapshot;
 use crate::step::{StepId, Terminal};
@@ -158,18 +159,15 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
 }
 
 /// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
-struct Fresh(tempfile::TempDir);
+struct Fresh(Scratch);
 
 impl Fresh {
     fn new() -> anyhow::Result<Self> {
         // Beside the reader's cache: the temporary folder may be too small for a kernel's tree.
         let beside = Cache::of_user()?.root().to_owned();
         std::fs::create_dir_all(&beside)
-            .and_then(|()| {
-                tempfile::Builder::new()
-                    .prefix("fresh-")
-                    .tempdir_in(&beside)
-            })
+            .map_err(anyhow::Error::from)
+            .and_then(|()| Scratch::new_in(&beside, "fresh-"))
             .map(Self)
             .with_context(|| format!("make a temporary cache in {}", beside.display()))
     }

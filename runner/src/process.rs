@@ -1,23 +1,47 @@
 //! A child process that cannot outlive the runner, and pipes that are read without blocking.
 //!
 //! A child leads a process group of its own, which is killed and reaped when the [`Process`] is
-//! dropped: on success, on failure and on a signal alike. For a runner that is itself killed there is
-//! `setpriv --pdeathsig`, util-linux's wrapper around prctl(2), which needs no unsafe code.
+//! dropped: on success, on failure and on a signal alike. A runner that is itself killed takes it along
+//! ([`with_us`]).
 
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
+
+/// The words that run a child of ours which the kernel kills when we end. util-linux's setpriv needs no unsafe code for
+/// that; and if we have ended before it asked, the child has another parent by now, and does nothing.
+#[must_use]
+pub fn with_us() -> [String; 8] {
+    let us = std::process::id().to_string();
+    let check = r#"[ $PPID = $0 ] && exec "$@""#;
+    [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sh",
+        "-c",
+        check,
+        &us,
+    ]
+    .map(str::to_owned)
+}
+
+/// How long the end of a child may lie behind the end of its output.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often somebody looks who has nothing to wait for.
+pub const MOMENT: Duration = Duration::from_millis(2);
 
 /// A running child.
 #[derive(Debug)]
@@ -32,10 +56,9 @@ impl Process {
     /// # Errors
     /// When the program cannot be started.
     pub fn start(program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--", program])
-            .process_group(0);
+        let words = with_us();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program).process_group(0);
         prepare(&mut command);
         let child = command
             .spawn()
@@ -59,6 +82,28 @@ impl Process {
     /// When the system does not tell.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.child.try_wait().context("ask for a child's state")
+    }
+
+    /// A file that can be read once the child has ended.
+    ///
+    /// # Errors
+    /// When the system is older than Linux 5.3.
+    pub fn end_as_file(&self) -> anyhow::Result<OwnedFd> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.context("the child has no number")?;
+        pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
+    }
+
+    /// How a child has ended that closed its output, as it stands in a message: ` (signal: 9 (SIGKILL))`; nothing if it goes on.
+    pub fn end(&mut self) -> String {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return format!(" ({status})"),
+                Ok(None) if Instant::now() < until => std::thread::sleep(MOMENT),
+                _ => return String::new(),
+            }
+        }
     }
 
     /// Kills the child and all of its group, and does not wait for their end.
@@ -87,14 +132,17 @@ pub fn set_nonblocking(pipe: &impl AsFd) -> anyhow::Result<()> {
         .context("set a pipe's flags")
 }
 
-/// What a non-blocking pipe holds now, and whether its other end is closed.
+/// The most that [`drain`] takes at once, in bytes: who writes for ever must not keep us from looking at the clock.
+const DRAIN_MAX: usize = 1 << 20;
+
+/// What a non-blocking pipe holds now, or the beginning of it, and whether its other end is closed.
 ///
 /// # Errors
 /// When the read fails for another reason than emptiness.
 pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 16384];
-    loop {
+    while bytes.len() < DRAIN_MAX {
         match pipe.read(&mut chunk) {
             Ok(0) => return Ok((bytes, true)),
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
@@ -105,11 +153,20 @@ pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
             Err(error) => return Err(error).context("read from a child's pipe"),
         }
     }
+    Ok((bytes, false))
 }
 
-/// The runner was told to stop.
+/// The runner was told to stop, by this signal.
 #[derive(Debug)]
-pub struct Interrupted;
+pub struct Interrupted(i32);
+
+impl Interrupted {
+    /// What a shell makes of a program that the signal ended.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        u8::try_from(128 + self.0).unwrap_or(u8::MAX)
+    }
+}
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,8 +203,8 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
-    /// Whether there was another one than SIGINT.
-    told_to_end: Arc<AtomicBool>,
+    /// The last one that was another than SIGINT, or 0.
+    told_to_end: Arc<AtomicUsize>,
     registered: Vec<SigId>,
     let_through: Arc<AtomicBool>,
 }
@@ -160,7 +217,7 @@ impl Signals {
     pub fn catch() -> anyhow::Result<Self> {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
         set_nonblocking(&woken)?;
-        let told_to_end = Arc::new(AtomicBool::new(false));
+        let told_to_end = Arc::new(AtomicUsize::new(0));
         let let_through = LET_THROUGH
             .as_ref()
             .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
@@ -170,7 +227,8 @@ impl Signals {
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             // First, so that who is woken can see it.
             if signal != SIGINT {
-                let id = signal_hook::flag::register(signal, told_to_end.clone());
+                let id =
+                    signal_hook::flag::register_usize(signal, told_to_end.clone(), signal as usize);
                 registered.push(id.context("catch a signal")?);
             }
             let write = write.try_clone().context("share the pipe for signals")?;
@@ -191,7 +249,7 @@ impl Signals {
     /// When the pipe for signals cannot be read.
     pub fn take_ctrl_c(&self) -> anyhow::Result<bool> {
         let (bytes, _) = drain(&mut &self.woken)?;
-        Ok(!bytes.is_empty() && !self.told_to_end.load(Ordering::SeqCst))
+        Ok(!bytes.is_empty() && self.told_to_end.load(Ordering::SeqCst) == 0)
     }
 
     /// Waits until one of `pipes` can be read or has been closed.
@@ -238,9 +296,15 @@ impl Signals {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error).context("wait for the guest and the debugger"),
                 Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
-                    bail!(Interrupted)
+                    let signal = match self.told_to_end.load(Ordering::SeqCst) {
+                        0 => SIGINT,
+                        other => other as i32,
+                    };
+                    bail!(Interrupted(signal))
                 }
-                Ok(0) => bail!(Late(late())),
+                // Somebody who never pauses is no reason to miss the deadline.
+                Ok(_) if left.is_zero() => bail!(Late(late())),
+                Ok(0) => continue,
                 Ok(_) => return Ok(()),
             }
         }
@@ -259,8 +323,8 @@ impl Drop for Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use std::process::Stdio;
-    use std::time::Duration;
 
     #[test]
     fn a_dropped_process_takes_its_children_along() {
@@ -288,13 +352,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_ends_a_wait() {
+    fn a_deadline_ends_a_wait_however_much_there_is_to_read() {
         let signals = Signals::catch().unwrap();
-        let (silent, _other) = UnixStream::pair().unwrap();
+        let (silent, other) = UnixStream::pair().unwrap();
         let until = Instant::now() + Duration::from_millis(20);
-        let error = signals
-            .wait(&[silent.as_fd()], until, || "late".to_owned())
-            .unwrap_err();
-        assert_eq!(error.to_string(), "late");
+        let wait = || signals.wait(&[silent.as_fd()], until, || "late".to_owned());
+        assert_eq!(wait().unwrap_err().to_string(), "late");
+        (&other).write_all(b"more").unwrap();
+        assert_eq!(wait().unwrap_err().to_string(), "late");
     }
 }

@@ -5,8 +5,11 @@
 //! passes at once (`sleep=off`), the network cards are e1000, whose transmission runs in the virtual CPU,
 //! and the guest's reports leave through a port that QEMU writes synchronously.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::Context;
 
@@ -28,6 +31,17 @@ const MEMORY: usize = 1024;
 
 /// How many lines of the console a message shows.
 const CONSOLE_LINES: usize = 12;
+/// How much of the end of a file these lines are looked for in, in bytes.
+const TAIL: u64 = 4096;
+/// How long each of QEMU's files may grow, in bytes. A guest can write to its console for ever; what is beyond is lost.
+const FILE_MAX: u64 = 64 << 20;
+
+/// What QEMU, and whoever has taken it over, may do no more once it runs: start programs, become somebody else, change how it is
+/// scheduled.
+const SANDBOX: [&str; 2] = [
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
 
 /// The files of a machine, by name, in the folder that QEMU runs in.
 pub mod file {
@@ -114,7 +128,7 @@ fn tap(add: &mut impl FnMut(&str)) {
     add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
 }
 
-/// The words that start a machine for one program of the reader's: no network cards and no debugger, but a ring of memory for
+/// QEMU's arguments for the machine of one program of the reader's: no network cards and no debugger, but a ring of memory for
 /// what the program prints. The processor has all that TCG knows, as the program was made for another machine, but no random numbers
 /// of the host's. `packed` is the size of the initramfs in bytes.
 #[must_use]
@@ -122,7 +136,7 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
     // While the files are unpacked they are in memory twice, and the file system there takes half of it at most.
     let memory = MEMORY + 3 * packed.div_ceil(1024 * 1024);
     let line = format!(
-        "{PROGRAM} -accel tcg -M pc -cpu max,-rdrand,-rdseed -m {memory} -nodefaults -display none -no-reboot \
+        "-accel tcg -M pc -cpu max,-rdrand,-rdseed -m {memory} -nodefaults -display none -no-reboot \
          -icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
          -kernel {} -initrd {} -serial file:{} \
          -object memory-backend-file,id=ring,size=8M,share=on,mem-path={} -device ivshmem-plain,memdev=ring,addr=0x1e \
@@ -137,6 +151,20 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
     let append = format!("{APPEND} rdinit={INIT} initcall_blacklist=trace_eval_init");
     words.extend(["-append".to_owned(), append]);
     words
+}
+
+/// The arguments that have QEMU lock itself in; none if it was built without seccomp.
+#[must_use]
+pub fn sandbox() -> &'static [&'static str] {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        let asked = Command::new(PROGRAM)
+            .args(SANDBOX)
+            .arg("-version")
+            .stdin(Stdio::null())
+            .output();
+        asked.is_ok_and(|answer| answer.status.success())
+    });
+    if *KNOWN { &SANDBOX } else { &[] }
 }
 
 /// A running machine.
@@ -155,21 +183,20 @@ impl Qemu {
     /// When QEMU cannot be started.
     pub fn start(folder: &Path, lab: Option<&Lab>, debugger: bool) -> anyhow::Result<Self> {
         let network = lab.map_or(Network::Hub, |_| Network::Tap);
-        let mut words = lab.map(Lab::enter).unwrap_or_default();
-        words.push(PROGRAM.to_owned());
-        words.extend(arguments(network, debugger));
-        Self::spawn(folder, &words)
+        let enter = lab.map(Lab::enter).unwrap_or_default();
+        Self::spawn(folder, &enter, &arguments(network, debugger))
     }
 
-    /// Starts a machine by the words of its command line, in `folder`.
+    /// Starts a machine in `folder` by QEMU's arguments, by way of the command `within`.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn spawn(folder: &Path, words: &[String]) -> anyhow::Result<Self> {
-        let errors =
-            std::fs::File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
-        let mut process = Process::start(&words[0], |command| {
-            command.args(&words[1..]).current_dir(folder);
+    pub fn spawn(folder: &Path, within: &[String], arguments: &[String]) -> anyhow::Result<Self> {
+        let errors = File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
+        let mut process = Process::start("prlimit", |command| {
+            command.arg(format!("--fsize={FILE_MAX}")).args(within);
+            command.arg(PROGRAM).args(sandbox()).args(arguments);
+            command.current_dir(folder);
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -183,23 +210,43 @@ impl Qemu {
         set_nonblocking(&reports)?;
         Ok(Self { process, reports })
     }
+
+    /// What is said of a machine that has ended although it was still needed.
+    pub fn ended_early(&mut self, folder: &Path) -> anyhow::Error {
+        let how = self.process.end();
+        anyhow::anyhow!(
+            "the machine ended before its time{how}; {}",
+            last_words(folder)
+        )
+    }
 }
 
-/// What is said of a machine that has ended although it was still needed.
+/// What the console ends with, for a message about a guest that says no more; nothing if it has said nothing.
 #[must_use]
-pub fn ended_early(folder: &Path) -> anyhow::Error {
-    anyhow::anyhow!("the machine ended before its time; {}", last_words(folder))
+pub fn console(folder: &Path) -> String {
+    match end_of(&folder.join(file::CONSOLE)).unwrap_or_default() {
+        text if text.is_empty() => String::new(),
+        text => format!("\nthe guest's console ends with\n    {text}"),
+    }
+}
+
+/// The last lines of a file, indented.
+fn end_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = visible(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+    Ok(last.join("\n    "))
 }
 
 /// The end of a machine's console, and of QEMU's complaints.
 #[must_use]
 pub fn last_words(folder: &Path) -> String {
-    let tail = |name| {
-        let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
-        let text = visible(&bytes);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n    ")
-    };
+    let tail = |name| end_of(&folder.join(name)).unwrap_or_default();
     format!(
         "its console ends with\n    {}\nand QEMU said\n    {}",
         tail(file::CONSOLE),

@@ -23,6 +23,7 @@ use crate::cpio::{Archive, Node};
 use crate::needs::{self, Needs, Unfit};
 use crate::process::Signals;
 use crate::qemu::{self, Qemu, file};
+use crate::scratch::Scratch;
 use crate::{root, rootfs, setup};
 
 /// The folder of the guest's program, from the root of the repository.
@@ -77,10 +78,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(kernel) = &args.kernel {
         lab.kernel.bzimage = image(kernel)?;
     }
-    let folder = tempfile::Builder::new()
-        .prefix("theseus-")
-        .tempdir()
-        .context("make a private folder for the guest")?;
+    let folder = Scratch::new().with_context(|| {
+        let place = std::env::temp_dir();
+        format!(
+            "make a private folder for the guest in {}; TMPDIR names another place",
+            place.display()
+        )
+    })?;
     let init = init(&options.cache, &repository)?;
     let mut initramfs = std::fs::read(&lab.initramfs)
         .with_context(|| format!("read {}", lab.initramfs.display()))?;
@@ -259,7 +263,7 @@ impl<'a> Guest<'a> {
             .context("make the guest's ring")?;
         ring.set_len(SLOTS * SLOT_SIZE as u64)
             .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(folder, &qemu::for_a_program(packed))?;
+        let qemu = Qemu::spawn(folder, &[], &qemu::for_a_program(packed))?;
         let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
             .context("bound the pipe of the guest")?;
         ensure!(
@@ -329,12 +333,10 @@ impl<'a> Guest<'a> {
         let mut message = [0; MESSAGE];
         let mut filled = 0;
         while filled < MESSAGE {
-            // A guest that never pauses is no reason to miss the deadline.
-            ensure!(Instant::now() < until, late());
             self.signals
                 .wait(&[self.qemu.reports.as_fd()], until, late)?;
             match self.qemu.reports.read(&mut message[filled..]) {
-                Ok(0) => return Err(qemu::ended_early(self.folder)),
+                Ok(0) => return Err(self.qemu.ended_early(self.folder)),
                 Ok(count) => filled += count,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

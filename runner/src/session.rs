@@ -22,13 +22,13 @@ use crate::capture::{self, Frame};
 use crate::desk;
 use crate::gdb::{Gdb, Place, is_continue};
 use crate::lab::Lab;
-use crate::process::{Late, Signals, drain};
+use crate::process::{Late, MOMENT, Signals, drain};
 use crate::qemu::{self, Qemu, file};
 use crate::report::{Report, Reports};
-use crate::shell::{Flood, OUTPUT_MAX, Shell, late};
+use crate::shell::{Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
-use crate::window::Window;
+use crate::window::{Flood, Misuse, OUTPUT_MAX, Window};
 use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
@@ -37,18 +37,6 @@ const START_DEADLINE: Duration = Duration::from_secs(120);
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
-
-/// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
-#[derive(Debug)]
-pub struct Misuse(pub String);
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misuse {}
 
 /// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
 #[derive(Debug)]
@@ -158,10 +146,7 @@ impl<'a> Session<'a> {
         match step.terminal {
             Terminal::Guest | Terminal::Server => self.guest(step),
             Terminal::Gdb => self.debugger(step),
-            Terminal::Wire => {
-                let output = self.wire.run(&self.folder, &step.command);
-                output.map_err(|error| Misuse(format!("{error:#}")).into())
-            }
+            Terminal::Wire => self.wire.run(&self.folder, step, self.signals),
             Terminal::Lab => self.lab(step),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
@@ -199,7 +184,7 @@ impl<'a> Session<'a> {
             for window in self.windows.values_mut() {
                 window.forget_flood(OUTPUT_MAX);
             }
-            let taken = self.intake(until, || "gdb does not answer Ctrl-C".to_owned());
+            let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
             match taken {
                 Err(error) if error.is::<Flood>() => {}
                 taken => taken?,
@@ -229,7 +214,7 @@ impl<'a> Session<'a> {
         self.gdb_mut()?.ask_matches(command)?;
         let until = Instant::now() + COMPLETE_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            match self.intake(until, String::new) {
+            match self.intake(until, |_| String::new()) {
                 Err(error) if error.is::<Late>() => self.stop()?,
                 taken => taken?,
             }
@@ -287,7 +272,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the capture cannot be read.
     pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
-        self.wire.has_unseen(&self.folder)
+        self.wire.has_unseen(&self.folder, self.signals)
     }
 
     fn connect(&mut self) -> anyhow::Result<()> {
@@ -448,7 +433,9 @@ impl<'a> Session<'a> {
         let gdb = self.gdb_mut()?;
         if looks != gdb.has_printed() {
             bail!(Misuse(if looks {
-                "gdb has printed nothing since its last step; give a command".to_owned()
+                "nothing has stopped the machine since gdb's last step, so there is nothing to see: no step in between \
+                 reaches a breakpoint"
+                    .to_owned()
             } else {
                 "gdb has printed something since its last step, as a breakpoint was hit; \
                  a step `gdb` without a command shows it first"
@@ -521,7 +508,7 @@ impl<'a> Session<'a> {
 
     fn wait_until_settled(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
         while !self.gdb_mut()?.is_settled() {
-            self.intake(until, || late(step))?;
+            self.intake(until, |folder| late(step) + &qemu::console(folder))?;
         }
         Ok(())
     }
@@ -548,10 +535,11 @@ impl<'a> Session<'a> {
     fn settle_at_start(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            self.intake(until, || {
+            self.intake(until, |folder| {
                 format!(
-                    "gdb or the machine did not come up within {} s",
-                    START_DEADLINE.as_secs()
+                    "gdb or the machine did not come up within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(folder)
                 )
             })?;
         }
@@ -562,10 +550,20 @@ impl<'a> Session<'a> {
     fn wait_for_stub(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + START_DEADLINE;
         while !self.folder.join(file::STUB).exists() {
-            if self.qemu.process.ended()?.is_some() || Instant::now() > until {
-                return Err(qemu::ended_early(&self.folder));
+            if self.qemu.process.ended()?.is_some() {
+                return Err(self.qemu.ended_early(&self.folder));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            if Instant::now() > until {
+                bail!(
+                    "QEMU opened no socket for the debugger within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(&self.folder)
+                );
+            }
+            match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
+                Err(error) if error.is::<Late>() => {}
+                waited => waited?,
+            }
         }
         Ok(())
     }
@@ -576,7 +574,7 @@ impl<'a> Session<'a> {
         if self.lab.is_some() && self.current.is_none() && self.gdb.as_ref().is_some_and(waits) {
             self.nap()?;
         }
-        self.intake(until, || late(step))
+        self.intake(until, |folder| late(step) + &qemu::console(folder))
     }
 
     /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
@@ -590,11 +588,11 @@ impl<'a> Session<'a> {
 
     /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
     /// had reported before the debugger stopped it is then in the pipe.
-    fn intake(&mut self, until: Instant, late: impl FnOnce() -> String) -> anyhow::Result<()> {
+    fn intake(&mut self, until: Instant, late: impl FnOnce(&Path) -> String) -> anyhow::Result<()> {
         let mut pipes = vec![self.qemu.reports.as_fd()];
         pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
         pipes.extend(self.lab.iter().flat_map(|lab| lab.shell.pipes()));
-        self.signals.wait(&pipes, until, late)?;
+        self.signals.wait(&pipes, until, || late(&self.folder))?;
         if let Some(lab) = &mut self.lab {
             lab.shell.read()?;
         }
@@ -605,7 +603,7 @@ impl<'a> Session<'a> {
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
         if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
-            return Err(qemu::ended_early(&self.folder));
+            return Err(self.qemu.ended_early(&self.folder));
         }
         Ok(())
     }

@@ -5,8 +5,8 @@
 //! begins with a token no command can know. Standard input is closed to the command.
 
 use std::fmt;
-use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
@@ -17,27 +17,10 @@ use crate::packages;
 use crate::process::{Late, Process, Signals, drain, set_nonblocking};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::Output;
-use crate::window::Window;
+use crate::window::{Flood, OUTPUT_MAX, Window};
 
-/// The most that a step may print, in bytes.
-pub const OUTPUT_MAX: usize = 1 << 20;
 /// How long a command may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A step has printed more than [`OUTPUT_MAX`].
-#[derive(Debug)]
-pub struct Flood;
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the step printed more than {OUTPUT_MAX} bytes; let it print less"
-        )
-    }
-}
-
-impl std::error::Error for Flood {}
 
 /// A step has ended the shell.
 #[derive(Debug)]
@@ -64,6 +47,8 @@ pub const WATCHED: [&str; 4] = [
 #[derive(Debug)]
 pub struct Shell {
     process: Process,
+    /// Can be read once the shell has ended: what it has started may live on, and keep the pipes open.
+    end: OwnedFd,
     terminal: Terminal,
     input: ChildStdin,
     stdout: Stream<ChildStdout>,
@@ -131,8 +116,13 @@ impl Shell {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(terminal: Terminal, within: &[&str], folder: &Path) -> anyhow::Result<Self> {
-        let words = [within, &["bash", "--noprofile", "--norc"]].concat();
+    pub fn start(
+        terminal: Terminal,
+        within: &[impl AsRef<str>],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut words: Vec<&str> = within.iter().map(AsRef::as_ref).collect();
+        words.extend(["bash", "--noprofile", "--norc"]);
         // The lab has the guest's tools: `busybox ping` is the same on every machine.
         let mut path = folder.join("busybox").into_os_string();
         path.push(":");
@@ -153,8 +143,10 @@ impl Shell {
                 process.child.id(),
             )
         );
+        let end = process.end_as_file()?;
         let child = &mut process.child;
         Ok(Self {
+            end,
             terminal,
             input: child.stdin.take().context("bash has no standard input")?,
             stdout: Stream::new(child.stdout.take().context("bash has no output")?, &token)?,
@@ -178,16 +170,16 @@ impl Shell {
         let quoted = step.command.replace('\'', r"'\''");
         let token = &self.stdout.token;
         // Ctrl-C ends what runs in the shell, and not the shell. All is one line, as bash counts them.
-        writeln!(
-            self.input,
+        let line = format!(
             "trap : INT; eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
-        )
-        .with_context(|| {
-            format!(
-                "type `{}` into the shell of `{}`",
-                step.command, self.terminal
-            )
-        })?;
+        );
+        match writeln!(self.input, "{line}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => bail!(self.has_ended()),
+            typed => typed.with_context(|| {
+                let Step { command, .. } = step;
+                format!("type `{command}` into the shell of `{}`", self.terminal)
+            })?,
+        }
         self.window.begin(step.id);
         Ok(())
     }
@@ -215,8 +207,9 @@ impl Shell {
 
     /// The pipes that tell when there is something to read.
     #[must_use]
-    pub fn pipes(&self) -> [BorrowedFd<'_>; 2] {
-        [self.stdout.pipe.as_fd(), self.stderr.pipe.as_fd()]
+    pub fn pipes(&self) -> [BorrowedFd<'_>; 3] {
+        let pipes = [self.stdout.pipe.as_fd(), self.stderr.pipe.as_fd()];
+        [pipes[0], pipes[1], self.end.as_fd()]
     }
 
     /// Takes in what was printed by now, without waiting.
@@ -224,6 +217,7 @@ impl Shell {
     /// # Errors
     /// When a step has ended the shell or printed more than [`OUTPUT_MAX`].
     pub fn read(&mut self) -> anyhow::Result<()> {
+        let ended = self.process.ended()?.is_some();
         self.window.print(false, &self.stdout.read()?);
         self.window.print(true, &self.stderr.read()?);
         if self.window.unseen_bytes() > OUTPUT_MAX {
@@ -235,15 +229,22 @@ impl Shell {
             let status = status.parse().context("bash told no exit status")?;
             self.window.end(status, None);
         }
-        if self.stdout.closed || self.stderr.closed {
-            let status = self.process.child.wait().context("wait for bash")?;
-            let terminal = self.terminal;
-            let said = self.window.look(&Until::End).stderr;
-            bail!(ShellEnded(format!(
-                "the shell of `{terminal}` ended ({status}); a step must leave it running\n{said}"
-            )));
+        if self.stdout.closed || self.stderr.closed || ended {
+            bail!(self.has_ended());
         }
         Ok(())
+    }
+
+    fn has_ended(&mut self) -> ShellEnded {
+        let terminal = self.terminal;
+        let said = self.window.look(&Until::End).stderr;
+        let what = match self.process.end() {
+            how if how.is_empty() => "has closed its output".to_owned(),
+            how => format!("ended{how}"),
+        };
+        ShellEnded(format!(
+            "the shell of `{terminal}` {what}; a step must leave it running\n{said}"
+        ))
     }
 
     /// Does a step: types its command and waits for its end.
@@ -264,8 +265,12 @@ impl Shell {
 /// The message for a step that takes too long.
 #[must_use]
 pub fn late(step: &Step) -> String {
+    let what = match (step.terminal, step.command.is_empty()) {
+        (Terminal::Gdb, true) => "no breakpoint was hit",
+        _ => "not finished",
+    };
     format!(
-        "not finished after {} s; if it may take longer, say so: deadline={} before `{}`",
+        "{what} after {} s; if it may take longer, say so: deadline={} before `{}`",
         step.deadline.as_secs(),
         step.deadline.as_secs() * 2,
         step.terminal

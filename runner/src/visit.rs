@@ -17,12 +17,13 @@ use crate::keyboard::{Keyboard, NEXT_WINDOW, Typed};
 use crate::process::{Interrupted, Late, Signals};
 use crate::progress::Stage;
 use crate::replay::{Event, Replay};
-use crate::session::{Debugger, Misuse, Overrun};
-use crate::shell::{Flood, ShellEnded};
+use crate::session::{Debugger, Overrun};
+use crate::shell::ShellEnded;
 use crate::snapshot::Snapshot;
 use crate::step::{Step, StepId, Terminal};
 use crate::transcript::Transcript;
 use crate::verdict::{Verdict, compare};
+use crate::window::{Flood, Misuse};
 use crate::{provenance, root, screen, setup};
 
 /// The words of the prompt that name no window.

@@ -5,15 +5,20 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
+use crate::process::Signals;
 use crate::qemu::file;
-use crate::transcript::{Output, visible};
+use crate::shell::{Shell, WATCHED};
+use crate::step::Step;
+use crate::transcript::Output;
+use crate::window::Misuse;
 
 /// The window.
 #[derive(Debug, Default)]
 pub struct Wire {
-    command: Option<String>,
+    /// The step whose command it is.
+    tcpdump: Option<Step>,
     /// What has been shown.
     shown: Output,
 }
@@ -22,21 +27,28 @@ impl Wire {
     /// Does a step: a command begins a tcpdump, no command looks at the one before.
     ///
     /// # Errors
-    /// What is wrong with the command; bash that cannot be started.
-    pub fn run(&mut self, folder: &Path, command: &str) -> anyhow::Result<Output> {
-        if !command.is_empty() {
-            check(command)?;
-            self.command = Some(command.to_owned());
+    /// [`Misuse`], for what is wrong with the command; what [`Shell::run`] says.
+    pub fn run(&mut self, folder: &Path, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
+        if !step.command.is_empty() {
+            check(&step.command).map_err(|error| Misuse(format!("{error:#}")))?;
+            self.tcpdump = Some(step.clone());
             self.shown = Output::default();
         }
-        let Some(command) = &self.command else {
-            bail!("no tcpdump runs on the wire yet; give a command: {EXAMPLE}")
+        let Some(tcpdump) = &self.tcpdump else {
+            bail!(Misuse(format!(
+                "no tcpdump runs on the wire yet; give a command: {EXAMPLE}"
+            )))
         };
-        let now = read(folder, command)?;
+        let looks = Step {
+            deadline: step.deadline,
+            ..tcpdump.clone()
+        };
+        let now = read(folder, &looks, signals)?;
         let new = |now: &str, shown: &str| {
-            now.strip_prefix(shown)
-                .map(str::to_owned)
-                .context("tcpdump prints the frames that it has shown in another way now; choose other options")
+            now.strip_prefix(shown).map(str::to_owned).ok_or_else(|| {
+                let why = "tcpdump prints the frames that it has shown in another way now; choose other options";
+                Misuse(why.to_owned())
+            })
         };
         let output = Output {
             stdout: new(&now.stdout, &self.shown.stdout)?,
@@ -50,10 +62,10 @@ impl Wire {
     /// Whether frames have come that no step has shown.
     ///
     /// # Errors
-    /// When bash cannot be started.
-    pub fn has_unseen(&self, folder: &Path) -> anyhow::Result<bool> {
-        match &self.command {
-            Some(command) => Ok(read(folder, command)?.stdout != self.shown.stdout),
+    /// What [`Shell::run`] says.
+    pub fn has_unseen(&self, folder: &Path, signals: &Signals) -> anyhow::Result<bool> {
+        match &self.tcpdump {
+            Some(tcpdump) => Ok(read(folder, tcpdump, signals)?.stdout != self.shown.stdout),
             None => Ok(false),
         }
     }
@@ -72,21 +84,7 @@ fn check(command: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(folder: &Path, command: &str) -> anyhow::Result<Output> {
-    let done = duct::cmd!("bash", "--noprofile", "--norc", "-c", command)
-        .dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC")
-        .stdin_null()
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .run()
-        .with_context(|| format!("run `{command}` with bash"))?;
-    Ok(Output {
-        stdout: visible(&done.stdout),
-        stderr: visible(&done.stderr),
-        status: done.status.code().unwrap_or(1),
-        guest_ns: None,
-    })
+/// Each look has a shell of its own, as nothing of a look is left for the next.
+fn read(folder: &Path, tcpdump: &Step, signals: &Signals) -> anyhow::Result<Output> {
+    Shell::start(tcpdump.terminal, &WATCHED, folder)?.run(tcpdump, signals)
 }

@@ -84,6 +84,19 @@ fn a_qemu_that_ends_well_without_a_machine_is_none() {
 }
 
 #[test]
+fn a_qemu_without_a_sandbox_is_odd_and_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let qemu = real("qemu-system-x86_64");
+    let built = format!("case \"$*\" in *-sandbox*) exit 1;; esac; exec {qemu} \"$@\"");
+    program(folder.path(), "qemu-system-x86_64", &built);
+    with_programs(folder.path()).only_bad(&[]).says(
+        "qemu",
+        "warn",
+        &["built without seccomp", "Nothing to do for the book"],
+    );
+}
+
+#[test]
 fn a_gdb_without_hardware_breakpoints_in_python_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let gdb = real("gdb");

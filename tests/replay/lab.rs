@@ -191,10 +191,10 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
     for signal in ["-INT", "-KILL"] {
         let scratch = tempfile::tempdir().unwrap();
         let mut child = start_and_wait(&book, scratch.path());
-        // The runner, QEMU, gdb; the lab with its shell and two programs; the host's shell with its
+        // The runner, who keeps its folder, QEMU, gdb; the lab with its shell and two programs; the host's shell with its
         // program, and the two processes that watch over it.
-        wait_until("all eleven run", || {
-            processes_of(scratch.path()).len() == 11
+        wait_until("all twelve run", || {
+            processes_of(scratch.path()).len() == 12
         });
         assert_eq!(network(), before, "while the chapter runs");
         let kill = Command::new("kill")

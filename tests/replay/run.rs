@@ -253,34 +253,6 @@ fn a_panic_shows_the_console() {
 }
 
 #[test]
-fn ctrl_c_leaves_nothing_behind() {
-    let scratch = tempfile::tempdir().unwrap();
-    let mut child = runner(&["/bin/sh", "-c", "echo up; while :; do :; done"])
-        .env("TMPDIR", scratch.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "up");
-    let path = format!("/proc/{0}/task/{0}/children", child.id());
-    let qemu = std::fs::read_to_string(path).unwrap().trim().to_owned();
-    assert!(Path::new("/proc").join(&qemu).exists());
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_refused(&output, 130, "interrupted");
-    assert!(!Path::new("/proc").join(&qemu).exists(), "QEMU lives on");
-    assert_eq!(
-        scratch.path().read_dir().unwrap().count(),
-        0,
-        "a file is left"
-    );
-}
-
-#[test]
 fn the_tests_of_another_project_run_in_the_guest() {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {

@@ -219,7 +219,7 @@ fn on_a_terminal_ctrl_c_stops_the_machine_and_a_signal_ends_all() {
         .arg(runner.to_string())
         .status();
     assert!(kill.unwrap().success());
-    assert_eq!(visit.child.wait().unwrap().code(), Some(130));
+    assert_eq!(visit.child.wait().unwrap().code(), Some(143));
     let alive = processes
         .iter()
         .filter(|id| Path::new(&format!("/proc/{id}")).exists());

@@ -49,9 +49,9 @@ pub fn run<S: AsRef<OsStr>>(
         complained.extend(drain(&mut stderr).map_err(told)?.0);
         if let Some(status) = status {
             let stderr = in_one_line(&complained);
-            // The program is started by setpriv, which ends so if there is none.
-            return match stderr.strip_prefix("setpriv: ") {
-                Some(why) if status.code() == Some(127) => Err(why.to_owned()),
+            // The program is started by sh, which ends so if there is none.
+            return match stderr.split_once(": exec: ") {
+                Some((_, why)) if status.code() == Some(127) => Err(format!("cannot run {why}")),
                 _ => Ok(Ended {
                     status: status.code(),
                     stdout: String::from_utf8_lossy(&printed).into_owned(),
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_program_that_there_is_not_cannot_be_started() {
         let error = run(&["there-is-none"], Path::new("/"), PATIENCE).unwrap_err();
-        assert!(error.contains("failed to execute there-is-none"), "{error}");
+        assert!(error.contains("cannot run there-is-none"), "{error}");
     }
 
     #[test]

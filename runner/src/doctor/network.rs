@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Found;
 use super::attempt::{self, PATIENCE};
-use crate::lab::WITHIN;
+use crate::lab;
 
 const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
@@ -47,8 +47,9 @@ pub fn nat() -> Found {
 }
 
 fn within(words: &[&'static str]) -> Result<(), String> {
-    let words = [&WITHIN[..], words].concat();
-    let ended = attempt::run(&words, Path::new("/"), PATIENCE)?;
+    let mut all = lab::within();
+    all.extend(words.iter().copied().map(str::to_owned));
+    let ended = attempt::run(&all, Path::new("/"), PATIENCE)?;
     match ended.status {
         Some(0) => Ok(()),
         _ => Err(ended.stderr),

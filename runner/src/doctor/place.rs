@@ -14,6 +14,7 @@ use super::Found;
 use super::lab::Lab;
 use crate::cache::Cache;
 use crate::kernel;
+use crate::scratch::Scratch;
 
 const MB: u64 = 1 << 20;
 /// The most that a replay puts into its folder, in megabytes: chapter 3 does with 31.
@@ -122,9 +123,7 @@ fn room(folder: &Path) -> io::Result<(u64, Option<u64>)> {
 
 /// Does in a folder of its own what the lab does: writes, tells names apart by case, links, runs and locks.
 fn serves(folder: &Path) -> Result<(), String> {
-    let own = tempfile::Builder::new()
-        .prefix("theseus-doctor-")
-        .tempdir_in(folder);
+    let own = Scratch::new_in(folder, "theseus-doctor-");
     let own = own.map_err(|error| format!("no folder can be made in it: {error}"))?;
     let path = |name: &str| own.path().join(name);
     let not = |what: &str| {

@@ -8,6 +8,7 @@ use super::attempt::{self, Ended, PATIENCE};
 use crate::gdb::{Gdb, SETTINGS};
 use crate::packages;
 use crate::qemu::{self, Network, file};
+use crate::scratch::Scratch;
 use crate::tools::{REMEDY, TOOLS};
 
 /// How long KVM may take for one instruction. One that hangs does so for ever.
@@ -75,8 +76,10 @@ pub fn compiler() -> Found {
 
 /// Has QEMU run the firmware on the book's machine.
 pub fn qemu() -> Found {
+    let sandbox = sandbox();
     let words = [
         &[qemu::PROGRAM.to_owned()],
+        &sandbox[..],
         &qemu::machine(Network::Hub, false)[..],
         // So chapter 3 types it.
         &["-nic", "none"].map(str::to_owned),
@@ -85,6 +88,12 @@ pub fn qemu() -> Found {
     .concat();
     let version = version(qemu::PROGRAM);
     match in_folder(|folder| runs_firmware(&words, folder, PATIENCE)) {
+        Ok(()) if sandbox.is_empty() => Found::warn(
+            format!(
+                "it runs the book's machine, but was built without seccomp and does not lock itself in ({version})"
+            ),
+            "Nothing to do for the book; with your distribution's QEMU, a guest that breaks out of it can start no programs",
+        ),
         Ok(()) => Found::ok(version),
         Err(said) => Found::bad(
             format!("it does not run the book's machine: {said} ({version})"),
@@ -93,12 +102,17 @@ pub fn qemu() -> Found {
     }
 }
 
+fn sandbox() -> Vec<String> {
+    qemu::sandbox().iter().map(ToString::to_string).collect()
+}
+
 /// Has gdb stop the book's machine as the runner does, and do one step.
 pub fn gdb() -> Found {
     let version = version("gdb");
     let tried = in_folder(|folder| {
         let words = [
             &[qemu::PROGRAM.to_owned()],
+            &sandbox()[..],
             &qemu::machine(Network::Hub, true)[..],
             &ENDING.map(str::to_owned),
         ]
@@ -214,7 +228,6 @@ fn version(program: &str) -> String {
 }
 
 fn in_folder<T>(work: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
-    let folder = tempfile::Builder::new().prefix("theseus-doctor-").tempdir();
-    let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = Scratch::new().map_err(|error| format!("no temporary folder: {error}"))?;
     work(folder.path())
 }

@@ -1,0 +1,22 @@
+# Makes a folder, prints its name, and takes it away again when standard input ends. $1 is the pattern of the name.
+# What a terminal sends when it closes, or for Ctrl-C, is not for this shell.
+trap '' HUP INT QUIT TERM
+folder=$(mktemp -d -- "$1") || exit
+printf %s "$folder"
+exec >/dev/null 2>&1
+read -r _
+round=0
+while [ $((round += 1)) -le 100 ]; do
+	# Who has the folder as its home was started for it, and its process group with it.
+	found=$(grep -lsxzF "HOME=$folder" /proc/[0-9]*/environ)
+	for process in $found; do
+		read -r line <"${process%environ}stat" || continue
+		# NUMBER (NAME) STATE PARENT GROUP …
+		set -- ${line##*) }
+		kill -s KILL -- "-$3"
+	done
+	# Somebody who is just dying may still write into it, or have closed a folder in it.
+	rm -rf -- "$folder" && [ -z "$found" ] && exit
+	chmod -R u+rwx -- "$folder"
+	sleep 0.1
+done

@@ -1,0 +1,191 @@
+//! The runner gets a signal.
+
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::Instant;
+
+use rustix::process::Signal;
+
+use crate::fixture::Book;
+use crate::random::{Random, seed};
+use crate::traces::{Place, send, wait_until};
+
+const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
+
+/// A step that leaves processes behind: in its group and outside of it, in its folder and elsewhere, with its environment and
+/// without it, deaf to what can be refused.
+fn strays(place: &Place) -> String {
+    let mark = place.path();
+    format!(
+        "host 'sleep 1000 & setsid sleep 1000 & (cd linux; setsid sleep 1000 &); \
+         (cd /; env -i bash -c \"sleep 1000; : {mark}\" &); \
+         (trap \"\" INT TERM HUP; while :; do mkdir -p $HOME/a/b; touch $HOME/a/b/c; sleep 0.1; done) & \
+         mkdir closed; touch closed/file; chmod 0 closed'"
+    )
+}
+
+/// Host, guest, server, gdb and wire, each with something to do.
+fn on_the_hub(place: &Place, last: &str) -> Book {
+    Book::new(&[
+        &strays(place),
+        "guest 'ip link set eth1 netns $(cat /run/server.pid)'",
+        "guest 'ip addr add 10.0.3.2/24 dev eth0; ip link set eth0 up'",
+        "server 'ip addr add 10.0.3.1/24 dev eth1; ip link set eth1 up; sleep 3'",
+        "background server 'nc -l -p 9090'",
+        "gdb interrupt",
+        "gdb tbreak tcp_v4_connect",
+        "gdb continue",
+        "guest 'echo hello | nc 10.0.3.1 9090'",
+        "gdb",
+        "gdb backtrace 2",
+        "gdb continue",
+        "guest",
+        "server",
+        "wire 'tcpdump -qtn -r wire.pcap tcp'",
+        "host 'cat linux/System.map > copy; wc -c < copy'",
+        last,
+    ])
+}
+
+fn in_the_lab(place: &Place, last: &str) -> Book {
+    Book::new(&[
+        &strays(place),
+        "lab 'ip addr add 10.0.3.1/24 dev tap0; ip link set tap0 up; mkdir m; mount -t tmpfs tmpfs m; touch m/file'",
+        "guest 'ip addr add 10.0.3.2/24 dev eth0; ip link set eth0 up; until ping -c 1 -W 1 10.0.3.1; do :; done > /dev/null'",
+        "lab 'sleep 1000 & setsid sleep 1000 & ip netns add far; busybox ping -c 1 10.0.3.2 > /dev/null; echo $?'",
+        last,
+    ])
+}
+
+/// Kills a runner that waits in the last step of its chapter.
+#[track_caller]
+fn kill_in_a_step(book: &dyn Fn(&Place, &str) -> Book, last: &str) {
+    for signal in SIGNALS {
+        let place = Place::new();
+        let book = book(&place, last);
+        let child = place.start_until(&book, "sleep 1000.5");
+        wait_until("the last step runs", || {
+            !place.named("sleep 1000.5").is_empty()
+        });
+        let held = place.held();
+        send(child.id(), signal);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if signal == Signal::KILL {
+            assert_eq!(output.status.signal(), Some(9));
+        } else {
+            let code = 128 + signal.as_raw();
+            assert_eq!(output.status.code(), Some(code), "{signal:?}: {stderr}");
+            let told = format!("{last}: interrupted; everything that was started has been ended");
+            let told = told.replace(" '", " ").replace("':", "`:");
+            assert!(stderr.contains(&told), "no {told:?} in {stderr}");
+            let left = place.processes();
+            assert!(left.is_empty(), "not waited for: {left:?} by {signal:?}");
+        }
+        place.is_clean(&held);
+    }
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    kill_in_a_step(&on_the_hub, "host 'sleep 1000.5'");
+}
+
+#[test]
+fn a_signal_leaves_nothing_of_the_lab_behind() {
+    kill_in_a_step(&in_the_lab, "lab 'sleep 1000.5'");
+}
+
+#[test]
+fn a_signal_leaves_nothing_of_a_program_behind() {
+    for signal in SIGNALS {
+        let place = Place::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command.args(["run", "/bin/sh", "-c", "echo up; while :; do :; done"]);
+        let mut child = place.start(command);
+        let mut up = [0; 3];
+        child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+        let held = place.held();
+        send(child.id(), signal);
+        let output = child.wait_with_output().unwrap();
+        if signal == Signal::KILL {
+            assert_eq!(output.status.signal(), Some(9));
+        } else {
+            let told = "interrupted; everything that was started has been ended\n";
+            assert_eq!(String::from_utf8_lossy(&output.stderr), told);
+            assert_eq!(output.status.code(), Some(128 + signal.as_raw()));
+            let left = place.processes();
+            assert!(left.is_empty(), "not waited for: {left:?} by {signal:?}");
+        }
+        place.is_clean(&held);
+    }
+}
+
+#[test]
+fn a_chapter_that_ends_leaves_nothing_behind() {
+    let place = Place::new();
+    for book in [on_the_hub, in_the_lab].map(|book| book(&place, "host true")) {
+        place.run(book.command(&["chapter", "5"])).ends_with(1);
+    }
+}
+
+/// Kills the runner so often by each signal, at moments anywhere in its life.
+fn kill_at_random(book: &dyn Fn(&Place, &str) -> Book, times: usize) {
+    let seed = seed();
+    let mut random = Random(seed);
+    let place = Place::new();
+    let book = book(&place, "host true");
+    let whole = || {
+        let ran = place.run(book.command(&["chapter", "5", "--json"]));
+        ran.ends_with(1);
+        let steps = ran.json()["steps"].as_array().unwrap().clone();
+        let printed = |step: &serde_json::Value| (step["stdout"].clone(), step["stderr"].clone());
+        steps.iter().map(printed).collect::<Vec<_>>()
+    };
+    let begun = Instant::now();
+    let before = whole();
+    let life = begun.elapsed();
+    for signal in SIGNALS {
+        for _ in 0..times {
+            let moment = random.below(life);
+            let what = format!("{signal:?} after {moment:?}, THESEUS_SEED={seed}");
+            let child = place.start(book.command(&["chapter", "5"]));
+            std::thread::sleep(moment);
+            let held = place.held();
+            // Who has ended by now is still there until somebody asks how.
+            send(child.id(), signal);
+            let output = child.wait_with_output().unwrap();
+            let (code, by) = (output.status.code(), output.status.signal());
+            let number = signal.as_raw();
+            // Caught, or before and after that; or too late.
+            let right = code == Some(128 + number) || by == Some(number) || code == Some(1);
+            assert!(right, "{what}: {output:?}");
+            if code == Some(128 + number) {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                assert!(stderr.contains("interrupted"), "{what}: {stderr}");
+                assert!(stderr.contains("05-five.md:"), "{what}: {stderr}");
+            }
+            println!("{what}");
+            place.is_clean(&held);
+        }
+    }
+    assert_eq!(whole(), before, "THESEUS_SEED={seed}");
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_nothing_behind() {
+    kill_at_random(&on_the_hub, 1);
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_nothing_of_the_lab_behind() {
+    kill_at_random(&in_the_lab, 1);
+}
+
+#[test]
+#[ignore = "takes ten minutes: cargo test --test faults at_many_moments -- --ignored"]
+fn signals_at_many_moments_leave_nothing_behind() {
+    kill_at_random(&on_the_hub, 20);
+    kill_at_random(&in_the_lab, 20);
+}
