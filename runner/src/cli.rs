@@ -85,6 +85,9 @@ enum Command {
     Cmdrun(mdbook::Args),
     /// Installs mdbook and mdbook-cmdrun at the versions that the book is built with
     InstallTools,
+    /// Shows one window of a visit (tmux calls this)
+    #[command(hide = true)]
+    Pane(visit::pane::Args),
     /// Prints what a shell needs to complete the runner's command line
     #[command(after_help = after::COMPLETIONS)]
     Completions(help::CompletionsArgs),
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),
         Command::InstallTools => tools::install(),
+        Command::Pane(args) => visit::pane::run(args),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),
     };
