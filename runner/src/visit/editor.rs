@@ -45,7 +45,7 @@ pub enum Pressed {
     Enter(String),
     /// The key for the next window, and what stood on the line.
     NextWindow(String),
-    /// Ctrl-C: the line is given up.
+    /// Ctrl-C, on an empty line; on another one it gives up the line.
     CtrlC,
     /// Ctrl-D, on an empty line.
     CtrlD,
@@ -86,6 +86,11 @@ impl Editor {
         let mut lines = Lines::with_config(config.clone()).context("start the line editor")?;
         let pressed = Arc::new(AtomicBool::new(false));
         let next = NextWindow(next, pressed.clone());
+        let emptied = Arc::new(AtomicBool::new(false));
+        lines.bind_sequence(
+            KeyEvent::ctrl('C'),
+            EventHandler::Conditional(Box::new(CtrlC(emptied.clone()))),
+        );
         lines.bind_sequence(
             KeyEvent::ctrl('O'),
             EventHandler::Conditional(Box::new(next)),
@@ -93,6 +98,7 @@ impl Editor {
         lines.set_helper(Some(Reader {
             complete,
             pressed,
+            emptied,
             prompt: Prompt::default(),
         }));
         Ok(Self {
@@ -180,10 +186,21 @@ impl ConditionalEventHandler for NextWindow {
     }
 }
 
+/// Remembers that there was a line to give up.
+struct CtrlC(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for CtrlC {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, line: &EventContext) -> Option<Cmd> {
+        self.0.store(!line.line().is_empty(), Ordering::SeqCst);
+        Some(Cmd::Interrupt)
+    }
+}
+
 /// What the editor asks while a line is typed.
 struct Reader {
     complete: Complete,
     pressed: Arc<AtomicBool>,
+    emptied: Arc<AtomicBool>,
     prompt: Prompt,
 }
 

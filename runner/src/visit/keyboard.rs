@@ -75,6 +75,10 @@ impl Seat for Keyboard<'_> {
 
     fn end(&mut self) {}
 
+    fn interrupter(&self) -> Option<Terminal> {
+        None
+    }
+
     fn heading(&mut self, step: &Step, own: bool) {
         // What is typed on a terminal is there already.
         if !own || matches!(self.lines, Lines::Pipe(_)) {
@@ -224,24 +228,18 @@ impl OnTerminal {
         signals: &Signals,
         complete: Complete<'_>,
     ) -> anyhow::Result<Typed> {
-        let mut ask = (
-            window,
-            screen::prompt(window),
-            std::mem::take(&mut self.begun),
-        );
-        loop {
-            let asked = self.asks.send(ask.clone());
-            asked.context("ask the editor for a line")?;
-            match self.wait(window, signals, complete)? {
-                Pressed::Enter(line) => return Ok(Typed::Line(line)),
-                Pressed::NextWindow(line) => {
-                    self.begun = line;
-                    return Ok(Typed::NextWindow);
-                }
-                Pressed::CtrlC => ask.2.clear(),
-                Pressed::CtrlD => return Ok(Typed::End),
+        let begun = std::mem::take(&mut self.begun);
+        let asked = self.asks.send((window, screen::prompt(window), begun));
+        asked.context("ask the editor for a line")?;
+        Ok(match self.wait(window, signals, complete)? {
+            Pressed::Enter(line) => Typed::Line(line),
+            Pressed::NextWindow(line) => {
+                self.begun = line;
+                Typed::NextWindow
             }
-        }
+            Pressed::CtrlC => Typed::CtrlC,
+            Pressed::CtrlD => Typed::End,
+        })
     }
 
     fn wait(

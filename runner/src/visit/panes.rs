@@ -58,8 +58,8 @@ struct Shared {
 struct Now {
     /// The window whose command runs.
     running: Option<Terminal>,
-    /// Whether Ctrl-C was pressed for it.
-    pressed: bool,
+    /// The window in which Ctrl-C was pressed for it.
+    pressed: Option<Terminal>,
     left: bool,
     /// Whether the client has given the terminal back.
     client_has_ended: bool,
@@ -98,7 +98,7 @@ impl Shared {
             Some(running)
                 if running == window || window == Terminal::Gdb && running.is_in_guest() =>
             {
-                now.pressed = true;
+                now.pressed = Some(window);
                 let _ = signal_hook::low_level::raise(SIGINT);
             }
             Some(_) => {}
@@ -385,16 +385,20 @@ impl Seat for Panes<'_> {
 
     fn begin(&mut self, window: Terminal) {
         self.shared.now().running = Some(window);
-        self.entitle(window, format!("{window}: runs, until it ends or Ctrl-C"));
+        self.entitle(window, format!("{window}: runs"));
     }
 
     fn end(&mut self) {
         let mut now = self.shared.now();
         now.running = None;
-        if std::mem::take(&mut now.pressed) {
+        if now.pressed.take().is_some() {
             // It may have come too late to end the command, and must not end the next.
             let _ = self.signals.take_ctrl_c();
         }
+    }
+
+    fn interrupter(&self) -> Option<Terminal> {
+        self.shared.now().pressed
     }
 
     fn heading(&mut self, step: &Step, own: bool) {

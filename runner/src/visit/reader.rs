@@ -74,11 +74,10 @@ impl<'a> Reader<'a> {
             self.seat.heading(&step, false);
             self.seat.output(record.terminal, &record.output);
         }
-        let help = match self.seat.shows_all() {
-            true => ".help says what can be typed; .quit leaves".to_owned(),
-            false => format!("\n{}", self.help()),
-        };
-        self.seat.aside(self.terminal, &help);
+        if !self.seat.shows_all() {
+            let help = format!("\n{}", self.help());
+            self.seat.aside(self.terminal, &help);
+        }
         self.look_around()
     }
 
@@ -190,7 +189,7 @@ impl<'a> Reader<'a> {
 an empty line: looks at what the window has printed
 COMMAND &: in a shell of the guest or the lab, the command goes on
 lx-ps, lx-dmesg, apropos lx: the kernel's own commands, in gdb; Tab completes
-Ctrl-C: stops the machine, and gdb has it; in .host and .lab, ends the command
+Ctrl-C: ends the command; in .gdb, stops the machine, and so it does if the command does not end
 .save FILE: writes what you have typed as steps, numbered behind {}; what becomes of the chapter's own later steps is up to you
 .help: this; .quit or Ctrl-D: leaves, and everything that was started ends
 The guest stands still while you type.",
@@ -288,12 +287,26 @@ The guest stands still while you type.",
         })
     }
 
-    /// Ctrl-C where a prompt is: takes the machine from a gdb that waits, as it would there.
+    /// Ctrl-C where a prompt is: takes the machine from a gdb that waits, and ends a command that goes on in a shell.
     fn ctrl_c(&mut self) -> anyhow::Result<()> {
-        if self.terminal == Terminal::Gdb && !self.over && !self.replay.session()?.is_held() {
-            self.command("interrupt")?;
+        let terminal = self.terminal;
+        if self.over {
+            return Ok(());
         }
-        Ok(())
+        let session = self.replay.session()?;
+        let held = session.is_held();
+        if terminal == Terminal::Gdb && !held {
+            return self.command("interrupt");
+        }
+        if session.busy_with(terminal).is_none() || terminal.is_in_guest() && held {
+            return Ok(());
+        }
+        self.stop_draft(terminal);
+        self.seat.begin(terminal);
+        let done = self.cut_short(terminal);
+        self.seat.end();
+        done?;
+        self.look_around()
     }
 
     /// Looks at every window with something that nobody has seen, and goes where the reader can type.
@@ -360,20 +373,24 @@ The guest stands still while you type.",
             false => error.to_string(),
         };
         self.seat.tell(terminal, &why);
+        self.stop_draft(terminal);
+        self.draft.push(step);
+        if cut {
+            self.cut_short(self.seat.interrupter().unwrap_or(terminal))?;
+        }
+        Ok(false)
+    }
+
+    fn stop_draft(&mut self, terminal: Terminal) {
         if self.draft.stop() {
             self.seat.tell(
                 terminal,
                 "(no replay can repeat that: .save keeps what you typed before)",
             );
         }
-        self.draft.push(step);
-        if cut {
-            self.cut_short(terminal)?;
-        }
-        Ok(false)
     }
 
-    /// Ends what a window does: gdb has the machine then, or the shell its prompt.
+    /// Does what Ctrl-C does in the window: gdb has the machine then, or the shell its prompt.
     fn cut_short(&mut self, terminal: Terminal) -> anyhow::Result<()> {
         let stopped = loop {
             match self.replay.interrupt(terminal) {

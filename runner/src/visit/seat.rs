@@ -12,7 +12,7 @@ pub enum Typed {
     Line(String),
     /// The key for the next window.
     NextWindow,
-    /// Ctrl-C, while no command ran that a prompt waits for.
+    /// Ctrl-C, on an empty line.
     CtrlC,
     /// Something that is no text: the line must be typed again.
     NotText,
@@ -52,6 +52,9 @@ pub trait Seat {
 
     /// The command has ended.
     fn end(&mut self);
+
+    /// The window in which Ctrl-C was pressed for the command that runs, if not in its own.
+    fn interrupter(&self) -> Option<Terminal>;
 
     /// Shows what is typed in a step; `own` says that the reader has typed it in the step's window.
     fn heading(&mut self, step: &Step, own: bool);
