@@ -55,6 +55,7 @@ enum Command {
     #[command(after_help = after::CHAPTER)]
     Chapter(play::Args),
     /// Replays a chapter up to a step, and hands its machine over to you
+    #[command(after_help = after::SHELL)]
     Shell(visit::Args),
     /// Replays all chapters side by side, and says whether the book is still true
     #[command(after_help = after::VERIFY)]

@@ -241,7 +241,7 @@ fn the_windows_lie_side_by_side_on_one_machine() {
     screen.shows("host", "host$ ls vmlinux\nvmlinux\n");
     screen.is_in("host", "host", "host$");
     screen.enter(".save saved.md");
-    screen.shows("host", "12 steps, for behind 5.1, saved in saved.md");
+    screen.shows("host", "13 steps, for behind 5.1, saved in saved.md");
     let saved = std::fs::read_to_string(screen.book.folder.path().join("saved.md")).unwrap();
     let steps: Vec<&str> = saved
         .lines()

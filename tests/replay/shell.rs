@@ -230,7 +230,7 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
         .arg(runner.to_string())
         .status();
     assert!(kill.unwrap().success());
-    assert_eq!(visit.child.wait().unwrap().code(), Some(130));
+    assert_eq!(visit.child.wait().unwrap().code(), Some(143));
     let alive = processes
         .iter()
         .filter(|id| Path::new(&format!("/proc/{id}")).exists());

@@ -147,23 +147,29 @@ impl Editor {
         pressed
     }
 
-    fn read_with_history(&mut self, prompt: Prompt, begun: &str) -> Result<Pressed, ReadlineError> {
+    fn read_with_history(
+        &mut self,
+        prompt: Prompt,
+        mut begun: &str,
+    ) -> Result<Pressed, ReadlineError> {
         let plain = prompt.plain.clone();
         if let Some(helper) = self.lines.helper_mut() {
             helper.prompt = prompt;
         }
-        match self.lines.readline_with_initial(&plain, (begun, "")) {
-            Ok(line) => {
-                let next = self.lines.helper().map(|helper| &helper.pressed);
-                let next = next.is_some_and(|next| next.swap(false, Ordering::SeqCst));
-                Ok(match next {
-                    true => Pressed::NextWindow(line),
-                    false => Pressed::Enter(line),
-                })
+        loop {
+            let read = self.lines.readline_with_initial(&plain, (begun, ""));
+            let was = |flag: fn(&Reader) -> &AtomicBool| {
+                let helper = self.lines.helper();
+                helper.is_some_and(|helper| flag(helper).swap(false, Ordering::SeqCst))
+            };
+            match read {
+                Ok(line) if was(|helper| &helper.pressed) => return Ok(Pressed::NextWindow(line)),
+                Ok(line) => return Ok(Pressed::Enter(line)),
+                Err(ReadlineError::Eof) => return Ok(Pressed::CtrlD),
+                Err(ReadlineError::Interrupted) if was(|helper| &helper.emptied) => begun = "",
+                Err(ReadlineError::Interrupted) => return Ok(Pressed::CtrlC),
+                Err(error) => return Err(error),
             }
-            Err(ReadlineError::Eof) => Ok(Pressed::CtrlD),
-            Err(ReadlineError::Interrupted) => Ok(Pressed::CtrlC),
-            Err(error) => Err(error),
         }
     }
 }

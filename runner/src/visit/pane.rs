@@ -179,7 +179,7 @@ fn type_lines(
 /// Goes to the next pane of the window, in whatever tmux this runs.
 fn next_pane() {
     let mut tmux = Command::new("tmux");
-    tmux.args(["select-pane", "-t", ":.+"]);
+    tmux.args(["select-pane", "-Z", "-t", ":.+"]);
     // Where it fails, the reader stays.
     let _ = tmux.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }

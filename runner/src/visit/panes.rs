@@ -502,6 +502,10 @@ fn attend(stream: UnixStream, shared: &Shared) {
             }
             (Report::CtrlC, Some(window)) => shared.press_ctrl_c(window),
             (Report::CtrlD, Some(_)) => break,
+            // The line that is typed meanwhile must not wait for the command.
+            (Report::Complete(_), Some(_)) if shared.now().running.is_some() => {
+                let _ = send(&stream, &Order::Matches(Vec::new()));
+            }
             (Report::Complete(begun), Some(window)) => {
                 shared.tell(Event::Complete(window, begun));
             }

@@ -176,7 +176,7 @@ impl Tmux {
     /// # Errors
     /// What tmux says.
     pub fn select(&self, pane: &str) -> anyhow::Result<()> {
-        self.run(&["select-pane", "-t", pane].map(OsString::from))?;
+        self.run(&["select-pane", "-Z", "-t", pane].map(OsString::from))?;
         Ok(())
     }
 
