@@ -1,4 +1,5 @@
 //! A visit with all windows side by side. The terminal that it runs in is itself a pane of a tmux, which tells what a reader would see.
+//! Where there is no tmux, there is nothing to see.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,10 @@ use std::time::{Duration, Instant};
 use crate::fixture::Book;
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
+
+fn is_there() -> bool {
+    Command::new("tmux").arg("-V").output().is_ok()
+}
 
 /// Whether the reader sits in a tmux, or the terminal is a plain one.
 #[derive(Clone, Copy, PartialEq)]
@@ -199,6 +204,9 @@ fn processes_in(folder: &Path) -> Vec<String> {
 
 #[test]
 fn the_windows_lie_side_by_side_on_one_machine() {
+    if !is_there() {
+        return;
+    }
     let screen = Screen::begin(Around::Nothing, 120, 32);
     screen.is_in("guest", "guest", "guest#");
     screen.shows("guest", "5.1 guest# echo up\nup\n");
@@ -272,6 +280,9 @@ fn the_windows_lie_side_by_side_on_one_machine() {
 
 #[test]
 fn ctrl_c_ends_a_command_of_the_guest_or_stops_the_machine_that_gdb_waits_for() {
+    if !is_there() {
+        return;
+    }
     let screen = Screen::begin(Around::Nothing, 120, 32);
     screen.is_in("guest", "guest", "guest#");
     screen.enter("nc -l -p 9");
@@ -301,6 +312,9 @@ fn ctrl_c_ends_a_command_of_the_guest_or_stops_the_machine_that_gdb_waits_for() 
 
 #[test]
 fn however_a_visit_ends_nothing_is_left_of_it() {
+    if !is_there() {
+        return;
+    }
     let ways: [(&str, fn(&Screen)); 5] = [
         ("a pane is closed", |screen| {
             let (name, ..) = screen.pane("gdb").unwrap();
@@ -347,6 +361,9 @@ fn kill(process: u32, signal: &str) {
 
 #[test]
 fn in_a_tmux_of_the_readers_it_is_one_more_window() {
+    if !is_there() {
+        return;
+    }
     let screen = Screen::begin(Around::Tmux, 120, 32);
     screen.is_in("guest", "guest", "guest#");
     let windows = || screen.ask_outer(&["list-windows", "-F", "#{window_name} #{window_panes}"]);
@@ -365,6 +382,9 @@ fn in_a_tmux_of_the_readers_it_is_one_more_window() {
 
 #[test]
 fn a_small_terminal_shows_one_window_at_a_time() {
+    if !is_there() {
+        return;
+    }
     let screen = Screen::begin(Around::Nothing, 80, 24);
     let seen = || screen.ask_outer(&["capture-pane", "-p"]);
     screen.wait("at the prompt", || seen().trim_end().ends_with("guest#"));
