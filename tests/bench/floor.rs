@@ -116,23 +116,23 @@ fn command_of_visit(root: &Path, columns: u16, rows: u16) -> Duration {
     command.args(["shell", "6", "--at", "6.4"]);
     command.current_dir(root).env("TERM", "screen-256color");
     command.env_remove("TMUX");
-    let mut visit = None;
-    let took = timed(|| {
-        let spawned = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
-        visit = Some(spawned.unwrap());
-        keys.write_all(b"echo $((1000003*7))\r").unwrap();
-        let mut seen = Vec::new();
-        while !String::from_utf8_lossy(&seen).contains("7000021") {
-            let mut chunk = [0; 4096];
-            let count = keys.read(&mut chunk).unwrap();
-            seen.extend(&chunk[..count]);
-        }
-    });
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    let start = Instant::now();
+    let mut visit = command.spawn().unwrap();
+    // It holds the other end of the terminal.
+    drop(command);
+    keys.write_all(b"echo $((1000003*7))\r").unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("7000021") {
+        let mut chunk = [0; 4096];
+        let count = keys.read(&mut chunk).unwrap();
+        seen.extend(&chunk[..count]);
+    }
+    let took = start.elapsed();
     keys.write_all(b".quit\r").unwrap();
     // It may have more to say than the terminal holds.
-    let mut rest = Vec::new();
-    let _ = keys.read_to_end(&mut rest);
-    assert!(visit.unwrap().wait().unwrap().success());
+    let _ = keys.read_to_end(&mut seen);
+    assert!(visit.wait().unwrap().success());
     took
 }
 

@@ -31,6 +31,10 @@ struct Screen {
 
 impl Screen {
     fn begin(around: Around, columns: u16, rows: u16) -> Self {
+        Self::begin_as(around, columns, rows, "TERM=screen-256color")
+    }
+
+    fn begin_as(around: Around, columns: u16, rows: u16, term: &str) -> Self {
         let mut screen = Self {
             book: Book::new(&CHAPTER),
             scratch: tempfile::tempdir().unwrap(),
@@ -44,7 +48,7 @@ impl Screen {
         }
         let temporary = format!("TMPDIR={}", screen.scratch.path().display());
         let runner = env!("CARGO_BIN_EXE_runner");
-        words.extend([&*temporary, runner, "shell", "5", "--at", "5.1"]);
+        words.extend([&*temporary, term, runner, "shell", "5", "--at", "5.1"]);
         let mut tmux = screen.outer();
         let root = screen.book.folder.path();
         std::fs::write(root.join("tmux.conf"), "set -g remain-on-exit on\n").unwrap();
@@ -305,6 +309,7 @@ fn ctrl_c_ends_a_command_of_the_guest_or_stops_the_machine_that_gdb_waits_for() 
     screen.press(&["C-c"]);
     screen.shows("gdb", "received signal SIGINT");
     screen.is_in("gdb", "gdb: holds the machine", "(gdb)");
+    assert!(!screen.text("guest").contains("did not end at Ctrl-C"));
     screen.enter(".quit");
     assert_eq!(screen.ended(), "0");
     screen.leaves_nothing();
@@ -315,7 +320,7 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
     if !is_there() {
         return;
     }
-    let ways: [(&str, fn(&Screen)); 5] = [
+    let ways: [(&str, fn(&Screen)); 6] = [
         ("a pane is closed", |screen| {
             let (name, ..) = screen.pane("gdb").unwrap();
             screen.ask(&["kill-pane", "-t", &name]);
@@ -327,6 +332,10 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
             screen.press(&["C-o"]);
             screen.wait("in gdb", || screen.pane("gdb").is_some_and(|pane| pane.1));
             screen.enter(".quit");
+            assert_eq!(screen.ended(), "0");
+        }),
+        ("the client of tmux leaves", |screen| {
+            screen.press(&["C-b", "d"]);
             assert_eq!(screen.ended(), "0");
         }),
         ("SIGTERM", |screen| {
@@ -377,6 +386,21 @@ fn in_a_tmux_of_the_readers_it_is_one_more_window() {
     screen.press(&["C-d"]);
     assert_eq!(screen.ended(), "0");
     assert_eq!(windows().lines().count(), 1);
+    screen.leaves_nothing();
+}
+
+#[test]
+fn a_terminal_that_tmux_does_not_know_shows_one_window_at_a_time() {
+    if !is_there() {
+        return;
+    }
+    let screen = Screen::begin_as(Around::Nothing, 120, 32, "TERM=dumb");
+    let seen = || screen.ask_outer(&["capture-pane", "-p"]);
+    screen.wait("at the prompt", || seen().trim_end().ends_with("guest#"));
+    let why = "no panes, so one window at a time: tmux does not take this terminal";
+    assert!(seen().contains(why), "{}", seen());
+    screen.enter(".quit");
+    assert_eq!(screen.ended(), "0");
     screen.leaves_nothing();
 }
 

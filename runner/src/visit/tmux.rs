@@ -125,16 +125,17 @@ impl Tmux {
         } else {
             words.extend(["set-option", "-w", "automatic-rename", "off"].map(OsString::from));
         }
-        let told = self.run(&words)?;
-        let window = String::from_utf8_lossy(&told.stdout);
-        self.window = Some(window.trim().to_owned());
-        Ok(())
+        let told = self.output(&words)?;
+        let window = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        // What was opened must be closed, even if the rest has failed.
+        self.window = Some(window).filter(|window| !window.is_empty());
+        check(&told)
     }
 
     /// Gives the terminal to the panes, if that takes somebody: a client, which ends when the reader has left.
     ///
     /// # Errors
-    /// When tmux cannot be started.
+    /// When tmux cannot be started, or not on this terminal.
     pub fn attach(&self) -> anyhow::Result<Option<Child>> {
         if self.whose == Whose::Readers {
             return Ok(None);
@@ -148,7 +149,14 @@ impl Tmux {
             "destroy-unattached",
             "on",
         ]);
-        Ok(Some(client.spawn().context("start tmux")?))
+        let mut client = client.spawn().context("start tmux")?;
+        let ask = ["display-message", "-p", "#{session_attached}"].map(OsString::from);
+        while self.output(&ask)?.stdout != b"1\n" {
+            if let Some(status) = client.try_wait().context("ask for tmux's state")? {
+                bail!("tmux does not take this terminal ({status})");
+            }
+        }
+        Ok(Some(client))
     }
 
     /// Opens one more pane, below `beside`.
@@ -167,8 +175,7 @@ impl Tmux {
         words.extend(program);
         let colour = colour(window);
         words.extend([";", "set-option", "-p", "@colour", &colour].map(OsString::from));
-        self.run(&words)?;
-        Ok(())
+        self.run(&words)
     }
 
     /// Brings the reader to the pane that tmux calls this.
@@ -176,8 +183,7 @@ impl Tmux {
     /// # Errors
     /// What tmux says.
     pub fn select(&self, pane: &str) -> anyhow::Result<()> {
-        self.run(&["select-pane", "-Z", "-t", pane].map(OsString::from))?;
-        Ok(())
+        self.run(&["select-pane", "-Z", "-t", pane].map(OsString::from))
     }
 
     /// Closes all panes, and waits for the client to give the terminal back.
@@ -207,19 +213,26 @@ impl Tmux {
         tmux
     }
 
-    fn run(&self, words: &[OsString]) -> anyhow::Result<Output> {
+    fn run(&self, words: &[OsString]) -> anyhow::Result<()> {
+        check(&self.output(words)?)
+    }
+
+    fn output(&self, words: &[OsString]) -> anyhow::Result<Output> {
         let mut tmux = self.tmux();
         if self.whose == Whose::Ours {
             // So the server goes with the folder, whatever becomes of us.
             tmux.env("HOME", self.folder.path());
         }
         let told = tmux.args(words).stdin(Stdio::null()).output();
-        let told = told.context("start tmux")?;
-        if !told.status.success() {
-            bail!("tmux: {}", String::from_utf8_lossy(&told.stderr).trim_end());
-        }
-        Ok(told)
+        told.context("start tmux")
     }
+}
+
+fn check(told: &Output) -> anyhow::Result<()> {
+    if !told.status.success() {
+        bail!("tmux: {}", String::from_utf8_lossy(&told.stderr).trim_end());
+    }
+    Ok(())
 }
 
 /// The columns and rows that there are.
