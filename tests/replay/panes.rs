@@ -165,12 +165,14 @@ impl Screen {
     #[track_caller]
     fn ended(&self) -> String {
         let format = "#{pane_pid} #{pane_dead} #{pane_dead_status}";
-        let own = format!("{} 1", self.runner);
-        let list = || self.ask_outer(&["list-panes", "-s", "-F", format]);
-        self.wait("the end", || list().contains(&own));
-        let list = list();
-        let line = list.lines().find(|line| line.starts_with(&own)).unwrap();
-        line[own.len()..].trim().to_owned()
+        let own = format!("{} 1 ", self.runner);
+        let status = || {
+            let list = self.ask_outer(&["list-panes", "-s", "-F", format]);
+            let line = list.lines().find_map(|line| line.strip_prefix(&own));
+            line.map(str::to_owned).filter(|status| !status.is_empty())
+        };
+        self.wait("the end", || status().is_some());
+        status().unwrap()
     }
 
     /// Waits until no process and no file of the visit is there any more.

@@ -136,8 +136,8 @@ pub struct Panes<'a> {
 }
 
 impl<'a> Panes<'a> {
-    /// Opens a pane for each window that the chapter uses, if the terminal has room for them and there is a tmux, with the reader in
-    /// `window`. `folder` keeps the histories of what was typed.
+    /// Opens a pane for each window that the chapter uses, as far as the terminal has room for them, if there is a tmux. The reader is in
+    /// `window`, and `folder` keeps the histories of what was typed.
     ///
     /// # Errors
     /// A signal; a private folder that cannot be made.
@@ -154,8 +154,10 @@ impl<'a> Panes<'a> {
         let Some(tmux) = Tmux::find(&format!("chapter {}", chapter.number))? else {
             return Ok(None);
         };
-        let is_used = |window: &Terminal| {
-            matches!(window, Terminal::Guest | Terminal::Gdb) || chapter.has(*window)
+        let is_used = |window: &Terminal| match window {
+            Terminal::Guest | Terminal::Gdb => true,
+            Terminal::Wire | Terminal::Host => chapter.has(*window) && tmux.is_high(),
+            Terminal::Server | Terminal::Lab => chapter.has(*window),
         };
         let shown: Vec<Terminal> = windows.iter().copied().filter(is_used).collect();
         match Self::start(tmux, &shown, window, folder, signals) {

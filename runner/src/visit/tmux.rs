@@ -16,7 +16,9 @@ use crate::step::Terminal;
 
 /// The smallest terminal that is worth dividing: columns and rows.
 const SMALLEST: (u16, u16) = (100, 24);
-/// How many rows a small pane has.
+/// So many rows have room for small panes below the one of gdb.
+const HIGH: u16 = 36;
+/// How many rows a small pane has at least.
 const SMALL: u16 = 5;
 /// How long the client may take to give the terminal back.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -76,6 +78,12 @@ impl Tmux {
             window: None,
             folder: Scratch::new().context("make a private folder for the panes")?,
         }))
+    }
+
+    /// Whether there is room for more windows than the shells on the machines and gdb.
+    #[must_use]
+    pub fn is_high(&self) -> bool {
+        self.size.1 >= HIGH
     }
 
     /// Where the sockets are.
