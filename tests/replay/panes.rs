@@ -42,7 +42,10 @@ impl Screen {
             runner: 0,
         };
         let size = [format!("-x{columns}"), format!("-y{rows}")];
-        let mut words = vec!["new-session", "-d", &size[0], &size[1], "env"];
+        // As a reader has it: a shell outlives the runner, and keeps the terminal open.
+        let shell = "\"$@\"; echo \"ended with $?.\"; read _";
+        let mut words = vec!["new-session", "-d", &size[0], &size[1]];
+        words.extend(["sh", "-c", shell, "sh", "env"]);
         if around == Around::Nothing {
             words.extend(["-u", "TMUX", "-u", "TMUX_PANE"]);
         }
@@ -50,12 +53,14 @@ impl Screen {
         let runner = env!("CARGO_BIN_EXE_runner");
         words.extend([&*temporary, term, runner, "shell", "5", "--at", "5.1"]);
         let mut tmux = screen.outer();
-        let root = screen.book.folder.path();
-        std::fs::write(root.join("tmux.conf"), "set -g remain-on-exit on\n").unwrap();
-        tmux.args(["-f", "tmux.conf"]).args(words);
+        tmux.args(["-f", "/dev/null"]).args(words);
         assert!(tmux.status().unwrap().success());
-        let pid = screen.ask_outer(&["display-message", "-p", "#{pane_pid}"]);
-        screen.runner = pid.trim().parse().unwrap();
+        let shell = screen.ask_outer(&["display-message", "-p", "#{pane_pid}"]);
+        let shell = shell.trim();
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let child = || std::fs::read_to_string(&children).unwrap();
+        screen.wait("started", || !child().is_empty());
+        screen.runner = child().trim().parse().unwrap();
         screen
     }
 
@@ -161,15 +166,13 @@ impl Screen {
         self.press(&["Enter"]);
     }
 
-    /// Waits for the end of the runner; gives its exit status.
+    /// Waits for the end of the runner, when the shell has the terminal again; gives the exit status.
     #[track_caller]
     fn ended(&self) -> String {
-        let format = "#{pane_pid} #{pane_dead} #{pane_dead_status}";
-        let own = format!("{} 1 ", self.runner);
         let status = || {
-            let list = self.ask_outer(&["list-panes", "-s", "-F", format]);
-            let line = list.lines().find_map(|line| line.strip_prefix(&own));
-            line.map(str::to_owned).filter(|status| !status.is_empty())
+            let seen = self.ask_outer(&["capture-pane", "-p", "-t", "%0"]);
+            let (_, behind) = seen.rsplit_once("ended with ")?;
+            Some(behind.split('.').next()?.to_owned())
         };
         self.wait("the end", || status().is_some());
         status().unwrap()
@@ -346,6 +349,7 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
         }),
         ("SIGKILL", |screen| {
             kill(screen.runner, "KILL");
+            assert_eq!(screen.ended(), "137");
         }),
         ("the terminal is closed", |screen| {
             screen.ask_outer(&["kill-session"]);
@@ -375,20 +379,32 @@ fn in_a_tmux_of_the_readers_it_is_one_more_window() {
     if !is_there() {
         return;
     }
-    let screen = Screen::begin(Around::Tmux, 120, 32);
-    screen.is_in("guest", "guest", "guest#");
-    let windows = || screen.ask_outer(&["list-windows", "-F", "#{window_name} #{window_panes}"]);
-    assert!(windows().ends_with("\nchapter 5 2\n"), "{}", windows());
-    assert_eq!(screen.socket(), None);
-    screen.enter("echo $((6*7))");
-    screen.shows("guest", "\n42\n");
-    screen.is_in("guest", "guest", "guest#");
-    screen.press(&["C-o"]);
-    screen.is_in("gdb", "gdb: waits", "(gdb)");
-    screen.press(&["C-d"]);
-    assert_eq!(screen.ended(), "0");
-    assert_eq!(windows().lines().count(), 1);
-    screen.leaves_nothing();
+    let ways: [fn(&Screen); 2] = [
+        |screen| {
+            screen.press(&["C-d"]);
+            assert_eq!(screen.ended(), "0");
+        },
+        |screen| {
+            kill(screen.runner, "KILL");
+            assert_eq!(screen.ended(), "137");
+        },
+    ];
+    for end in ways {
+        let screen = Screen::begin(Around::Tmux, 120, 32);
+        screen.is_in("guest", "guest", "guest#");
+        let format = "#{window_name} #{window_panes}";
+        let windows = || screen.ask_outer(&["list-windows", "-F", format]);
+        assert!(windows().ends_with("\nchapter 5 2\n"), "{}", windows());
+        assert_eq!(screen.socket(), None);
+        screen.enter("echo $((6*7))");
+        screen.shows("guest", "\n42\n");
+        screen.is_in("guest", "guest", "guest#");
+        screen.press(&["C-o"]);
+        screen.is_in("gdb", "gdb: waits", "(gdb)");
+        end(&screen);
+        screen.wait("one window", || windows().lines().count() == 1);
+        screen.leaves_nothing();
+    }
 }
 
 #[test]
