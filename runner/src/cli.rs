@@ -56,6 +56,7 @@ enum Command {
     #[command(after_help = after::CHAPTER)]
     Chapter(play::Args),
     /// Replays a chapter up to a step, and hands its machine over to you
+    #[command(after_help = after::SHELL)]
     Shell(visit::Args),
     /// Replays all chapters side by side, and says whether the book is still true
     #[command(after_help = after::VERIFY)]
@@ -86,6 +87,9 @@ enum Command {
     Cmdrun(mdbook::Args),
     /// Installs mdbook and mdbook-cmdrun at the versions that the book is built with
     InstallTools,
+    /// Shows one window of a visit (tmux calls this)
+    #[command(hide = true)]
+    Pane(visit::pane::Args),
     /// Prints what a shell needs to complete the runner's command line
     #[command(after_help = after::COMPLETIONS)]
     Completions(help::CompletionsArgs),
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Cmdrun(args) => cmdrun::run(&args),
         Command::InstallTools => tools::install(),
+        Command::Pane(args) => visit::pane::run(args),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),
     };

@@ -94,7 +94,7 @@ struct Check {
 }
 
 /// All checks: their word, what they are about, and who needs it.
-const CHECKS: [[&str; 3]; 16] = [
+const CHECKS: [[&str; 3]; 17] = [
     ["machine", "processor and system", "all chapters"],
     ["packages", "programs, headers, libraries", "all chapters"],
     ["temp", "the temporary folder", "all chapters"],
@@ -110,6 +110,7 @@ const CHECKS: [[&str; 3]; 16] = [
     ["tun", "the driver of the tap", "chapter 8"],
     ["nat", "tap, veth, address translation", "chapter 8"],
     ["kvm", "virtualization by hardware", "nothing"],
+    ["tmux", "windows side by side", "`runner shell`"],
     ["mdbook", "mdbook and mdbook-cmdrun", "the rendered book"],
 ];
 
@@ -185,6 +186,7 @@ fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let nat = || on(tun, "tun", network::nat);
     note("nat", on(namespaces, "namespaces", nat));
     note("kvm", on(qemu, "qemu", tools::kvm));
+    note("tmux", tools::tmux());
     note("mdbook", tools::mdbook());
     checks
 }

@@ -20,6 +20,8 @@ use crate::window::{Flood, OUTPUT_MAX};
 pub const BOUNDARY: u64 = 0x5e3d_0000;
 /// How gdb announces a stop at the boundary.
 const BOUNDARY_STOP: &str = "0x000000005e3d0000 in ?? ()\n";
+/// What [`Gdb::prepare_interrupt`] loads.
+const INTERRUPT: &str = include_str!("interrupt.py");
 /// The function in which the kernel waits for work.
 const IDLE: &str = "default_idle";
 
@@ -204,6 +206,14 @@ impl Gdb {
                 "python gdb.Breakpoint('{IDLE}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True, temporary=True)"
             ),
         ]
+    }
+
+    /// Commands for Ctrl-C in a shell of the guest, the first or the second that the agent has started: `theseus.watch()` stops the machine
+    /// when it is about to idle, and `theseus.send()` has it send the signal there, and prints `sent`, `nobody` or `elsewhere`.
+    #[must_use]
+    pub fn prepare_interrupt(shell: usize) -> String {
+        let script = format!("{INTERRUPT}\ntheseus = TheseusInterrupt({shell})\n");
+        format!("python exec({script:?})")
     }
 
     /// The command that connects gdb to the machine.

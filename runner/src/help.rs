@@ -20,6 +20,16 @@ pub mod after {
         Exit codes: 0 the same, byte for byte or in meaning; 1 different, or never recorded; \
         2 the chapter or the command line is wrong; 3 the lab could not run (`runner doctor` says why); \
         130 interrupted.";
+    /// For `shell`.
+    pub const SHELL: &str = "Examples:\n  \
+        runner shell 6 --at 6.4      chapter 6 up to step 6.4, and then you\n  \
+        runner shell inet-init       behind the last step of a chapter\n\n\
+        Where tmux is on the PATH and the terminal has 100 columns and 24 rows, the windows lie side by side: the guest, gdb, and, as far \
+        as there is room, those that the chapter uses; `.host`, `.wire` and so on open the others. Ctrl-O goes to the next pane, and \
+        Ctrl-B z (tmux's own key) shows one alone, and all again. Who sits in a tmux gets one more window there. Elsewhere there is one \
+        window at a time, and Ctrl-O goes to the next.\n\n\
+        `.help` tells what can be typed. Exit codes: 0 you left; 2 the chapter or the command line is wrong; 3 the lab could not run, or \
+        its machine has ended.";
     /// For `verify`.
     pub const VERIFY: &str = "Exit codes: 0 all are the same; 1 a chapter differs; 2 a chapter is wrong; \
         3 the lab could not run (`runner doctor` says why); 130 interrupted.";

@@ -29,7 +29,6 @@ pub mod glossary;
 pub mod help;
 pub mod hint;
 pub mod kernel;
-pub mod keyboard;
 pub mod lab;
 pub mod layer;
 pub mod ldso;

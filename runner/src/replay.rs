@@ -9,10 +9,11 @@ use anyhow::Context;
 use crate::chapter::Chapter;
 use crate::desk::{Desk, Parts};
 use crate::process::Signals;
-use crate::session::{Debugger, Misuse, Session};
+use crate::session::{Debugger, Session};
 use crate::shell::{Shell, ShellEnded, WATCHED};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
+use crate::window::Misuse;
 
 /// A step that ended with another exit status than the chapter expects.
 #[derive(Debug)]
@@ -138,11 +139,11 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Ctrl-C in the window of the command that runs: in a shell of this machine's it ends the command, and a shell that does not come
-    /// back is replaced; in the guest's windows and gdb's it stops the machine. Tells what has become of it.
+    /// Ctrl-C in a window: in a shell it ends the command that runs, and one of this machine's that does not come back is replaced; in
+    /// gdb's window it stops the machine. Tells what has become of it.
     ///
     /// # Errors
-    /// What [`Session::stop`] and [`Shell::interrupt`] say.
+    /// What [`Session::stop`], [`Session::interrupt_guest`] and [`Shell::interrupt`] say.
     pub fn interrupt(&mut self, terminal: Terminal) -> anyhow::Result<Stopped> {
         let mut stopped = Stopped::default();
         match (terminal, &mut self.host) {
@@ -157,6 +158,15 @@ impl<'a> Replay<'a> {
             (Terminal::Lab, _) => {
                 if !self.session()?.interrupt_lab()? {
                     stopped.note = Some("the command still runs");
+                }
+            }
+            (Terminal::Guest | Terminal::Server, _) => {
+                let session = self.session()?;
+                if !session.interrupt_guest(terminal)? {
+                    stopped.note = Some(match session.is_held() {
+                        true => "the command did not end at Ctrl-C, and gdb has the machine now",
+                        false => "the command still runs",
+                    });
                 }
             }
             _ => self.session()?.stop()?,

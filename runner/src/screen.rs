@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anstream::{print, println};
 use anstyle::{AnsiColor, Style};
+use serde::{Deserialize, Serialize};
 
 use crate::chapter::Chapter;
 use crate::replay::Event;
@@ -45,22 +46,29 @@ impl Screen {
 
 /// Shows what a step printed, and how it ended if not well.
 pub fn output(output: &Output) {
+    print!("{}", output_lines(output));
+}
+
+/// What [`output`] shows, in colour: whole lines, or nothing.
+#[must_use]
+pub fn output_lines(output: &Output) -> String {
     let Output { stdout, stderr, .. } = output;
-    print!("{stdout}");
+    let mut lines = stdout.clone();
     if !stderr.is_empty() {
-        print!("{DIM}{stderr}{DIM:#}");
+        lines += &format!("{DIM}{stderr}{DIM:#}");
     }
     let last = if stderr.is_empty() { stdout } else { stderr };
     if !last.is_empty() && !last.ends_with('\n') {
-        println!();
+        lines.push('\n');
     }
     if output.status != 0 {
-        println!("{DIM}exit status {}{DIM:#}", output.status);
+        lines += &format!("{DIM}exit status {}{DIM:#}\n", output.status);
     }
+    lines
 }
 
 /// What stands before a command on a terminal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Prompt {
     /// The text.
     pub plain: String,
@@ -80,27 +88,44 @@ pub fn prompt(terminal: Terminal) -> Prompt {
 
 /// Says something beside the replay.
 pub fn aside(text: &str) {
-    anstream::eprintln!("{DIM}{text}{DIM:#}");
+    anstream::eprint!("{}", aside_lines(text));
+}
+
+/// What [`aside`] says, in colour.
+#[must_use]
+pub fn aside_lines(text: &str) -> String {
+    format!("{DIM}{text}{DIM:#}\n")
 }
 
 fn style(terminal: Terminal) -> Style {
-    let colour = match terminal {
+    colour(terminal).on_default().bold()
+}
+
+/// The colour of a window's prompt.
+#[must_use]
+pub fn colour(terminal: Terminal) -> AnsiColor {
+    match terminal {
         Terminal::Host => AnsiColor::Yellow,
         Terminal::Guest => AnsiColor::Cyan,
         Terminal::Server => AnsiColor::Green,
         Terminal::Gdb => AnsiColor::Magenta,
         Terminal::Wire => AnsiColor::Blue,
         Terminal::Lab => AnsiColor::Red,
-    };
-    colour.on_default().bold()
+    }
 }
 
 /// Shows a step's number, and what is typed.
 pub fn heading(step: &Step) {
-    let style = style(step.terminal);
     if step.id.number > 1 {
         println!();
     }
+    print!("{}", heading_line(step));
+}
+
+/// What [`heading`] shows, in colour.
+#[must_use]
+pub fn heading_line(step: &Step) -> String {
+    let style = style(step.terminal);
     let Step {
         id,
         terminal,
@@ -108,12 +133,10 @@ pub fn heading(step: &Step) {
         ..
     } = step;
     if command.is_empty() {
-        println!("{DIM}{id}{DIM:#} {style}{terminal}, later{style:#}");
+        format!("{DIM}{id}{DIM:#} {style}{terminal}, later{style:#}\n")
     } else {
-        println!(
-            "{DIM}{id}{DIM:#} {style}{}{style:#} {BOLD}{command}{BOLD:#}",
-            terminal.prompt()
-        );
+        let prompt = terminal.prompt();
+        format!("{DIM}{id}{DIM:#} {style}{prompt}{style:#} {BOLD}{command}{BOLD:#}\n")
     }
 }
 

@@ -35,6 +35,8 @@ use crate::wire::Wire;
 const START_DEADLINE: Duration = Duration::from_secs(120);
 /// How long gdb may look for the ways in which a command could go on, in real time.
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a command in the guest may take to end at Ctrl-C, in real time.
+const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
 
@@ -200,6 +202,82 @@ impl<'a> Session<'a> {
     pub fn interrupt_lab(&mut self) -> anyhow::Result<bool> {
         let signals = self.signals;
         self.shell_mut()?.interrupt(signals)
+    }
+
+    /// Ends the command that runs in a shell of the guest, as Ctrl-C would there; tells whether it did end. If not, gdb holds the machine,
+    /// or the command goes on in the background.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended; a signal.
+    pub fn interrupt_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
+        let printed = self.gdb_mut()?.take_printed();
+        self.stop()?;
+        let shell = usize::from(terminal == Terminal::Server);
+        self.command(&Gdb::prepare_interrupt(shell))?;
+        let ended = self.signal_guest(terminal)?;
+        // What has stopped the machine now is something to see.
+        let stopped = self.gdb_mut()?.take_printed();
+        self.command("python theseus.unwatch()")?;
+        let held = self.is_held();
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(if held { stopped } else { printed });
+        Ok(ended)
+    }
+
+    fn signal_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
+        let until = Instant::now() + CTRL_C_DEADLINE;
+        let mut somebody = true;
+        while self.window(terminal).is_busy() {
+            if somebody {
+                self.command("python theseus.watch()")?;
+            }
+            if !self.go_on(until)? {
+                // The kernel never idles, or the command does not care.
+                return Ok(false);
+            }
+            if !self.is_held() {
+                continue;
+            }
+            let stopped = self.gdb_mut()?.take_printed();
+            self.command("python theseus.send()")?;
+            match self.gdb_mut()?.take_printed().0.trim_end() {
+                "sent" => {}
+                "nobody" => somebody = false,
+                // A breakpoint of the reader's.
+                _ => {
+                    self.gdb_mut()?.put_back(stopped);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the machine run on until it stops by itself; gives `false` if it has to be stopped then, or if the time was over before.
+    fn go_on(&mut self, until: Instant) -> anyhow::Result<bool> {
+        self.gdb_mut()?.take_printed();
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        if self.gdb_mut()?.place == Place::Boundary && self.current.is_none() {
+            self.nap()?;
+        } else {
+            self.gdb_mut()?.resume()?;
+        }
+        while !self.gdb_mut()?.is_settled() {
+            for window in self.windows.values_mut() {
+                window.forget_flood(OUTPUT_MAX);
+            }
+            match self.intake(until, String::new) {
+                Err(error) if error.is::<Late>() => {
+                    self.stop()?;
+                    return Ok(false);
+                }
+                Err(error) if error.is::<Flood>() => {}
+                taken => taken?,
+            }
+        }
+        Ok(true)
     }
 
     /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes too long.

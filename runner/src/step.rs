@@ -97,6 +97,14 @@ impl Terminal {
         }
     }
 
+    /// The terminal that a word names.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|terminal| terminal.word() == word)
+    }
+
     /// The prompt that the page and the replay show before a command.
     #[must_use]
     pub fn prompt(self) -> &'static str {

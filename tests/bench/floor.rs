@@ -3,11 +3,14 @@
 //! Each figure is measured in turn with its floor, several times, and the medians are compared:
 //! - chapter 5 by the runner, against plain QEMU, `gdb -batch` and `bash` with the same commands;
 //! - boot to the guest's first command, against the bare kernel with an init that exits;
+//! - a visit whose windows lie side by side, from its start to the output of a command that was typed in advance, against
+//!   one with a window at a time;
 //! - one program by `runner run`, against `vng` of virtme-ng with the same kernel, if VNG_KERNEL names an image that suits
 //!   both (the fragment with ACPI, virtio's PCI and console drivers, 9p and overlayfs) and `vng` is on PATH.
 
 use std::fmt::Write as _;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,6 +55,11 @@ fn main() {
         || boot_to_first_command(desk.path()),
         || boot_bare(bare.path()),
     );
+    compare(
+        "a command behind runner shell 6 --at 6.4, side by side against one window at a time",
+        || command_of_visit(&root, 120, 32),
+        || command_of_visit(&root, 80, 24),
+    );
     if let Some(image) = std::env::var_os("VNG_KERNEL") {
         compare(
             "runner run true against vng -- true (target 1.0)",
@@ -84,6 +92,48 @@ fn true_by_vng(image: &Path) -> Duration {
         .args(["--disable-kvm", "--cpus", "1", "--", "true"])
         .stdin(Stdio::null());
     timed(|| assert!(command.status().unwrap().success()))
+}
+
+/// The time until a visit on a terminal of this size has run a command that was typed before it could be read.
+fn command_of_visit(root: &Path, columns: u16, rows: u16) -> Duration {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&keys).unwrap();
+    unlockpt(&keys).unwrap();
+    let size = rustix::termios::Winsize {
+        ws_col: columns,
+        ws_row: rows,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&keys, size).unwrap();
+    let name = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
+    let mut keys = File::from(keys);
+    let open = || File::options().read(true).write(true).open(&name).unwrap();
+    let [stdin, stdout, stderr] = [open(), open(), open()].map(Stdio::from);
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", env!("CARGO_BIN_EXE_runner")]);
+    command.args(["shell", "6", "--at", "6.4"]);
+    command.current_dir(root).env("TERM", "screen-256color");
+    command.env_remove("TMUX");
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    let start = Instant::now();
+    let mut visit = command.spawn().unwrap();
+    // It holds the other end of the terminal.
+    drop(command);
+    keys.write_all(b"echo $((1000003*7))\r").unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("7000021") {
+        let mut chunk = [0; 4096];
+        let count = keys.read(&mut chunk).unwrap();
+        seen.extend(&chunk[..count]);
+    }
+    let took = start.elapsed();
+    keys.write_all(b".quit\r").unwrap();
+    // It may have more to say than the terminal holds.
+    let _ = keys.read_to_end(&mut seen);
+    assert!(visit.wait().unwrap().success());
+    took
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -3,7 +3,7 @@
 use crate::fixture::Ran;
 use crate::{Found, in_namespace, runner};
 
-const IDS: [&str; 16] = [
+const IDS: [&str; 17] = [
     "machine",
     "packages",
     "temp",
@@ -19,6 +19,7 @@ const IDS: [&str; 16] = [
     "tun",
     "nat",
     "kvm",
+    "tmux",
     "mdbook",
 ];
 

@@ -155,6 +155,25 @@ fn a_kvm_that_is_none_is_told_and_harms_nobody() {
 }
 
 #[test]
+fn without_tmux_there_is_one_window_at_a_time() {
+    let mut command = runner(&["doctor", "--json"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for directory in std::env::split_paths(&path) {
+        for program in directory.read_dir().into_iter().flatten().flatten() {
+            if program.file_name() != "tmux" {
+                let link = folder.path().join(program.file_name());
+                let _ = std::os::unix::fs::symlink(program.path(), link);
+            }
+        }
+    }
+    command.env("PATH", folder.path());
+    let found = Found::of(command);
+    let said = ["one window at a time", "apt-get install tmux"];
+    found.only_bad(&[]).says("tmux", "warn", &said);
+}
+
+#[test]
 fn without_mdbook_there_are_replays_all_the_same() {
     let mut command = runner(&["doctor", "--json"]);
     command.env("PATH", "/usr/bin:/bin");

@@ -6,6 +6,7 @@ mod language;
 mod machine;
 mod names;
 mod own_kernel;
+mod panes;
 mod run;
 mod shell;
 mod stdout;

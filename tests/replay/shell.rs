@@ -183,7 +183,7 @@ fn cache() -> std::path::PathBuf {
 }
 
 #[test]
-fn on_a_terminal_ctrl_c_stops_the_machine_and_a_signal_ends_all() {
+fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_all() {
     let book = Book::new(&CHAPTER);
     let scratch = tempfile::tempdir().unwrap();
     let mut visit = OnTerminal::begin(&book, scratch.path());
@@ -192,10 +192,21 @@ fn on_a_terminal_ctrl_c_stops_the_machine_and_a_signal_ends_all() {
     visit.press("echo $((6*7))\r");
     visit.shows("\n42");
     visit.shows("guest#");
+    visit.press("echo $((6*8))\recho $((6*9))\r");
+    visit.shows("\n48");
+    visit.shows("\n54");
+    visit.shows("guest#");
     visit.press("nc -l -p 9\r");
     visit.shows("nc -l -p 9");
     std::thread::sleep(Duration::from_secs(1));
     visit.press("\u{3}");
+    visit.shows("exit status 130");
+    visit.shows("guest#");
+    visit.press("while :; do :; done\r");
+    visit.shows("done");
+    std::thread::sleep(Duration::from_secs(1));
+    visit.press("\u{3}");
+    visit.shows("did not end at Ctrl-C");
     visit.shows("received signal SIGINT");
     visit.shows("gdb holds the machine");
     visit.shows("(gdb)");

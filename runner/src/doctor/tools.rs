@@ -217,6 +217,18 @@ pub fn mdbook() -> Found {
     }
 }
 
+/// Whether a visit can have its windows side by side.
+pub fn tmux() -> Found {
+    let said = attempt::run(&["tmux", "-V"], Path::new("/"), PATIENCE);
+    match said.map(|ended| ended.stdout.trim().to_owned()) {
+        Ok(version) if !version.is_empty() => Found::ok(version),
+        _ => Found::warn(
+            "it cannot be started; `runner shell` shows one window at a time without it",
+            "Install tmux if you would rather see all windows: sudo apt-get install tmux",
+        ),
+    }
+}
+
 /// What a program calls itself.
 fn version(program: &str) -> String {
     let said = attempt::run(&[program, "--version"], Path::new("/"), PATIENCE);
