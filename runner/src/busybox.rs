@@ -28,6 +28,7 @@ pub const RECIPE: [&str; 5] = [
 const TREE: &str = "busybox";
 const BINARY: &str = "busybox/busybox";
 const INSTALL: &str = "busybox/_install";
+const INSTALLED: &str = "busybox/_install/bin/busybox";
 const LOG: &str = "build.log";
 
 /// A built busybox.
@@ -72,7 +73,7 @@ pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox
     };
     let entry = cache.ensure("busybox", &inputs, Leftover::Discard, waiting, |folder| {
         build(folder, pin, source, &environment)?;
-        Ok(vec![BINARY.to_owned()])
+        Ok(vec![BINARY.to_owned(), INSTALLED.to_owned()])
     })?;
     Ok(Busybox {
         tree: entry.path(TREE),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Given};
 use crate::chapter::{Faults, NoChapter};
 use crate::help::after;
 use crate::own_kernel::NoKernel;
@@ -48,6 +48,9 @@ pub struct Global {
         global = true
     )]
     pub kernel_source: Option<PathBuf>,
+    /// What the run is given of the cache
+    #[arg(skip)]
+    pub given: Given,
 }
 
 #[derive(Subcommand)]
@@ -123,11 +126,26 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),
     };
-    match result {
+    let code = match result {
+        Ok(code) if code == ExitCode::SUCCESS => return code,
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                return ExitCode::from(interrupted.exit_code());
+            }
+            if let Some(remedy) = doctor::remedy(&format!("{error:#}")) {
+                eprintln!("{remedy}");
+            }
             ExitCode::from(code_of(&error))
+        }
+    };
+    // What went wrong may be the fault of the disk.
+    match cli.global.given.check() {
+        Ok(()) => code,
+        Err(damage) => {
+            eprintln!("{damage:#}");
+            ExitCode::from(LAB)
         }
     }
 }

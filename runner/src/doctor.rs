@@ -170,12 +170,19 @@ fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
     note("compiler", on(temp, "temp", tools::compiler));
     let qemu = note("qemu", on(temp, "temp", tools::qemu));
     note("gdb", on(qemu, "qemu", tools::gdb));
-    let cache = note("cache", place::cache());
-    let lab = if cache {
-        lab::look(global)
-    } else {
-        Err(untried("cache"))
-    };
+    let mut place = place::cache();
+    let mut lab = Err(untried("cache"));
+    if place.state != State::Bad {
+        lab = lab::look(global);
+    } else if let Ok(made) = lab::look(global)
+        && made.is_made()
+    {
+        place.state = State::Warn;
+        place.text +=
+            "; the lab in it is made, so what only reads works, and captures are not kept";
+        lab = Ok(made);
+    }
+    let cache = note("cache", place);
     note("disk", on(cache, "cache", || place::disk(&lab)));
     note("memory", machine::memory(&lab));
     note("lab", lab::made(&lab));
@@ -190,6 +197,8 @@ fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
     note("mdbook", tools::mdbook());
     checks
 }
+
+pub use place::remedy;
 
 /// Refuses a chapter whose lab cannot run, before anything is built for it.
 ///

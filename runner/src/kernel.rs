@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use duct::cmd;
 
-use crate::cache::{Cache, Inputs, Leftover};
+use crate::cache::{self, Cache, Inputs, Leftover};
 use crate::pins::KernelPin;
 use crate::progress::Stage;
 use crate::recipe;
-use crate::sources::Source;
+use crate::sources::{self, Source};
+use crate::tarball;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with
 /// [`environment`] exported. `FRAGMENT` is beside the tree.
@@ -31,6 +32,7 @@ const LOG: &str = "build.log";
 const UNPACKED: &str = "unpacked";
 const BZIMAGE: &str = "linux/arch/x86/boot/bzImage";
 const VMLINUX: &str = "linux/vmlinux";
+const SCRIPTS: &str = "linux/scripts/gdb";
 
 /// A built kernel.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) ->
     };
     let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
         build(folder, pin, fragment, source)?;
-        Ok(vec![BZIMAGE.to_owned(), VMLINUX.to_owned()])
+        Ok(outputs(folder))
     })?;
     Ok(Kernel {
         tree: entry.path(TREE),
@@ -106,6 +108,23 @@ pub fn compiler() -> Result<String> {
         Ok(said.lines().next().unwrap_or_default().to_owned())
     };
     Ok(format!("{}; {}", first_line("gcc")?, first_line("ld")?))
+}
+
+/// What QEMU and gdb read, and what tells how it was made. Some trees lack gdb's scripts.
+fn outputs(folder: &Path) -> Vec<String> {
+    let mut outputs = [BZIMAGE, VMLINUX, "linux/.config"]
+        .map(str::to_owned)
+        .to_vec();
+    let scripts = walkdir::WalkDir::new(folder.join(SCRIPTS)).sort_by_file_name();
+    for script in scripts.into_iter().flatten() {
+        let path = script
+            .path()
+            .strip_prefix(folder)
+            .ok()
+            .and_then(Path::to_str);
+        outputs.extend(path.filter(|path| path.ends_with(".py")).map(str::to_owned));
+    }
+    outputs
 }
 
 fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
@@ -175,39 +194,71 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     Ok(())
 }
 
-/// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly.
+/// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What that run has built since is
+/// worth something only as long as the machine was up: after a power cut, files may be empty that `make` takes for new.
 fn unpack_once(folder: &Path, name: &str, source: &Source) -> Result<()> {
     let done = folder.join(UNPACKED);
-    if done.exists() {
+    // The same for all processes until the machine starts again.
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if fs::read_to_string(&done).is_ok_and(|then| then == boot) {
         return Ok(());
     }
     let stage = Stage::begin(name);
-    unpack(source, &folder.join(TREE))?;
-    fs::write(&done, "").with_context(|| format!("cannot write {}", done.display()))?;
+    let tree = folder.join(TREE);
+    unpack(source, &tree)?;
+    if !sources::is_linux(&tree) {
+        remove(&tree)?;
+        bail!(
+            "the kernel source is no Linux tarball: behind the first folder of its names there is no {}",
+            sources::MARK
+        );
+    }
+    cache::write_whole(&done, boot.as_bytes())?;
     stage.done();
     Ok(())
 }
 
-/// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew.
+/// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew. Nothing is left of a
+/// source that is refused.
+///
+/// # Errors
+/// When the source is damaged or refused, or the folder cannot be written.
 pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
-    if tree.exists() {
-        fs::remove_dir_all(tree).with_context(|| format!("cannot remove {}", tree.display()))?;
-    }
+    remove(tree)?;
     fs::create_dir_all(tree).with_context(|| format!("cannot make {}", tree.display()))?;
+    let filled = fill(source, tree);
+    if filled.is_err() {
+        // The error matters more than whether its traces could be removed.
+        let _ = remove(tree);
+    }
+    filled
+}
+
+fn remove(tree: &Path) -> Result<()> {
+    match fs::remove_dir_all(tree) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", tree.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fill(source: &Source, tree: &Path) -> Result<()> {
     match source {
-        Source::Tarball { path, .. } => {
-            let strip = ["-x", "--strip-components=1", "--no-same-owner", "-C"];
-            let tar = cmd(
-                "tar",
-                strip.iter().map(AsRef::as_ref).chain([
-                    tree.as_os_str(),
-                    "-f".as_ref(),
-                    path.as_os_str(),
-                ]),
-            );
-            tar.run().with_context(|| {
-                format!("cannot unpack {} into {}", path.display(), tree.display())
-            })?;
+        Source::Tarball { path, sha256 } => {
+            let hash = cache::sha256_of_file(path)?;
+            if hash != *sha256 {
+                bail!(
+                    "{} has changed: its SHA-256 is {hash}, and was {sha256}",
+                    path.display()
+                );
+            }
+            tarball::unpack(path, tree).with_context(|| {
+                format!(
+                    "{} cannot be unpacked, and nothing of it was kept",
+                    path.display()
+                )
+            })
         }
         Source::Tree { path, .. } => {
             // `/.` copies what is in the folder. Where the file system can share blocks, it does.
@@ -219,9 +270,9 @@ pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
                 .dir(tree)
                 .run()
                 .context("cannot clean the copy of the tree")?;
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// kbuild refuses such a path, with a message about something else.
@@ -338,7 +389,7 @@ mod tests {
             names.sort();
             names
         };
-        let sha256 = String::new();
+        let sha256 = cache::sha256_of_file(&tarball).unwrap();
         unpack(
             &Source::Tarball {
                 path: tarball,
@@ -385,6 +436,9 @@ mod tests {
         fs::write(&script, "#!/bin/sh\ntouch .config\n").unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&script, executable).unwrap();
+        let mark = source.join(sources::MARK);
+        fs::create_dir_all(mark.parent().unwrap()).unwrap();
+        fs::write(mark, "").unwrap();
         let source = Source::Tree {
             path: source,
             fingerprint: "1".into(),

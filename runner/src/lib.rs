@@ -69,6 +69,7 @@ pub mod snapshot;
 pub mod sources;
 pub mod stdout;
 pub mod step;
+pub mod tarball;
 pub mod tools;
 pub mod topology;
 pub mod transcript;

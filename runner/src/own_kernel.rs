@@ -12,16 +12,7 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
 use crate::qemu::file;
-
-/// How images are packed: how the packed bytes begin, and what unpacks them.
-const PACKERS: [(&[u8], &[&str]); 6] = [
-    (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
-    (b"\x1f\x8b", &["gzip", "-dc"]),
-    (b"\xfd7zXZ\0", &["xz", "-dc"]),
-    (b"\x5d\0\0", &["xz", "--format=lzma", "-dc"]),
-    (b"BZh", &["bzip2", "-dc"]),
-    (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
-];
+use crate::tarball::PACKERS;
 
 /// A kernel that can be replayed with.
 #[derive(Debug, Clone)]

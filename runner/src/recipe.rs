@@ -3,18 +3,24 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
-use duct::cmd;
+
+use crate::process::Process;
+use crate::shell::WATCHED;
 
 /// How much of the log is shown when a command fails.
 const TAIL_LINES: usize = 20;
+/// The folder for temporary files, beside the log.
+const TEMPORARY: &str = "temporary";
 
 /// Runs a command line in `folder` with only `environment` (and the reader's `PATH` and `HOME`)
-/// set, and appends it and what it prints to `log`. `seen` gets each line.
+/// set, and appends it and what it prints to `log`. `seen` gets each line. When the runner ends, however
+/// it ends, all that the line has started ends, too.
 ///
 /// The rest of the reader's environment is kept out on purpose: a stray `ARCH`, `CFLAGS` or
 /// `KBUILD_OUTPUT` would build something else under the same key.
@@ -30,15 +36,25 @@ pub fn run(
         writeln!(file, "{text}").with_context(|| format!("cannot write the log {}", log.display()))
     };
     note(&format!("$ {line}"))?;
-    let reader = cmd!("sh", "-c", line)
-        .dir(folder)
-        .full_env(full_environment(environment))
-        .stdin_null()
-        .stderr_to_stdout()
-        .unchecked()
-        .reader()
-        .with_context(|| format!("cannot start `{line}`"))?;
-    let mut lines = BufReader::new(&reader);
+    // A compiler that is killed leaves what it was writing, and here it is found by the next run.
+    let temporary = log.with_file_name(TEMPORARY);
+    let _ = fs::remove_dir_all(&temporary);
+    fs::create_dir(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
+    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    let errors = writer.try_clone().context("cannot share a pipe")?;
+    let mut process = Process::start(WATCHED[0], |command| {
+        command
+            .args(&WATCHED[1..])
+            .args(["sh", "-c", line])
+            .current_dir(folder)
+            .env_clear()
+            .envs(full_environment(environment))
+            .env("TMPDIR", &temporary)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(errors);
+    })?;
+    let mut lines = BufReader::new(reader);
     let mut bytes = Vec::new();
     while lines
         .read_until(b'\n', &mut bytes)
@@ -50,13 +66,14 @@ pub fn run(
         seen(text.trim_end());
         bytes.clear();
     }
-    let status = reader.try_wait()?.map(|output| output.status);
-    if status.is_some_and(|status| status.success()) {
+    let status = process.child.wait();
+    let status = status.with_context(|| format!("cannot wait for `{line}`"))?;
+    let _ = fs::remove_dir_all(&temporary);
+    if status.success() {
         return Ok(());
     }
-    let how = status.map_or_else(|| "did not end".to_owned(), |status| status.to_string());
     bail!(
-        "`{line}` failed ({how}) in {}\n{}\nthe whole log is {}",
+        "`{line}` failed ({status}) in {}\n{}\nthe whole log is {}",
         folder.display(),
         tail(log),
         log.display()
@@ -82,7 +99,7 @@ fn open_log(log: &Path) -> Result<File> {
 
 fn full_environment(environment: &[(String, String)]) -> HashMap<OsString, OsString> {
     let mut full = HashMap::new();
-    for name in ["PATH", "HOME", "TMPDIR"] {
+    for name in ["PATH", "HOME"] {
         if let Some(value) = std::env::var_os(name) {
             full.insert(name.into(), value);
         }

@@ -107,7 +107,7 @@ mod tests {
         let outside = parent.path().join("outside");
         std::fs::write(&outside, "stays").unwrap();
         std::os::unix::fs::symlink(&outside, path.join("deep/link")).unwrap();
-        let closed = std::fs::Permissions::from_mode(0);
+        let closed = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(path.join("deep"), closed).unwrap();
         drop(scratch);
         assert!(!path.exists());

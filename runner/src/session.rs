@@ -268,7 +268,7 @@ impl<'a> Session<'a> {
             for window in self.windows.values_mut() {
                 window.forget_flood(OUTPUT_MAX);
             }
-            match self.intake(until, String::new) {
+            match self.intake(until, |_| String::new()) {
                 Err(error) if error.is::<Late>() => {
                     self.stop()?;
                     return Ok(false);

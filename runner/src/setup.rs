@@ -69,6 +69,7 @@ impl Options {
 /// When the place of the cache is not known.
 pub fn options(repository: &Path, global: &Global) -> Result<Options> {
     let mut options = Options::new(repository)?;
+    options.cache = options.cache.noting(global.given.clone());
     options.yes = global.yes;
     options.kernel_source.clone_from(&global.kernel_source);
     Ok(options)

@@ -36,6 +36,15 @@ pub enum Source {
     },
 }
 
+/// What every Linux tree has that can build the lab's kernel.
+pub const MARK: &str = "kernel/configs/tiny.config";
+
+/// Whether it is the top of a Linux tree.
+#[must_use]
+pub fn is_linux(tree: &Path) -> bool {
+    tree.join(MARK).is_file()
+}
+
 impl Source {
     /// What goes into the key of whatever is built from this source.
     pub fn identity(&self) -> &str {
@@ -57,9 +66,9 @@ impl Source {
             let sha256 = cache::sha256_of_file(&path)?;
             return Ok(Self::Tarball { path, sha256 });
         }
-        if !path.join("kernel/configs/tiny.config").is_file() {
+        if !is_linux(&path) {
             bail!(
-                "{} is neither a tarball nor the top of a Linux tree (it has no kernel/configs/tiny.config)",
+                "{} is neither a tarball nor the top of a Linux tree (it has no {MARK})",
                 path.display()
             );
         }

@@ -325,7 +325,8 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
     if !is_there() {
         return;
     }
-    let ways: [(&str, fn(&Screen)); 6] = [
+    type Way = fn(&Screen);
+    let ways: [(&str, Way); 6] = [
         ("a pane is closed", |screen| {
             let (name, ..) = screen.pane("gdb").unwrap();
             screen.ask(&["kill-pane", "-t", &name]);

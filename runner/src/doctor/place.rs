@@ -106,6 +106,38 @@ pub fn disk(lab: &Result<Lab, Found>) -> Found {
     ))
 }
 
+/// What helps when something could not be written, if the text of the error tells that it was the disk's fault: the
+/// runner's own errors, and what programs print that it has started.
+pub fn remedy(error: &str) -> Option<String> {
+    let root = Cache::of_user().ok()?.root().to_owned();
+    let full = ["No space left on device", "Disk quota exceeded"];
+    if full.iter().any(|words| error.contains(words)) {
+        let temp = std::env::temp_dir();
+        let free = |folder: &Path| match room(nearest(folder)) {
+            Ok((mb, Some(files))) => format!("{mb} MB and {files} files"),
+            Ok((mb, None)) => format!("{mb} MB"),
+            Err(error) => format!("an unknown part ({error})"),
+        };
+        return Some(format!(
+            "the disk is full: {} are free for {}, where a lab from nothing takes {LAB_MB} MB in {LAB_FILES} files, and {} for {}, \
+             where a replay takes up to {REPLAY_MB} MB; make room, or set XDG_CACHE_HOME or TMPDIR to a folder on another disk; \
+             what was finished stays, and the next run goes on",
+            free(&root),
+            root.display(),
+            free(&temp),
+            temp.display()
+        ));
+    }
+    let barred = ["Read-only file system", "Permission denied"];
+    let in_cache = error.contains(&*root.to_string_lossy());
+    (in_cache && barred.iter().any(|words| error.contains(words))).then(|| {
+        format!(
+            "{} cannot be written, and something is missing from it; set XDG_CACHE_HOME to a folder of yours",
+            root.display()
+        )
+    })
+}
+
 /// The folder itself, or the nearest one above that there is: doctor makes none.
 fn nearest(folder: &Path) -> &Path {
     folder

@@ -1,0 +1,167 @@
+//! A disk that is full, at each of the runner's own writes in turn; and while its children write.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::fixture::{Book, Ran, repository};
+use crate::place::{Place, exists};
+use crate::shim;
+
+const DERIVED: [&str; 3] = ["kernel", "programs", "initramfs"];
+
+/// How many writes the runner does in making what is missing.
+fn writes(arguments: &[&str]) -> usize {
+    let place = Place::without(&DERIVED);
+    let file = place.folder.path().join("count");
+    let mut command = place.command(arguments);
+    shim::count(&mut command, &place.root(), &file);
+    Ran::from(command.output().unwrap()).ends_with(0);
+    fs::metadata(file).unwrap().len() as usize
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_write_is_told_and_with_room_again_the_run_goes_on() {
+    let arguments = ["setup"];
+    let all = writes(&arguments);
+    assert!(all > 40, "{all}");
+    let place = Place::without(&DERIVED);
+    let temporary = tempfile::tempdir().unwrap();
+    for write in 1..=all {
+        let before = place.entries("initramfs").len();
+        let mut command = place.command(&arguments);
+        command.env("TMPDIR", temporary.path());
+        shim::full(&mut command, &place.root(), write);
+        let ran = Ran::from(command.output().unwrap());
+        ran.ends_with(3)
+            .complains("No space left on device")
+            .complains(&place.root().display().to_string())
+            .complains("the disk is full: ")
+            .complains("a lab from nothing takes 2500 MB");
+        assert!(!ran.stderr.contains("damaged"), "{write}: {ran:#?}");
+        // What is not finished has no stamp, and no half of one.
+        for entry in runner::cache::Cache::at(place.root()).list().unwrap() {
+            let partial = walkdir::WalkDir::new(&entry.folder).into_iter().flatten();
+            let partial: Vec<_> = partial
+                .filter(|file| file.path().extension() == Some("partial".as_ref()))
+                .collect();
+            assert!(partial.is_empty(), "{write}: {partial:?}");
+        }
+        let left = fs::read_dir(temporary.path()).unwrap().count();
+        assert_eq!((left, before), (0, 0), "{write}: {ran:#?}");
+        if write % 16 == 0 || write == all {
+            place.run(&arguments).ends_with(0);
+            place.run(&["run", "true"]).ends_with(0);
+            place.is_as_made();
+        }
+        for kind in DERIVED {
+            let _ = fs::remove_dir_all(place.root().join(kind));
+        }
+    }
+}
+
+#[test]
+fn a_replay_on_a_full_disk_needs_no_room_in_the_cache() {
+    let place = Place::made();
+    let book = Book::new(&[
+        "guest 'ip link set lo up'",
+        "wire 'tcpdump -n -r wire.pcap'",
+    ]);
+    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    let capture = place.root().join("captures/05-five.pcap");
+    for write in 1..=3 {
+        let mut command = place.command_in(&book, &["chapter", "5"]);
+        shim::full(&mut command, &place.root(), write);
+        Ran::from(command.output().unwrap())
+            .ends_with(0)
+            .prints("not kept: cannot write ")
+            .prints("No space left on device");
+        assert!(!exists(&capture), "half a capture is left");
+    }
+    place
+        .run_in(&book, &["chapter", "5"])
+        .ends_with(0)
+        .prints("kept in");
+}
+
+/// `arguments` with this cache on a disk of `size`. Where a line is given, it is run behind it with 500 MB.
+fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
+    let cache = place.folder.path().display();
+    let runner = env!("CARGO_BIN_EXE_runner");
+    let line = format!(
+        "mount -t tmpfs -o size={size} tmpfs /mnt; cp -a {cache}/ship-of-theseus /mnt; cd {}\n\
+         export XDG_CACHE_HOME=/mnt; {runner} setup && code=0 || code=$?\n\
+         mount -o remount,size=500m /mnt; {then} >&2; ls /mnt/ship-of-theseus/*/* -d; exit $code",
+        repository().display()
+    );
+    let like = place.command(&[]);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "bash", "-c", &line]);
+    for (name, value) in like.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let ran = Ran::from(command.output().unwrap());
+    let left = ran.stdout.clone();
+    (ran, left)
+}
+
+#[test]
+fn a_disk_that_is_full_for_what_the_runner_starts_is_told_too() {
+    let runner = env!("CARGO_BIN_EXE_runner");
+    // busybox is unpacked by the runner, and built by what it starts; the kernel's 76 MB are copied by `make`.
+    for (without, size, words) in [
+        (&["kernel", "initramfs"][..], "60m", "make"),
+        (&["busybox", "kernel", "initramfs"], "10m", "make"),
+    ] {
+        let place = Place::without(without);
+        let (ran, left) = on_disk(&place, size, &format!("{runner} setup"));
+        ran.ends_with(3)
+            .complains("No space left on device")
+            .complains("the disk is full: ")
+            .complains(words)
+            // The run with room.
+            .complains("build Linux 6.1.176: done");
+        for kind in ["kernel/", "busybox/", "initramfs/"] {
+            assert!(left.contains(kind), "{ran:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_while_a_tarball_is_unpacked_is_left_empty() {
+    let place = Place::without(&["kernel", "busybox", "initramfs", "programs"]);
+    let big = place.folder.path().join("big.tar");
+    let mut builder = tar::Builder::new(fs::File::create(&big).unwrap());
+    let bytes = vec![7; 30 << 20];
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    builder
+        .append_data(&mut header, "linux/big", &*bytes)
+        .unwrap();
+    builder.finish().unwrap();
+    let cache = place.folder.path().display();
+    let line = format!(
+        "mount -t tmpfs -o size=20m tmpfs /mnt; cp -a {cache}/ship-of-theseus /mnt; cd {}\n\
+         XDG_CACHE_HOME=/mnt {} setup --kernel-source {}; code=$?; find /mnt/ship-of-theseus/kernel; exit $code",
+        repository().display(),
+        env!("CARGO_BIN_EXE_runner"),
+        big.display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "bash", "-c", &line]);
+    let ran = Ran::from(command.output().unwrap());
+    ran.ends_with(3)
+        .complains("its member \"linux/big\": No space left on device")
+        .complains("the disk is full: ");
+    let left: Vec<_> = ran.stdout.lines().map(PathBuf::from).collect();
+    assert!(
+        left.len() <= 2
+            && left.iter().all(|path| {
+                path.ends_with("kernel") || path.extension() == Some("lock".as_ref())
+            }),
+        "{left:?}"
+    );
+}

@@ -1,0 +1,181 @@
+//! A setup that is killed at random moments, and gone on with each time.
+//!
+//! THESEUS_SEED repeats the moments of an earlier run.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use runner::cache::Cache;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{Ran, repository};
+use crate::place::Place;
+
+/// Numbers that look random, and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let seed = std::env::var("THESEUS_SEED").ok();
+        let seed = seed.map_or_else(
+            || std::process::id().into(),
+            |seed| seed.parse().expect("THESEUS_SEED is a number"),
+        );
+        eprintln!("THESEUS_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        // Knuth's generator; its upper bits are the better ones.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % end
+    }
+
+    fn signal(&mut self) -> Signal {
+        [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL][self.below(4) as usize]
+    }
+}
+
+/// The processes that have the folder in their environment.
+fn processes(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&environment).into_owned();
+        if words.contains(&*folder.to_string_lossy()) {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+        }
+    }
+    found
+}
+
+/// Kills the run `after` so long, if it still goes on, and waits until all that it has started has ended.
+fn killed(mut child: Child, signal: Signal, after: Duration, folder: &Path) -> bool {
+    sleep(after);
+    let ended = child.try_wait().unwrap().is_some();
+    if !ended {
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        child.wait().unwrap();
+    }
+    let begun = Instant::now();
+    while !processes(folder).is_empty() {
+        let left = processes(folder);
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{signal:?} has left {left:#?}"
+        );
+        sleep(Duration::from_millis(20));
+    }
+    ended
+}
+
+/// No entry is unfinished, and no temporary file is left.
+fn is_tidy(place: &Place, temporary: &Path) {
+    place.whole();
+    let left: Vec<_> = fs::read_dir(temporary).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    for file in walkdir::WalkDir::new(place.root())
+        .max_depth(3)
+        .into_iter()
+        .flatten()
+    {
+        let name = file.file_name().to_string_lossy();
+        assert!(
+            !name.ends_with(".partial") && name != "temporary",
+            "{file:?}"
+        );
+    }
+}
+
+#[test]
+fn a_setup_that_is_killed_at_random_is_gone_on_with() {
+    let place = Place::without(&["kernel", "busybox", "programs", "initramfs"]);
+    let temporary = tempfile::tempdir().unwrap();
+    let mut dice = Dice::new();
+    let setup = || {
+        let mut command = place.command(&["setup"]);
+        command.env("TMPDIR", temporary.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let begun = Instant::now();
+    assert!(setup().status().unwrap().success());
+    let whole = begun.elapsed().as_millis() as u64;
+    for kind in ["kernel", "busybox", "programs", "initramfs"] {
+        fs::remove_dir_all(place.root().join(kind)).unwrap();
+    }
+    for _ in 0..12 {
+        let (signal, after) = (dice.signal(), Duration::from_millis(dice.below(whole)));
+        let child = setup().spawn().unwrap();
+        killed(child, signal, after, place.folder.path());
+    }
+    assert!(setup().status().unwrap().success());
+    place.run(&["run", "true"]).ends_with(0);
+    is_tidy(&place, temporary.path());
+    place.is_as_made();
+}
+
+#[test]
+#[ignore = "it builds the whole lab, which takes ten minutes and the network"]
+fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes() {
+    let place = Place::empty();
+    let temporary = place.folder.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut dice = Dice::new();
+    let setup = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command
+            .arg("setup")
+            .current_dir(repository())
+            .env("XDG_CACHE_HOME", place.folder.path())
+            .env("TMPDIR", &temporary)
+            .env_remove("THESEUS_KERNEL_SOURCE");
+        command
+    };
+    for round in 1..=20 {
+        let (signal, after) = (
+            dice.signal(),
+            Duration::from_millis(500 + dice.below(45_000)),
+        );
+        let begun = Instant::now();
+        let child = setup()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let ended = killed(child, signal, after, place.folder.path());
+        eprintln!(
+            "{round}: {signal:?} after {after:?}, ended by itself: {ended}, gone after {:?}",
+            begun.elapsed() - after
+        );
+    }
+    Ran::from(setup().output().unwrap()).ends_with(0);
+    is_tidy(&place, &temporary);
+    let own = Cache::of_user().unwrap();
+    for kind in [
+        "kernel-source",
+        "kernel",
+        "busybox-source",
+        "busybox",
+        "initramfs",
+    ] {
+        let made = place.entries(kind).remove(0);
+        let stamp = |folder: &Path| -> serde_json::Value {
+            serde_json::from_slice(&fs::read(folder.join("complete")).unwrap()).unwrap()
+        };
+        let own = own.root().join(kind).join(made.file_name().unwrap());
+        let (made, own) = (stamp(&made), stamp(&own));
+        // The machine's own may have been made by a version that noted fewer outputs.
+        for (name, hash) in own["outputs"].as_object().unwrap() {
+            assert_eq!(&made["outputs"][name], hash, "{kind}/{name}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Faults of the cache and of the sources, each provoked. After each: what the message says, how the runner ends, what is
+//! left, and that the next run works.
+
+mod clock;
+mod company;
+mod damage;
+mod full;
+mod kill;
+mod place;
+mod shim;
+mod sources;
+
+#[path = "../replay/fixture.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod fixture;

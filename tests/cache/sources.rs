@@ -1,0 +1,402 @@
+//! Sources that lie: tarballs that climb out, that never end, that end too soon, that are none.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tar::{Builder, EntryType, Header};
+
+use crate::fixture::Ran;
+use crate::place::{Place, exists};
+
+/// A tarball under construction, whose names and links are written as they are.
+struct Tarball(Builder<Vec<u8>>);
+
+impl Tarball {
+    fn new() -> Self {
+        Self(Builder::new(Vec::new())).with("linux/COPYING", EntryType::Regular, "", b"GPL")
+    }
+
+    fn with(mut self, name: &str, kind: EntryType, link: &str, bytes: &[u8]) -> Self {
+        let header = header(name, kind, link, bytes.len() as u64, 0o644);
+        self.0.append(&header, bytes).unwrap();
+        self
+    }
+
+    fn file(self, name: &str) -> Self {
+        self.with(name, EntryType::Regular, "", b"owned")
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        self.0.into_inner().unwrap()
+    }
+}
+
+fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> Header {
+    let mut header = Header::new_gnu();
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.name[..name.len()].copy_from_slice(name.as_bytes());
+    gnu.realsize = *b"00000000000\0";
+    gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(mode);
+    header.set_mtime(1_000_000_000);
+    header.set_cksum();
+    header
+}
+
+/// The bytes through a program such as `xz`.
+fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut packed = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(bytes).unwrap());
+        stdout.read_to_end(&mut packed).unwrap();
+    });
+    assert!(child.wait().unwrap().success());
+    packed
+}
+
+/// Gives the bytes as the kernel's source; they are refused, and nothing is left of them.
+#[track_caller]
+fn refused(bytes: &[u8], words: &[&str]) {
+    let place = Place::empty();
+    let path = place.folder.path().join("linux.tar");
+    fs::write(&path, bytes).unwrap();
+    let ran = place.run(&["setup", "--kernel-source", path.to_str().unwrap()]);
+    ran.ends_with(3).complains("runner doctor");
+    for word in words {
+        ran.complains(word);
+    }
+    assert_eq!(place.left(), Vec::<PathBuf>::new(), "{ran:#?}");
+    let beside: Vec<_> = fs::read_dir(place.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name != "ship-of-theseus" && name != "linux.tar")
+        .collect();
+    assert_eq!(beside, [""; 0], "{ran:#?}");
+}
+
+#[test]
+fn a_member_that_climbs_out_is_refused() {
+    for name in [
+        "linux/../../../../../out",
+        "../out",
+        "linux/a/../../out",
+        "/tmp/theseus-out",
+    ] {
+        let tarball = Tarball::new().file(name).bytes();
+        let member = format!("member {name:?}: leads out of the tarball");
+        refused(&tarball, &[&member, "nothing of it was kept"]);
+    }
+    assert!(!exists(Path::new("/tmp/theseus-out")));
+}
+
+#[test]
+fn a_link_that_leads_out_is_refused_even_by_way_of_another() {
+    let place = Place::empty();
+    let target = place.folder.path().to_str().unwrap().to_owned();
+    for (name, link) in [
+        ("linux/l", &*target),
+        ("linux/l", ".."),
+        ("linux/a/b/l", "../../.."),
+        ("linux/a/b/l", "x/../../../.."),
+        ("linux/a/b/l", "./../x/.."),
+    ] {
+        let tarball = Tarball::new().with(name, EntryType::Symlink, link, b"");
+        let word = format!("member {name:?}: is a link that leads out: to {link:?}");
+        refused(&tarball.bytes(), &[&word]);
+    }
+    // Each alone stays inside: `top` is the top, and `a` is a folder of it.
+    let tarball = Tarball::new()
+        .with("linux/a/b/top", EntryType::Symlink, "../..", b"")
+        .with("linux/out", EntryType::Symlink, "a/b/top/..", b"");
+    refused(
+        &tarball.bytes(),
+        &["\"linux/out\": is a link that leads out"],
+    );
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    for name in ["linux/l/file", "linux/l", "linux/l/deeper/file"] {
+        let tarball = Tarball::new()
+            .with("linux/a/", EntryType::Directory, "", b"")
+            .with("linux/l", EntryType::Symlink, "a", b"")
+            .file(name);
+        let word = format!("member {name:?}: comes twice, or lies behind what is no folder");
+        refused(&tarball.bytes(), &[&word]);
+    }
+    let tarball = Tarball::new().file("linux/COPYING/file").bytes();
+    refused(
+        &tarball,
+        &["\"linux/COPYING/file\": comes twice, or lies behind"],
+    );
+    let tarball = Tarball::new()
+        .with("linux/l", EntryType::Symlink, ".", b"")
+        .with("linux/l/", EntryType::Directory, "", b"");
+    refused(&tarball.bytes(), &["\"linux/l/\": comes twice"]);
+}
+
+#[test]
+fn a_hard_link_that_leads_out_is_refused() {
+    let place = Place::empty();
+    let secret = place.folder.path().join("secret");
+    fs::write(&secret, "mine").unwrap();
+    for (link, word) in [
+        (secret.to_str().unwrap(), "leads out: to"),
+        ("linux/../../secret", "leads out: to"),
+        (
+            "linux/none",
+            "is a hard link to what is no file of the tarball",
+        ),
+        (
+            "linux/l",
+            "is a hard link to what is no file of the tarball",
+        ),
+        (
+            "linux/l/secret",
+            "is a hard link to what is no file of the tarball",
+        ),
+        ("linux", "is a hard link to what is no file of the tarball"),
+    ] {
+        let tarball = Tarball::new()
+            .with("linux/l", EntryType::Symlink, ".", b"")
+            .file("linux/secret")
+            .with("linux/h", EntryType::Link, link, b"");
+        refused(&tarball.bytes(), &["member \"linux/h\"", word]);
+    }
+    let data = fs::metadata(&secret).unwrap();
+    assert_eq!(
+        (data.nlink(), fs::read(&secret).unwrap()),
+        (1, b"mine".to_vec())
+    );
+}
+
+#[test]
+fn what_no_source_has_is_refused() {
+    for (kind, word) in [
+        (EntryType::Char, "is a device"),
+        (EntryType::Block, "is a device"),
+        (EntryType::Fifo, "is a pipe"),
+        (
+            EntryType::new(b'V'),
+            "is of a kind that a source has not ('V')",
+        ),
+    ] {
+        let tarball = Tarball::new().with("linux/odd", kind, "", b"");
+        refused(&tarball.bytes(), &["member \"linux/odd\"", word]);
+    }
+    for name in ["linux/a\nb", "linux/\x1b[2J", "linux/a\x7f"] {
+        let tarball = Tarball::new().file(name).bytes();
+        let member = format!("member {name:?}: has a name with control characters");
+        refused(&tarball, &[&member]);
+    }
+    // A newline in the folder that is stripped, and in a link.
+    let tarball = Tarball::new().file("li\nnux/a").bytes();
+    refused(&tarball, &["\"li\\nnux/a\": has a name with control"]);
+    let tarball = Tarball::new().with("linux/l", EntryType::Symlink, "a\nb", b"");
+    refused(&tarball.bytes(), &["\"linux/l\": has a name with control"]);
+}
+
+#[test]
+fn a_tarball_that_never_ends_is_given_up_before_the_disk_is_full() {
+    // A file of eight terabytes, of which a second's worth of zeros is there.
+    let mut file = header("linux/big", EntryType::Regular, "", 8 << 40, 0o644);
+    let gzip = |header: &Header, zeros: usize| {
+        let mut bytes = Tarball::new().0.into_inner().unwrap();
+        bytes.truncate(bytes.len() - 1024);
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + zeros, 0);
+        through("gzip", &bytes)
+    };
+    refused(
+        &gzip(&file, 1 << 20),
+        &["\"linux/big\": is too much", "300000 files, or 4 GB"],
+    );
+    // A name of a gigabyte would have to be held in memory.
+    file = header("././@LongLink", EntryType::GNULongName, "", 1 << 30, 0o644);
+    refused(
+        &gzip(&file, 1 << 25),
+        &["behind \"linux/COPYING\"", "too much that is no member"],
+    );
+    // Zeros without an end, behind the end.
+    let mut bytes = Tarball::new().bytes();
+    bytes.resize(bytes.len() + (1 << 25), 0);
+    refused(
+        &through("gzip", &bytes),
+        &["behind its end: there is too much that is no member"],
+    );
+    // A file with a hole needs no bytes at all.
+    let hole = Tarball::new().with("linux/hole", EntryType::GNUSparse, "", b"");
+    refused(&hole.bytes(), &["\"linux/hole\": is a file with holes"]);
+}
+
+#[test]
+fn a_tarball_that_is_cut_short_or_damaged_is_refused() {
+    let noise: Vec<u8> = (0..50_000_u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    let whole = || {
+        Tarball::new()
+            .with("linux/noise", EntryType::Regular, "", &noise)
+            .file("linux/last")
+            .bytes()
+    };
+    let plain = whole();
+    for (length, word) in [
+        (3000, "\"linux/noise\": is cut short"),
+        // In the end of the tarball, before it, and in a header.
+        (plain.len() - 1000, "cut short, behind \"linux/last\""),
+        (plain.len() - 1024, "cut short behind \"linux/last\""),
+        (
+            plain.len() - 2048 + 100,
+            "cut short, behind \"linux/noise\"",
+        ),
+    ] {
+        refused(&plain[..length], &[word]);
+    }
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 4;
+        bytes
+    };
+    // A byte of the header of `linux/noise`.
+    refused(
+        &flipped(&plain, 1024 + 3),
+        &["behind \"linux/COPYING\"", "checksum"],
+    );
+    for (program, cut, damaged) in [
+        ("xz", "xz: (stdin): Unexpected end of input", "corrupt"),
+        (
+            "gzip",
+            "gzip: stdin: unexpected end of file",
+            "gzip: stdin: ",
+        ),
+        ("bzip2", "bzip2: ", "cannot be unpacked"),
+    ] {
+        let packed = through(program, &plain);
+        refused(&packed[..packed.len() / 2], &["cannot be unpacked", cut]);
+        refused(&packed[..packed.len() - 1], &[cut]);
+        refused(&flipped(&packed, packed.len() / 2), &[damaged]);
+    }
+}
+
+#[test]
+fn what_is_no_tarball_of_linux_is_refused() {
+    refused(b"", &["it is empty"]);
+    refused(&[0; 10240], &["there is nothing in it"]);
+    refused(b"#!/bin/sh\necho hello\n", &["it is no tarball"]);
+    refused(&[b'x'; 4096], &["it is no tarball"]);
+    let top = Tarball(Builder::new(Vec::new())).with("linux/", EntryType::Directory, "", b"");
+    refused(&top.bytes(), &["there is nothing in it"]);
+    refused(
+        &through("xz", &Tarball::new().bytes()),
+        &[
+            "is no Linux tarball",
+            "there is no kernel/configs/tiny.config",
+        ],
+    );
+    let place = Place::empty();
+    let folder = place.folder.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    let arguments = ["setup", "--kernel-source", folder.to_str().unwrap()];
+    place
+        .run(&arguments)
+        .ends_with(3)
+        .complains("is neither a tarball");
+}
+
+#[test]
+fn a_pipe_or_a_device_as_the_source_is_refused_at_once() {
+    let place = Place::empty();
+    let pipe = place.folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for path in [&*pipe, Path::new("/dev/zero")] {
+        let ran = place.run(&["setup", "--kernel-source", path.to_str().unwrap()]);
+        ran.ends_with(3).complains("is neither a tarball");
+        assert!(!exists(&place.root()));
+    }
+}
+
+#[test]
+fn a_good_tarball_is_unpacked_as_tar_does() {
+    let temp = tempfile::tempdir().unwrap();
+    let long = "deep/".repeat(40) + "file";
+    let script = format!(
+        "mkdir -p top/{long}; rmdir top/{long}; cd top; echo 1 >{long}; mkdir -m 2775 set; echo 2 >set/uid; \
+         chmod 4755 set/uid; ln -s ../set/uid deep/link; ln set/uid set/second; chmod 640 {long}; \
+         touch -d 2001-02-03 {long}; ln -s nowhere dangling; touch -d 2101-02-03 set/future; echo ü >ü; cd ..; \
+         for z in gzip xz bzip2 cat; do tar -cf - top | $z >$z.tar; done"
+    );
+    let mut made = Command::new("bash");
+    made.args(["-ec", &script]).current_dir(temp.path());
+    assert!(made.status().unwrap().success());
+    for packed in ["gzip.tar", "xz.tar", "bzip2.tar", "cat.tar"] {
+        let tree = temp.path().join(packed.replace(".tar", ""));
+        fs::create_dir(&tree).unwrap();
+        runner::tarball::unpack(&temp.path().join(packed), &tree).unwrap();
+        let compared = Command::new("diff")
+            .args(["-r", "--no-dereference"])
+            .args([&temp.path().join("top"), &tree])
+            .output()
+            .unwrap();
+        assert!(compared.status.success(), "{packed}: {compared:?}");
+        let data = |name: &str| fs::metadata(tree.join(name)).unwrap();
+        let mode = |name: &str| data(name).permissions().mode() & 0o7111;
+        assert_eq!(
+            (mode("set/uid"), mode(&long), mode("set")),
+            (0o111, 0, 0o111)
+        );
+        assert_eq!(data("set/uid").ino(), data("set/second").ino());
+        let before = fs::metadata(temp.path().join("top").join(&long)).unwrap();
+        assert_eq!(data(&long).mtime(), before.mtime());
+        assert!(data("set/future").modified().unwrap() <= std::time::SystemTime::now());
+        let link = fs::read_link(tree.join("deep/link")).unwrap();
+        assert_eq!(link.as_os_str(), OsStr::from_bytes(b"../set/uid"));
+    }
+}
+
+#[test]
+fn a_packed_tarball_without_its_program_names_the_program() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("linux.tar.zst");
+    File::create(&path)
+        .unwrap()
+        .write_all(b"\x28\xb5\x2f\xfd....")
+        .unwrap();
+    // In another process, as PATH is for all threads.
+    let place = Place::empty();
+    let programs = temp.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    for folder in ["/usr/bin", "/usr/sbin"] {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_name() != "zstd" {
+                let _ = std::os::unix::fs::symlink(entry.path(), programs.join(entry.file_name()));
+            }
+        }
+    }
+    let mut command = place.command(&["setup", "--kernel-source", path.to_str().unwrap()]);
+    command.env("PATH", &programs);
+    Ran::from(command.output().unwrap())
+        .ends_with(3)
+        .complains("it takes zstd to unpack it, which cannot be run");
+}
