@@ -124,6 +124,38 @@ fn a_setup_that_is_killed_at_random_is_gone_on_with() {
 }
 
 #[test]
+fn a_build_ends_with_its_runner_whatever_it_does() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+        let place = Place::without(&["kernel"]);
+        let programs = place.folder.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        let make = programs.join("make");
+        fs::write(
+            &make,
+            "#!/bin/bash\ntrap '' INT TERM HUP PIPE\nsleep 1000\n",
+        )
+        .unwrap();
+        fs::set_permissions(&make, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = place.command(&["setup"]);
+        let path = std::env::var("PATH").unwrap();
+        command
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        while !processes(place.folder.path())
+            .iter()
+            .any(|line| line.starts_with("sleep 1000"))
+        {
+            sleep(Duration::from_millis(10));
+        }
+        assert!(!killed(child, signal, Duration::ZERO, place.folder.path()));
+        place.run(&["setup"]).ends_with(0);
+        place.is_as_made();
+    }
+}
+
+#[test]
 #[ignore = "it builds the whole lab, which takes ten minutes and the network"]
 fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes() {
     let place = Place::empty();
