@@ -60,7 +60,8 @@ fn a_killed_machine_is_told_in_the_step_and_before_the_next() {
             .complains(&told);
     }
     for steps in [
-        ["guest true", "guest true", "guest true"],
+        // Without a debugger the guest runs ahead of the replay, so its last step is one that does not end.
+        ["guest true", "guest true", BUSY],
         ["guest true", "gdb interrupt", "gdb continue"],
     ] {
         kill_between_two_steps(steps, QEMU)
