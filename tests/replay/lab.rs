@@ -220,6 +220,6 @@ fn a_lab_has_no_wire_between_two_cards() {
 fn a_command_of_the_lab_that_still_runs_at_the_end_must_be_looked_at() {
     Book::new(&["background lab sleep 1000"])
         .run(&["chapter", "5"])
-        .ends_with(3)
+        .ends_with(2)
         .complains("the command of step 5.1 still runs; add a step `lab`, which waits for its end");
 }

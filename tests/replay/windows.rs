@@ -76,7 +76,7 @@ fn a_text_that_never_comes_is_an_error_with_what_came() {
 fn a_command_that_failed_behind_the_readers_back_must_be_looked_at() {
     Book::new(&["background server 'sleep 5; false'", "guest 'sleep 9'"])
         .run(&["chapter", "5"])
-        .ends_with(3)
+        .ends_with(2)
         .complains("what step 5.1 printed in the window `server` is shown nowhere");
 }
 
@@ -91,6 +91,6 @@ fn the_wire_shows_a_capture_and_nothing_else() {
         "guest 'ping -c 1 10.0.3.1 >/dev/null'",
     ])
     .run(&["chapter", "5"])
-    .ends_with(3)
+    .ends_with(2)
     .complains("the frames that came last are shown nowhere; add a step `wire`");
 }
