@@ -212,7 +212,13 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
     visit.shows("(gdb)");
     visit.press("print jiffies_64 *\t\u{15}info li\t\r");
     visit.shows("info line");
-    visit.press("\u{3}.host\r");
+    visit.shows("Line ");
+    visit.shows("(gdb)");
+    visit.press("given up");
+    visit.shows("given up");
+    visit.press("\u{3}");
+    visit.shows("(gdb)");
+    visit.press(".host\r");
     visit.shows("host$");
     visit.press("sleep 1000\r");
     visit.shows("sleep 1000");
