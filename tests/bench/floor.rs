@@ -97,7 +97,7 @@ fn true_by_vng(image: &Path) -> Duration {
 /// The time until a visit on a terminal of this size has run a command that was typed before it could be read.
 fn command_of_visit(root: &Path, columns: u16, rows: u16) -> Duration {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&keys).unwrap();
     unlockpt(&keys).unwrap();
     let size = rustix::termios::Winsize {

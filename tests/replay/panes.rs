@@ -43,7 +43,7 @@ impl Screen {
         };
         let size = [format!("-x{columns}"), format!("-y{rows}")];
         // As a reader has it: a shell outlives the runner, and keeps the terminal open.
-        let shell = "\"$@\"; echo \"ended with $?.\"; read _";
+        let shell = "\"$@\"; echo $? > status; exec sleep 1000";
         let mut words = vec!["new-session", "-d", &size[0], &size[1]];
         words.extend(["sh", "-c", shell, "sh", "env"]);
         if around == Around::Nothing {
@@ -166,16 +166,15 @@ impl Screen {
         self.press(&["Enter"]);
     }
 
-    /// Waits for the end of the runner, when the shell has the terminal again; gives the exit status.
+    /// Waits for the end of the runner, and until the shell has the terminal again; gives the exit status.
     #[track_caller]
     fn ended(&self) -> String {
-        let status = || {
-            let seen = self.ask_outer(&["capture-pane", "-p", "-t", "%0"]);
-            let (_, behind) = seen.rsplit_once("ended with ")?;
-            Some(behind.split('.').next()?.to_owned())
-        };
-        self.wait("the end", || status().is_some());
-        status().unwrap()
+        let file = self.book.folder.path().join("status");
+        let status = || std::fs::read_to_string(&file).unwrap_or_default();
+        self.wait("the end", || status().ends_with('\n'));
+        let format = ["display-message", "-p", "-t", "%0", "#{alternate_on}"];
+        self.wait("the terminal back", || self.ask_outer(&format) == "0\n");
+        status().trim_end().to_owned()
     }
 
     /// Waits until no process and no file of the visit is there any more.

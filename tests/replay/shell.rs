@@ -111,7 +111,7 @@ struct OnTerminal {
 impl OnTerminal {
     fn begin(book: &Book, scratch: &Path) -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keys).unwrap();
         unlockpt(&keys).unwrap();
         let name = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
@@ -213,7 +213,13 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
     visit.shows("(gdb)");
     visit.press("print jiffies_64 *\t\u{15}info li\t\r");
     visit.shows("info line");
-    visit.press("\u{3}.host\r");
+    visit.shows("Line ");
+    visit.shows("(gdb)");
+    visit.press("given up");
+    visit.shows("given up");
+    visit.press("\u{3}");
+    visit.shows("(gdb)");
+    visit.press(".host\r");
     visit.shows("host$");
     visit.press("sleep 1000\r");
     visit.shows("sleep 1000");

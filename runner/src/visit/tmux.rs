@@ -2,6 +2,9 @@
 //!
 //! In a plain terminal the runner has a tmux of its own, with its socket and its settings in a private folder, and a client that has the
 //! terminal as long as the visit lasts. A reader who sits in a tmux gets one more window there, with its keys and its looks.
+//!
+//! It is the server that takes the terminal out of the state of full-screen programs, so it is never killed: it ends with its last pane, and
+//! the panes end with their socket, even after a runner that was killed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,7 +24,7 @@ const HIGH: u16 = 36;
 /// How many rows a small pane has at least.
 const SMALL: u16 = 5;
 /// How long the client may take to give the terminal back.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 const CONFIGURATION: &str = include_str!("tmux.conf");
 const CONFIGURATION_FILE: &str = "tmux.conf";
 const SOCKET: &str = "tmux";
@@ -226,12 +229,7 @@ impl Tmux {
     }
 
     fn output(&self, words: &[OsString]) -> anyhow::Result<Output> {
-        let mut tmux = self.tmux();
-        if self.whose == Whose::Ours {
-            // So the server goes with the folder, whatever becomes of us.
-            tmux.env("HOME", self.folder.path());
-        }
-        let told = tmux.args(words).stdin(Stdio::null()).output();
+        let told = self.tmux().args(words).stdin(Stdio::null()).output();
         told.context("start tmux")
     }
 }
