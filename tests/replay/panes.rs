@@ -320,7 +320,6 @@ fn ctrl_c_ends_a_command_of_the_guest_or_stops_the_machine_that_gdb_waits_for() 
 }
 
 #[test]
-#[ignore = "does not always end under load; to be mended"]
 fn however_a_visit_ends_nothing_is_left_of_it() {
     if !is_there() {
         return;

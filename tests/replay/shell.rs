@@ -183,7 +183,6 @@ fn cache() -> std::path::PathBuf {
 }
 
 #[test]
-#[ignore = "fails since panes: what is typed behind Ctrl-C in gdb's window is lost; to be mended"]
 fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_all() {
     let book = Book::new(&CHAPTER);
     let scratch = tempfile::tempdir().unwrap();
