@@ -87,7 +87,7 @@ fn what_cannot_be_typed_is_told_and_leaves_no_step() {
     .complains("4 steps, for behind 5.1, saved in x.md")
     .complains("write x.md: File exists (os error 17); name a new file")
     .complains("write /nowhere/x.md: No such file")
-    .complains("a control character cannot be typed")
+    .complains("a character that nobody can see cannot be typed")
     .complains("the machine ended before its time")
     .complains("the visit is over; .save FILE or .quit")
     .complains("4 steps, for behind 5.1, saved in y.md");

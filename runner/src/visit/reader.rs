@@ -14,6 +14,7 @@ use crate::replay::Replay;
 use crate::session::Overrun;
 use crate::shell::ShellEnded;
 use crate::step::{Step, Terminal};
+use crate::transcript::is_unseen;
 use crate::window::{Flood, Misuse};
 use crate::{cli, gdb};
 
@@ -260,9 +261,10 @@ The guest stands still while you type.",
     /// Why a command cannot be typed into the window now.
     fn why_not(&mut self, line: &str) -> anyhow::Result<Option<String>> {
         let terminal = self.terminal;
-        if line.chars().any(|c| c.is_control() && c != '\t') {
+        // `words` would refuse the step that is saved.
+        if line.chars().any(|c| c != '\t' && is_unseen(c)) {
             return Ok(Some(
-                "a control character cannot be typed into a step".to_owned(),
+                "a character that nobody can see cannot be typed into a step".to_owned(),
             ));
         }
         if self.over && terminal != Terminal::Host {
