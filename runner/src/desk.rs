@@ -100,6 +100,17 @@ impl Desk {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+
+    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture, may not tell when it has not.
+    ///
+    /// # Errors
+    /// Why nothing more can be written.
+    pub fn check_room(&self) -> anyhow::Result<()> {
+        let block = self.path().join(".block");
+        let written = std::fs::write(&block, [0; 4096]);
+        let _ = std::fs::remove_file(&block);
+        written.with_context(|| format!("write to the replay's folder {}", self.path().display()))
+    }
 }
 
 /// An archive with the file /steps, as `rootfs/agent.c` reads it.

@@ -92,7 +92,7 @@ impl<'a> Replay<'a> {
     /// Runs the first `count` steps of the chapter. `watch` is told of each as it begins and ends.
     ///
     /// # Errors
-    /// With the place of the step in the chapter's file: what [`Replay::run`] says, and [`UnexpectedStatus`].
+    /// With the place of the step in the chapter's file: what [`Replay::run`] says, [`UnexpectedStatus`], and a disk that is full.
     pub fn run_first(
         &mut self,
         count: usize,
@@ -102,7 +102,12 @@ impl<'a> Replay<'a> {
         for step in &chapter.steps[..count] {
             watch(&Event::Begin(step));
             let start = Instant::now();
-            let output = self.run(step).with_context(|| place(chapter, step))?;
+            let output = self.run(step).and_then(|output| {
+                // What a full disk has cut off would look like a kernel that does something else.
+                self.desk.check_room()?;
+                Ok(output)
+            });
+            let output = output.with_context(|| place(chapter, step))?;
             let record = Record::new(step, output);
             watch(&Event::End(step, &record, start.elapsed()));
             if record.output.status != step.status {

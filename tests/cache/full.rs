@@ -84,6 +84,35 @@ fn a_replay_on_a_full_disk_needs_no_room_in_the_cache() {
         .prints("kept in");
 }
 
+#[test]
+fn a_disk_that_is_full_for_a_replay_is_no_difference() {
+    let place = Place::made();
+    let book = Book::new(&[
+        "host 'cat /dev/zero > full 2> /dev/null || true'",
+        "guest 'ip link set eth0 up'",
+        "wire 'tcpdump -n -r wire.pcap'",
+    ]);
+    let like = place.command_in(&book, &["chapter", "5"]);
+    let line = "mount -t tmpfs -o size=24m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "bash", "-ec", line])
+        .arg("bash")
+        .arg(like.get_program())
+        .args(like.get_args())
+        .current_dir(&book.folder);
+    command.envs(
+        like.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    Ran::from(command.output().unwrap())
+        .ends_with(3)
+        .complains("05-five.md:")
+        .complains("step 5.1 `host cat /dev/zero")
+        .complains("No space left on device")
+        .complains("for /mnt, where a replay takes up to 64 MB; make room, or set XDG_CACHE_HOME or TMPDIR");
+}
+
 /// `arguments` with this cache on a disk of `size`. Where a line is given, it is run behind it with 500 MB.
 fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
     let cache = place.folder.path().display();

@@ -91,6 +91,23 @@ fn wrong_file_is_refused() {
 }
 
 #[test]
+fn full_disk_is_told_and_left_empty() {
+    let url = serve(|_, stream| respond(stream, BODY.len(), BODY));
+    let folder = tempfile::tempdir().unwrap();
+    let partial = folder.path().join("file.tar.partial");
+    std::os::unix::fs::symlink("/dev/full", &partial).unwrap();
+    let target = folder.path().join("file.tar.xz");
+    let result = fetch::file(&url, &target, &sha256_of(BODY), PATIENCE, |_, _| {});
+    let error = format!("{:#}", result.unwrap_err());
+    let told = format!(
+        "cannot write {}: No space left on device",
+        partial.display()
+    );
+    assert!(error.contains(&told), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn missing_file_is_named() {
     let url = serve(|_, stream| {
         stream
