@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::fixture::{Ran, repository};
 use crate::place::Place;
 
+const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
+
 /// Numbers that look random, and are the same for the same seed.
 struct Dice(u64);
 
@@ -39,7 +41,7 @@ impl Dice {
     }
 
     fn signal(&mut self) -> Signal {
-        [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL][self.below(4) as usize]
+        SIGNALS[self.below(4) as usize]
     }
 }
 
@@ -57,7 +59,7 @@ fn processes(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Kills the run `after` so long, if it still goes on, and waits until all that it has started has ended.
+/// Kills the run `after` so long, and waits until all that it has started has ended; tells whether it had ended by itself.
 fn killed(mut child: Child, signal: Signal, after: Duration, folder: &Path) -> bool {
     sleep(after);
     let ended = child.try_wait().unwrap().is_some();
@@ -97,7 +99,8 @@ fn is_tidy(place: &Place, temporary: &Path) {
 
 #[test]
 fn a_setup_that_is_killed_at_random_is_gone_on_with() {
-    let place = Place::without(&["kernel", "busybox", "programs", "initramfs"]);
+    let made = ["kernel", "busybox", "programs", "initramfs"];
+    let place = Place::without(&made);
     let temporary = tempfile::tempdir().unwrap();
     let mut dice = Dice::new();
     let setup = || {
@@ -106,16 +109,26 @@ fn a_setup_that_is_killed_at_random_is_gone_on_with() {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     };
+    let begin_again = || {
+        for kind in made {
+            let _ = fs::remove_dir_all(place.root().join(kind));
+        }
+    };
     let begun = Instant::now();
     assert!(setup().status().unwrap().success());
     let whole = begun.elapsed().as_millis() as u64;
-    for kind in ["kernel", "busybox", "programs", "initramfs"] {
-        fs::remove_dir_all(place.root().join(kind)).unwrap();
-    }
-    for _ in 0..12 {
-        let (signal, after) = (dice.signal(), Duration::from_millis(dice.below(whole)));
-        let child = setup().spawn().unwrap();
-        killed(child, signal, after, place.folder.path());
+    begin_again();
+    let caught = SIGNALS.map(|signal| (signal, 2));
+    for (signal, times) in caught.into_iter().chain([(Signal::KILL, 18)]) {
+        let mut kills = 0;
+        while kills < times {
+            let after = Duration::from_millis(dice.below(whole));
+            let child = setup().spawn().unwrap();
+            match killed(child, signal, after, place.folder.path()) {
+                true => begin_again(),
+                false => kills += 1,
+            }
+        }
     }
     assert!(setup().status().unwrap().success());
     place.run(&["run", "true"]).ends_with(0);
