@@ -13,7 +13,7 @@ use crate::session::{Debugger, Session};
 use crate::shell::{Shell, ShellEnded, WATCHED};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
-use crate::window::Misuse;
+use crate::window::{Misuse, Watch};
 
 /// A step that ended with another exit status than the chapter expects.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl<'a> Replay<'a> {
         for step in &chapter.steps[..count] {
             watch(&Event::Begin(step));
             let start = Instant::now();
-            let output = self.run(step).and_then(|output| {
+            let output = self.run(step, &mut |_| {}).and_then(|output| {
                 // What a full disk has cut off would look like a kernel that does something else.
                 self.desk.check_room()?;
                 Ok(output)
@@ -122,11 +122,11 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Runs a step, of the chapter or of the reader's.
+    /// Runs a step, of the chapter or of the reader's, for somebody who watches the window of a shell.
     ///
     /// # Errors
     /// What [`Session::run`] and [`Shell::run`] say.
-    pub fn run(&mut self, step: &Step) -> anyhow::Result<Output> {
+    pub fn run(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
         match step.terminal {
             Terminal::Host => {
                 if self.host.is_none() {
@@ -134,13 +134,13 @@ impl<'a> Replay<'a> {
                     self.host = Some(shell);
                 }
                 let host = self.host.as_mut().expect("it was just made");
-                let done = host.run(step, self.signals);
+                let done = host.run_watched(step, self.signals, watch);
                 if done.as_ref().is_err_and(anyhow::Error::is::<ShellEnded>) {
                     self.host = None;
                 }
                 done
             }
-            _ => self.session()?.run(step),
+            _ => self.session()?.run(step, watch),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::report::{Report, Reports};
 use crate::shell::{Shell, late};
 use crate::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
-use crate::window::{Flood, Misuse, OUTPUT_MAX, Window};
+use crate::window::{Flood, Misuse, Watch, Window};
 use crate::wire::Wire;
 
 /// How long QEMU and gdb may take to come up, in real time.
@@ -140,16 +140,16 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Does a step on the machine.
+    /// Does a step on the machine, for somebody who watches the window of a shell.
     ///
     /// # Errors
     /// [`Misuse`]; a deadline; a machine or a debugger that has ended; a signal.
-    pub fn run(&mut self, step: &Step) -> anyhow::Result<Output> {
+    pub fn run(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
         match step.terminal {
-            Terminal::Guest | Terminal::Server => self.guest(step),
+            Terminal::Guest | Terminal::Server => self.guest(step, watch),
             Terminal::Gdb => self.debugger(step),
             Terminal::Wire => self.wire.run(&self.folder, step, self.signals),
-            Terminal::Lab => self.lab(step),
+            Terminal::Lab => self.lab(step, watch),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
     }
@@ -184,7 +184,7 @@ impl<'a> Session<'a> {
         let until = Instant::now() + START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
             for window in self.windows.values_mut() {
-                window.forget_flood(OUTPUT_MAX);
+                window.forget_flood();
             }
             let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
             match taken {
@@ -266,7 +266,7 @@ impl<'a> Session<'a> {
         }
         while !self.gdb_mut()?.is_settled() {
             for window in self.windows.values_mut() {
-                window.forget_flood(OUTPUT_MAX);
+                window.forget_flood();
             }
             match self.intake(until, |_| String::new()) {
                 Err(error) if error.is::<Late>() => {
@@ -403,21 +403,22 @@ impl<'a> Session<'a> {
         capture::parse(&bytes)
     }
 
-    fn guest(&mut self, step: &Step) -> anyhow::Result<Output> {
+    fn guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
         let terminal = step.terminal;
         check_turn(self.windows.entry(terminal).or_default(), step)?;
         if step.is_typed_by_agent() {
-            self.type_into_guest(step)?;
+            self.type_into_guest(step, watch)?;
         } else if self.lab.is_some() {
             let until = Instant::now() + step.deadline;
             while self.window(terminal).is_busy() {
                 self.pump(until, step)?;
+                watch(self.window(terminal));
             }
         }
         look(self.window(terminal), step)
     }
 
-    fn lab(&mut self, step: &Step) -> anyhow::Result<Output> {
+    fn lab(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
         let until = Instant::now() + step.deadline;
         let shell = self.shell_mut()?;
         check_turn(&shell.window, step)?;
@@ -433,6 +434,7 @@ impl<'a> Session<'a> {
             }
         } {
             self.pump(until, step)?;
+            watch(&mut self.shell_mut()?.window);
         }
         look(&mut self.shell_mut()?.window, step)
     }
@@ -443,7 +445,7 @@ impl<'a> Session<'a> {
     }
 
     /// Gives the agent its part of the step; with the debugger, until it holds the machine again.
-    fn type_into_guest(&mut self, step: &Step) -> anyhow::Result<()> {
+    fn type_into_guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<()> {
         let window = self.windows.entry(step.terminal).or_default();
         if window.is_gone() {
             bail!(Misuse(format!(
@@ -453,7 +455,7 @@ impl<'a> Session<'a> {
         }
         let until = Instant::now() + step.deadline;
         if self.gdb.is_some() {
-            self.wait_until_settled(until, step)?;
+            self.wait_until_settled(until, step, watch)?;
             if self.gdb_mut()?.place != Place::Boundary {
                 bail!(Misuse(
                     "the debugger holds the machine, so the guest cannot read the command; \
@@ -477,11 +479,11 @@ impl<'a> Session<'a> {
             }
             return Ok(());
         }
-        self.wait_until_settled(until, step)?;
+        self.wait_until_settled(until, step, watch)?;
         while self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
             // The step has not ended, so this is one stop that was told twice: seen once in about a thousand.
             self.gdb_mut()?.resume()?;
-            self.wait_until_settled(until, step)?;
+            self.wait_until_settled(until, step, watch)?;
         }
         Ok(())
     }
@@ -539,7 +541,7 @@ impl<'a> Session<'a> {
         let until = Instant::now() + step.deadline;
         if self.lab.is_some() {
             // It may be on its way from a nap.
-            self.wait_until_settled(until, step)?;
+            self.wait_until_settled(until, step, &mut |_| {})?;
         }
         let gdb = self.gdb_mut()?;
         let interrupts = step.command == "interrupt";
@@ -562,11 +564,11 @@ impl<'a> Session<'a> {
                     .to_owned()
             )),
         }
-        self.wait_until_settled(until, step)?;
+        self.wait_until_settled(until, step, &mut |_| {})?;
         while interrupts && self.gdb_mut()?.place == Place::Boundary {
             // A command that goes on has woken the agent before the kernel was idle.
             self.nap()?;
-            self.wait_until_settled(until, step)?;
+            self.wait_until_settled(until, step, &mut |_| {})?;
         }
         if step.command == Gdb::connect() {
             let printed = self.gdb_mut()?.take_printed();
@@ -584,9 +586,17 @@ impl<'a> Session<'a> {
         self.gdb.as_mut().context("the chapter has no debugger")
     }
 
-    fn wait_until_settled(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
+    fn wait_until_settled(
+        &mut self,
+        until: Instant,
+        step: &Step,
+        watch: Watch<'_>,
+    ) -> anyhow::Result<()> {
         while !self.gdb_mut()?.is_settled() {
             self.intake(until, |folder| late(step) + &qemu::console(folder))?;
+            if let Some(window) = self.windows.get_mut(&step.terminal) {
+                watch(window);
+            }
         }
         Ok(())
     }
@@ -710,7 +720,7 @@ impl<'a> Session<'a> {
                 Report::Next => self.current = None,
                 Report::Done => bail!("the guest has no further command"),
             }
-            if self.windows.values().any(|w| w.unseen_bytes() > OUTPUT_MAX) {
+            if self.windows.values().any(Window::is_flooded) {
                 bail!(Flood);
             }
         }

@@ -17,7 +17,7 @@ use crate::packages;
 use crate::process::{Late, Process, Signals, drain, set_nonblocking};
 use crate::step::{Step, Terminal, Until};
 use crate::transcript::Output;
-use crate::window::{Flood, OUTPUT_MAX, Window};
+use crate::window::{Flood, Watch, Window};
 
 /// How long a command may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
@@ -192,7 +192,7 @@ impl Shell {
         self.process.press_ctrl_c()?;
         let until = Instant::now() + CTRL_C_DEADLINE;
         while self.window.is_busy() {
-            self.window.forget_flood(OUTPUT_MAX);
+            self.window.forget_flood();
             match signals.wait(&self.pipes(), until, String::new) {
                 Err(error) if error.is::<Late>() => return Ok(false),
                 waited => waited?,
@@ -215,12 +215,12 @@ impl Shell {
     /// Takes in what was printed by now, without waiting.
     ///
     /// # Errors
-    /// When a step has ended the shell or printed more than [`OUTPUT_MAX`].
+    /// When a step has ended the shell or printed more than [`OUTPUT_MAX`](crate::window::OUTPUT_MAX).
     pub fn read(&mut self) -> anyhow::Result<()> {
         let ended = self.process.ended()?.is_some();
         self.window.print(false, &self.stdout.read()?);
         self.window.print(true, &self.stderr.read()?);
-        if self.window.unseen_bytes() > OUTPUT_MAX {
+        if self.window.is_flooded() {
             bail!(Flood);
         }
         if self.stdout.end.is_some() && self.stderr.end.is_some() {
@@ -250,13 +250,27 @@ impl Shell {
     /// Does a step: types its command and waits for its end.
     ///
     /// # Errors
-    /// A step that outlives its deadline, ends the shell or prints more than [`OUTPUT_MAX`]; a signal.
+    /// A step that outlives its deadline, ends the shell or prints more than [`OUTPUT_MAX`](crate::window::OUTPUT_MAX); a signal.
     pub fn run(&mut self, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
+        self.run_watched(step, signals, &mut |_| {})
+    }
+
+    /// Does a step as [`Shell::run`] does, for somebody who watches.
+    ///
+    /// # Errors
+    /// As [`Shell::run`].
+    pub fn run_watched(
+        &mut self,
+        step: &Step,
+        signals: &Signals,
+        watch: Watch<'_>,
+    ) -> anyhow::Result<Output> {
         self.begin(step)?;
         let until = Instant::now() + step.deadline;
         while self.window.is_busy() {
             signals.wait(&self.pipes(), until, || late(step))?;
             self.read()?;
+            watch(&mut self.window);
         }
         Ok(self.window.look(&Until::End))
     }

@@ -55,8 +55,13 @@ pub struct Window {
     state: State,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// How much of what the command printed was shown while it ran, in bytes.
+    shown: usize,
     gone: bool,
 }
+
+/// Is told of a step's window whenever something may have been printed in it while the step runs.
+pub type Watch<'a> = &'a mut dyn FnMut(&mut Window);
 
 impl Window {
     /// The step whose command runs, or has ended unseen.
@@ -89,6 +94,7 @@ impl Window {
     /// The step's command was typed.
     pub fn begin(&mut self, id: StepId) {
         self.state = State::Busy(id);
+        self.shown = 0;
     }
 
     /// The command has ended, at this time of the guest's clock if it ran there.
@@ -122,11 +128,35 @@ impl Window {
         self.stdout.len() + self.stderr.len()
     }
 
-    /// Drops what nobody has seen when it is more than `most` bytes.
-    pub fn forget_flood(&mut self, most: usize) {
-        if self.unseen_bytes() > most {
+    /// Whether the command has printed more than [`OUTPUT_MAX`].
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.shown + self.unseen_bytes() > OUTPUT_MAX
+    }
+
+    /// Drops what nobody has seen of a flood.
+    pub fn forget_flood(&mut self) {
+        if self.is_flooded() {
             self.stdout.clear();
             self.stderr.clear();
+            self.shown = 0;
+        }
+    }
+
+    /// Takes the whole lines that the command has printed by now, to show them while it runs. The step's look shows the rest.
+    pub fn take_lines(&mut self) -> Output {
+        let [stdout, stderr] = [&mut self.stdout, &mut self.stderr].map(|bytes| {
+            let whole = bytes
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(0, |at| at + 1);
+            self.shown += whole;
+            visible(&bytes.drain(..whole).collect::<Vec<_>>())
+        });
+        Output {
+            stdout,
+            stderr,
+            ..Output::default()
         }
     }
 
@@ -203,6 +233,31 @@ mod tests {
         assert!(window.has_unseen(), "a failure is something to see");
         assert_eq!(window.look(&Until::End).status, 1);
         assert_eq!(window.taken_by(), None);
+    }
+
+    #[test]
+    fn lines_that_were_shown_while_the_command_ran_are_not_shown_again_and_count() {
+        let mut window = Window::default();
+        window.begin(ID);
+        window.print(false, b"one\ntw");
+        assert_eq!(window.take_lines().stdout, "one\n");
+        assert_eq!(window.take_lines(), Output::default());
+        window.print(false, b"o\nthree");
+        window.print(true, b"oh\n");
+        let lines = window.take_lines();
+        assert_eq!((&*lines.stdout, &*lines.stderr), ("two\n", "oh\n"));
+        window.end(3, None);
+        let rest = window.look(&Until::End);
+        assert_eq!((&*rest.stdout, rest.status), ("three", 3));
+        window.begin(ID);
+        for _ in 0..=OUTPUT_MAX / 8 {
+            assert!(!window.is_flooded());
+            window.print(false, b"1234567\n");
+            window.take_lines();
+        }
+        assert!(window.is_flooded());
+        window.begin(ID);
+        assert!(!window.is_flooded());
     }
 
     #[test]

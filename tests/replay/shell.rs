@@ -196,15 +196,14 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
     visit.shows("\n48");
     visit.shows("\n54");
     visit.shows("guest#");
-    visit.press("nc -l -p 9\r");
-    visit.shows("nc -l -p 9");
-    std::thread::sleep(Duration::from_secs(1));
+    // What a command prints is there to see while it runs.
+    visit.press("echo li''ve; nc -l -p 9\r");
+    visit.shows("\nlive");
     visit.press("\u{3}");
     visit.shows("exit status 130");
     visit.shows("guest#");
-    visit.press("while :; do :; done\r");
-    visit.shows("done");
-    std::thread::sleep(Duration::from_secs(1));
+    visit.press("echo li''ve; while :; do :; done\r");
+    visit.shows("\nlive");
     visit.press("\u{3}");
     visit.shows("did not end at Ctrl-C");
     visit.shows("received signal SIGINT");
@@ -220,9 +219,8 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
     visit.shows("(gdb)");
     visit.press(".host\r");
     visit.shows("host$");
-    visit.press("sleep 1000\r");
-    visit.shows("sleep 1000");
-    std::thread::sleep(Duration::from_secs(1));
+    visit.press("sh -c \"echo li''ve; exec sleep 1000\"\r");
+    visit.shows("\nlive");
     visit.press("\u{3}");
     visit.shows("exit status 130");
     visit.shows("host$");

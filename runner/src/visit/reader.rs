@@ -14,7 +14,7 @@ use crate::replay::Replay;
 use crate::session::Overrun;
 use crate::shell::ShellEnded;
 use crate::step::{Step, Terminal};
-use crate::transcript::is_unseen;
+use crate::transcript::{Output, is_unseen};
 use crate::window::{Flood, Misuse};
 use crate::{cli, gdb};
 
@@ -347,12 +347,25 @@ The guest stands still while you type.",
 
     fn run(&mut self, terminal: Terminal, command: &str) -> anyhow::Result<bool> {
         let mut step = Step::typed(self.draft.next_id(), terminal, command);
-        let done = self.replay.run(&step);
         let own = terminal == self.terminal && !command.is_empty() && command != "interrupt";
+        let seat = &mut self.seat;
+        let mut has_heading = false;
+        let done = self.replay.run(&step, &mut |window| {
+            let lines = window.take_lines();
+            if lines == Output::default() {
+                return;
+            }
+            if !std::mem::replace(&mut has_heading, true) {
+                seat.heading(&step, own);
+            }
+            seat.output(terminal, &lines);
+        });
         let error = match done {
             Ok(output) => {
                 step.status = output.status;
-                self.seat.heading(&step, own);
+                if !has_heading {
+                    self.seat.heading(&step, own);
+                }
                 self.seat.output(terminal, &output);
                 self.draft.push(step);
                 return Ok(true);
@@ -367,7 +380,9 @@ The guest stands still while you type.",
         if !failed && !cut {
             return Err(error);
         }
-        self.seat.heading(&step, own);
+        if !has_heading {
+            self.seat.heading(&step, own);
+        }
         let why = match error.is::<Interrupted>() {
             true => "cut short".to_owned(),
             false if error.is::<Late>() => {
