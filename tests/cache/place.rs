@@ -26,6 +26,10 @@ struct Master {
 
 static MASTER: LazyLock<Master> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    // For as long as this process lives: the same tests may run in another.
+    let lock = fs::File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    std::mem::forget(lock);
     let _ = fs::remove_dir_all(&folder);
     let (cache, programs, source) = (folder.join("c"), folder.join("bin"), folder.join("source"));
     fs::create_dir_all(cache.join("ship-of-theseus")).unwrap();
