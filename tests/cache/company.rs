@@ -5,28 +5,16 @@ use std::process::{Child, Command, Stdio};
 use runner::cache::Cache;
 
 use crate::fixture::{Book, Ran};
-use crate::place::Place;
+use crate::place::{Place, in_own_mounts};
 
 /// A command with this cache mounted read-only, as an ordinary user: tcpdump as root wants to be another.
 fn sealed(place: &Place, like: &Command) -> Command {
     let root = place.root().display().to_string();
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "bash", "-ec"])
-        .arg(format!(
-            "mount --bind {root} {root}; mount -o remount,bind,ro {root}\n\
-             exec unshare --user --map-user=1000 --map-group=1000 -- \"$@\""
-        ))
-        .arg("bash")
-        .arg(like.get_program())
-        .args(like.get_args())
-        .current_dir(like.get_current_dir().unwrap());
-    for (name, value) in like.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command
+    let lines = format!(
+        "mount --bind {root} {root}; mount -o remount,bind,ro {root}\n\
+         exec unshare --user --map-user=1000 --map-group=1000 -- \"$@\""
+    );
+    in_own_mounts(like, &lines)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fixture::{Book, Ran, repository};
-use crate::place::{Place, exists};
+use crate::place::{Place, exists, in_own_mounts};
 use crate::shim;
 
 const DERIVED: [&str; 3] = ["kernel", "programs", "initramfs"];
@@ -93,18 +93,8 @@ fn a_disk_that_is_full_for_a_replay_is_no_difference() {
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
     let like = place.command_in(&book, &["chapter", "5"]);
-    let line = "mount -t tmpfs -o size=24m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "bash", "-ec", line])
-        .arg("bash")
-        .arg(like.get_program())
-        .args(like.get_args())
-        .current_dir(&book.folder);
-    command.envs(
-        like.get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    let lines = "mount -t tmpfs -o size=24m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
+    let mut command = in_own_mounts(&like, lines);
     Ran::from(command.output().unwrap())
         .ends_with(3)
         .complains("05-five.md:")

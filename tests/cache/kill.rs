@@ -118,8 +118,11 @@ fn a_setup_that_is_killed_at_random_is_gone_on_with() {
     assert!(setup().status().unwrap().success());
     let whole = begun.elapsed().as_millis() as u64;
     begin_again();
-    let caught = SIGNALS.map(|signal| (signal, 2));
-    for (signal, times) in caught.into_iter().chain([(Signal::KILL, 18)]) {
+    for signal in SIGNALS {
+        let times = match signal {
+            Signal::KILL => 20,
+            _ => 2,
+        };
         let mut kills = 0;
         while kills < times {
             let after = Duration::from_millis(dice.below(whole));

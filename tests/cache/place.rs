@@ -239,6 +239,23 @@ impl Place {
     }
 }
 
+/// The command behind lines of bash in a mount namespace of its own. The lines end with `exec "$@"`, or in another way.
+pub fn in_own_mounts(like: &Command, lines: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "bash", "-ec", lines])
+        .arg("bash")
+        .arg(like.get_program())
+        .args(like.get_args())
+        .current_dir(like.get_current_dir().unwrap());
+    for (name, value) in like.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
 /// Whether something is there, even if it is a link that leads nowhere.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
