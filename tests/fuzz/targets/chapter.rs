@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use runner::chapter::Chapter;
-use runner::step::{DEADLINE, Step};
-use runner::{claim, excerpt, value};
+use book::chapter::Chapter;
+use lab::transcript::step::{DEADLINE, Step};
+use book::prose::claim;
+use book::page::excerpt;
+use book::chapter::value;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     claim::of_page(text);
