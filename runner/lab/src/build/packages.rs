@@ -55,7 +55,14 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 25] = [
+pub const NEEDS: [Need; 26] = [
+    need(
+        Command("curl"),
+        "fetches what no Debian package has",
+        "curl",
+        "curl",
+        "curl",
+    ),
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
