@@ -24,6 +24,7 @@ pub mod excerpt;
 pub mod exempt;
 pub mod expression;
 pub mod fetch;
+pub mod fresh;
 pub mod gdb;
 pub mod glossary;
 pub mod help;

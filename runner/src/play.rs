@@ -12,11 +12,11 @@ use crate::capture::{self, Frame};
 use crate::chapter::Chapter;
 use crate::cli::Global;
 use crate::desk::Parts;
+use crate::fresh::Fresh;
 use crate::own_kernel::OwnKernel;
 use crate::process::Signals;
 use crate::progress::Stage;
 use crate::replay::{Event, replay};
-use crate::scratch::Scratch;
 use crate::screen::{self, Screen};
 use crate::snapshot::Snapshot;
 use crate::step::{StepId, Terminal};
@@ -76,8 +76,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;
     let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
     let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
-    let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = setup::options(&root, global)?;
+    let fresh = args.fresh.then(|| Fresh::new(&options.cache)).transpose()?;
     options.lab = chapter.has(Terminal::Lab);
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
@@ -160,25 +160,6 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
     }
     kept.with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
-}
-
-/// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
-struct Fresh(Scratch);
-
-impl Fresh {
-    fn new() -> anyhow::Result<Self> {
-        // Beside the reader's cache: the temporary folder may be too small for a kernel's tree.
-        let beside = Cache::of_user()?.root().to_owned();
-        std::fs::create_dir_all(&beside)
-            .map_err(anyhow::Error::from)
-            .and_then(|()| Scratch::new_in(&beside, "fresh-"))
-            .map(Self)
-            .with_context(|| format!("make a temporary cache in {}", beside.display()))
-    }
-
-    fn cache(&self) -> Cache {
-        Cache::at(self.0.path())
-    }
 }
 
 /// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
