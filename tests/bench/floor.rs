@@ -20,7 +20,7 @@ use lab::build::cpio::{Archive, Node};
 use lab::build::setup;
 use lab::machine::gdb::{BOUNDARY, Gdb};
 use lab::machine::qemu::{self, file};
-use lab::replay::desk::{Desk, Parts};
+use lab::replay::workdir::{Desk, Parts};
 use lab::transcript::step::Terminal;
 
 const ROUNDS: usize = 5;

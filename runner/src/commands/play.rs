@@ -12,7 +12,7 @@ use crate::root;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::verdict::{Verdict, compare};
+use book::snapshot::compare::{Verdict, compare};
 use lab::build::cache::Cache;
 use lab::replay::own_kernel::OwnKernel;
 use lab::replay::provenance;
