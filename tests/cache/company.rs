@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use runner::cache::Cache;
+use lab::build::cache::Cache;
 
 use crate::fixture::{Book, Ran};
 use crate::kill::{hangs, wait_until_it_hangs};

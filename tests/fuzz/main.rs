@@ -8,11 +8,11 @@
 use std::fs;
 use std::path::Path;
 
+use book::chapter::value;
+use book::chapter::{Chapter, pages, paths, text};
+use book::snapshot::Snapshot;
 use duct::cmd;
-use runner::capture::file;
-use runner::chapter::{Chapter, pages, paths, text};
-use runner::snapshot::Snapshot;
-use runner::value;
+use lab::transcript::capture::file;
 
 /// How many inputs each target has. A program is written to the disk and read again, and a value makes patterns of what
 /// it looks for, which is slow.

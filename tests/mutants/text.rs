@@ -7,13 +7,13 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use book::prose::mention;
+use book::symbols::Index;
+use book::symbols::resolve::resolve;
+use lab::build::setup::{self, Options};
 use mdbook_preprocessor::PreprocessorContext;
 use mdbook_preprocessor::book::{Book, Chapter};
 use mdbook_preprocessor::config::Config;
-use runner::claim;
-use runner::names::Index;
-use runner::names::resolve::resolve;
-use runner::setup::{self, Options};
 
 use crate::{repository, turn};
 
@@ -257,7 +257,7 @@ fn caught(mutant: &Mutant, root: &Path, index: &Index) -> Result<(), String> {
         return Err(format!("not at line {line}: {said}"));
     }
     if of == Of::Name {
-        let shape = claim::shape(to.trim_matches('`')).ok_or("no claim")?;
+        let shape = mention::shape(to.trim_matches('`')).ok_or("no claim")?;
         if let Ok(found) = resolve(index, &shape) {
             return Err(format!("the kernel has it: {found:?}"));
         }

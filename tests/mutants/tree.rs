@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runner::cache::Cache;
-use runner::kernel::{self, Kernel};
-use runner::pins::Pins;
-use runner::sources;
+use lab::build::cache::Cache;
+use lab::build::kernel::{self, Kernel};
+use lab::build::pins::Pins;
+use lab::build::sources;
 
 use crate::changes::Change;
 use crate::repository;
@@ -24,7 +24,7 @@ impl Tree {
     /// The kernel of this fragment, built in a cache of this test's own if it is not there.
     pub fn built(fragment: &str, changes: &[&Change]) -> Self {
         let pins = Pins::read(&repository()).unwrap();
-        let pin = pins.kernel(runner::SERIES).unwrap();
+        let pin = pins.kernel(lab::SERIES).unwrap();
         let source = sources::kernel(&Cache::of_user().unwrap(), pin).unwrap();
         let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels"));
         let kernel = kernel::ready(&cache, pin, fragment, &source).unwrap();

@@ -3,12 +3,14 @@
 
 use std::path::Path;
 
-use runner::chapter::Chapter;
-use runner::step::{DEADLINE, Step};
-use runner::{claim, excerpt, value};
+use book::chapter::Chapter;
+use lab::transcript::step::{DEADLINE, Step};
+use book::prose::mention;
+use book::page::excerpt;
+use book::chapter::value;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    claim::of_page(text);
+    mention::of_page(text);
     value::find(text);
     text.lines().for_each(|line| drop(excerpt::asked(line)));
     match Chapter::parse(Path::new("chapters/05-five.md"), text) {

@@ -1,7 +1,7 @@
 //! Whatever a hostile guest writes to the agent's port, in pieces of whatever size it arrives, means the same.
 #![no_main]
 
-use runner::report::Reports;
+use lab::machine::agent::Reports;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((size, bytes)) = input.split_first() else {

@@ -1,7 +1,7 @@
 //! Whatever is quoted is one word again.
 #![no_main]
 
-use runner::words::{WordsError, quote, split};
+use lab::transcript::words::{WordsError, quote, split};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let _ = split(text);
