@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::fixture::{Fixture, said};
 use crate::pages::all;
-use crate::symbols::{preprocess, refused};
+use crate::names::{preprocess, refused};
 
 const PLAIN: &str = "chapters/06-plain.md";
 const TEXT: &str = "`ping` is a word";
