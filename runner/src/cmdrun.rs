@@ -19,10 +19,11 @@ use mdbook_preprocessor::book::Book;
 use serde_json::{Value, json};
 
 use crate::chapter::{Fault, Faults};
+use crate::markdown::Page;
 use crate::mdbook::Args;
 use crate::preprocess::COMMAND;
 use crate::step::StepId;
-use crate::{chapter, page, tools};
+use crate::{page, tools, words};
 
 /// The version of mdbook whose protocol mdbook-cmdrun 0.7.3 was built for.
 const SPEAKS: &str = "0.4.52";
@@ -137,10 +138,11 @@ fn complete(before: &Book, after: &Book) -> Result<(), Faults> {
 
 /// The steps whose directives stand on a page that was laid out.
 fn steps(content: &str) -> Vec<StepId> {
-    content
-        .lines()
-        .filter_map(|line| chapter::directive(line).ok().flatten())
-        .filter_map(|words| words.first()?.parse().ok())
+    let page = Page::read(content);
+    let directives = page.directives("cmdrun");
+    let words = directives.filter_map(|found| words::split(found.arguments).ok());
+    words
+        .filter_map(|words| words.get(2)?.parse().ok())
         .collect()
 }
 

@@ -33,6 +33,7 @@ pub mod lab;
 pub mod layer;
 pub mod ldso;
 pub mod map;
+pub mod markdown;
 pub mod mdbook;
 pub mod meaning;
 pub mod mi;

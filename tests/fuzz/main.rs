@@ -11,6 +11,7 @@ use std::path::Path;
 use duct::cmd;
 use runner::capture::file;
 use runner::chapter::{Chapter, pages, paths, text};
+use runner::markdown::Page;
 use runner::snapshot::Snapshot;
 use runner::value;
 
@@ -103,7 +104,8 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
             .collect(),
         "value" => {
             let all = texts.by_ref().collect::<String>();
-            let found = value::find(&all);
+            let page = Page::read(&all);
+            let found = value::find(&page);
             let directives = found.iter().map(|(_, directive)| directive);
             let shown = "$1 = 192 is 0x20 of 08.5\nqlen 1000 mtu 1500\n";
             directives

@@ -4,13 +4,16 @@
 use std::path::Path;
 
 use runner::chapter::Chapter;
+use runner::markdown::Page;
 use runner::step::{DEADLINE, Step};
-use runner::{claim, excerpt, value};
+use runner::{claim, excerpt, numeral, value};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    claim::of_page(text);
-    value::find(text);
-    text.lines().for_each(|line| drop(excerpt::asked(line)));
+    let page = Page::read(text);
+    claim::of_page(&page);
+    numeral::of_page(&page);
+    value::find(&page);
+    excerpt::asked(&page).for_each(drop);
     match Chapter::parse(Path::new("chapters/05-five.md"), text) {
         Err(faults) => {
             let count = text.lines().count();

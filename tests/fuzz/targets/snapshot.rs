@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use runner::chapter::Chapter;
+use runner::markdown::Page;
 use runner::snapshot::Snapshot;
 use runner::step::Step;
 use runner::transcript::Record;
@@ -40,5 +41,5 @@ fn draw_sequence(snapshot: &Snapshot) {
         steps.collect::<String>()
     );
     let chapter = Chapter::parse(Path::new("chapters/06-six.md"), &text).unwrap();
-    let _ = drawing::all(&chapter, &text, snapshot);
+    let _ = drawing::all(&chapter, &Page::read(&text), snapshot);
 }
