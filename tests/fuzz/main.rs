@@ -1,40 +1,90 @@
 //! The parsers of what others write, fuzzed: chapters, gdb's records, the guest's reports, captures, snapshots, programs.
 //!
-//! cargo-fuzz builds the targets beside this file. Each runs for a fixed number of inputs, from a fixed seed and from what
-//! the repository holds of its kind. What was found once is a test of the module that it was found in.
-//! One target for longer, once this has run:
+//! The ordinary run changes what the repository holds of each kind at random, and reads that, for some seconds. cargo-fuzz
+//! builds the same targets for the whole run, where libFuzzer sees which changes lead to new code. What was found once is
+//! a test of the module that it was found in.
+//! One target for longer, once the whole run has been:
 //! `PATH=$PWD/target/tmp/tools/bin:$PATH cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none mi target/tmp/fuzz/mi`
 
+mod mutate;
+
+#[path = "targets/capture.rs"]
+mod capture;
+#[path = "targets/chapter.rs"]
+mod chapter;
+#[path = "targets/mi.rs"]
+mod mi;
+#[path = "targets/program.rs"]
+mod program;
+#[path = "targets/report.rs"]
+mod report;
+#[path = "../support/seed.rs"]
+#[allow(dead_code, reason = "each target draws in its own way")]
+mod seed;
+#[path = "targets/snapshot.rs"]
+mod snapshot;
+#[path = "targets/value.rs"]
+mod value;
+#[path = "targets/words.rs"]
+mod words;
+
+use std::borrow::Cow;
 use std::fs;
-use std::path::Path;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
 
+use book::chapter::markdown::Page;
+use book::chapter::{Chapter, pages, paths, text};
+use book::snapshot::Snapshot;
 use duct::cmd;
-use runner::capture::file;
-use runner::chapter::{Chapter, pages, paths, text};
-use runner::markdown::Page;
-use runner::snapshot::Snapshot;
-use runner::value;
+use lab::transcript::capture::file;
 
-/// How many inputs each target has. A program is written to the disk and read again, and a value makes patterns of what
-/// it looks for, which is slow.
-const TARGETS: [(&str, u32); 8] = [
-    ("capture", 100_000),
-    ("chapter", 50_000),
-    ("mi", 500_000),
-    ("program", 10_000),
-    ("report", 500_000),
-    ("snapshot", 50_000),
-    ("value", 20_000),
-    ("words", 500_000),
+use seed::{Random, seed};
+
+/// Reads an input, and panics where the parser breaks its word.
+type Target = fn(&[u8]);
+
+/// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A program is written to the
+/// disk and read again, and a value makes patterns of what it looks for, which is slow.
+const TARGETS: [(&str, usize, Target); 8] = [
+    ("capture", 100_000, capture::read),
+    ("chapter", 50_000, |bytes| chapter::read(&lossy(bytes))),
+    ("mi", 500_000, |bytes| mi::read(&lossy(bytes))),
+    ("program", 10_000, program::read),
+    ("report", 500_000, report::read),
+    ("snapshot", 50_000, |bytes| snapshot::read(&lossy(bytes))),
+    ("value", 20_000, |bytes| value::read(&lossy(bytes))),
+    ("words", 500_000, |bytes| words::read(&lossy(bytes))),
 ];
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
 
 /// The release that the targets are built with.
 const VERSION: &str = "0.13.2";
 
 #[test]
-#[ignore = "takes minutes; CI runs it with the other slow proofs"]
+fn no_input_of_the_day_breaks_a_parser() {
+    for (name, count, read) in TARGETS {
+        let mut random = Random::new(name);
+        let seeds = seeds(&repository(), name);
+        for number in 0..count / 10 {
+            let input = mutate::any(&seeds, &mut random);
+            if catch_unwind(|| read(&input)).is_err() {
+                let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("input-of-{name}"));
+                fs::write(&path, input).unwrap();
+                let (seed, path) = (seed(), path.display());
+                panic!("{name}: input {number} of THESEUS_SEED={seed}, kept in {path}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes, and installs cargo-fuzz; it runs every night"]
 fn no_input_breaks_a_parser() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let repository = &repository();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let tools = target.join("tools");
     cmd!(
@@ -55,7 +105,9 @@ fn no_input_breaks_a_parser() {
         tools.join("bin").display(),
         std::env::var("PATH").unwrap()
     );
-    for (name, count) in TARGETS {
+    let seed = seed() as u32;
+    println!("THESEUS_SEED={seed}");
+    for (name, count, _) in TARGETS {
         let corpus = target.join("fuzz").join(name);
         let _ = fs::remove_dir_all(&corpus);
         fs::create_dir_all(&corpus).unwrap();
@@ -64,7 +116,7 @@ fn no_input_breaks_a_parser() {
         }
         // The parsers are safe Rust, where a sanitizer has nothing to find, and without one stable Rust will do.
         let line = format!(
-            "fuzz run --fuzz-dir tests/fuzz --sanitizer none {name} {} -- -runs={count} -seed=1 -max_len=65536 -timeout=10",
+            "fuzz run --fuzz-dir tests/fuzz --sanitizer none {name} {} -- -runs={count} -seed={seed} -max_len=65536 -timeout=10",
             corpus.display()
         );
         cmd("cargo", line.split(' '))
@@ -74,6 +126,13 @@ fn no_input_breaks_a_parser() {
             .run()
             .unwrap_or_else(|error| panic!("{error}: the input is in tests/fuzz/artifacts/{name}"));
     }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// What the repository holds of the kind that a target reads.
@@ -105,7 +164,7 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
         "value" => {
             let all = texts.by_ref().collect::<String>();
             let page = Page::read(&all);
-            let found = value::find(&page);
+            let found = book::chapter::value::find(&page);
             let directives = found.iter().map(|(_, directive)| directive);
             let shown = "$1 = 192 is 0x20 of 08.5\nqlen 1000 mtu 1500\n";
             directives

@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::changes::{COMMENTS, PADDING, PLANTS, Plant};
+use crate::seed::{Random, seed};
 use crate::tree::Tree;
 use crate::{repository, turn};
 
@@ -29,7 +30,7 @@ CONFIG_TUN=y
 const DRAWN: [u32; 4] = [6, 7, 10, 11];
 
 fn fragment() -> String {
-    let path = format!("kernel-configs/{}.config", runner::SERIES);
+    let path = format!("kernel-configs/{}.config", lab::SERIES);
     std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
@@ -69,13 +70,31 @@ fn false_alarms(tree: &Path, chapters: impl IntoIterator<Item = u32>) -> Vec<Str
     alarms
 }
 
+/// One change a day, beside the padding: an hour is not needed to see that the chapters still notice.
+#[test]
+#[ignore = "builds a part of a kernel twice, which takes minutes; CI runs it"]
+fn a_change_of_the_day_is_noticed() {
+    let _turn = turn();
+    let plant = Random::new("plants").sample(PLANTS.iter().collect(), 1)[0];
+    println!("behaviour: THESEUS_SEED={}: {}", seed(), plant.what);
+    let tree = Tree::copied(
+        &[&plant.change]
+            .into_iter()
+            .chain(&PADDING)
+            .collect::<Vec<_>>(),
+    );
+    tree.make(&PADDING.each_ref());
+    assert_moved(&tree.root, plant.at.0);
+    assert!(is_noticed(&tree, plant), "THESEUS_SEED={}", seed());
+}
+
 #[test]
 #[ignore = "builds another kernel, which takes minutes"]
 fn another_build_means_the_same() {
     let _turn = turn();
     let fragment = fragment().replace("CONFIG_HZ_100=y", "") + OTHERWISE;
     let tree = Tree::built(&fragment, &[]);
-    let alarms = false_alarms(&tree.kernel.tree, [4, 5, 8]);
+    let alarms = false_alarms(&tree.root, [4, 5, 8]);
     assert!(alarms.is_empty(), "{}", alarms.join("\n"));
 }
 
@@ -88,12 +107,12 @@ fn planted_changes_are_noticed() {
     let chapters: BTreeSet<_> = PLANTS.iter().map(|plant| plant.at.0).collect();
 
     tree.make(&COMMENTS.each_ref());
-    let alarms = false_alarms(&tree.kernel.tree, chapters.iter().copied());
+    let alarms = false_alarms(&tree.root, chapters.iter().copied());
     assert!(alarms.is_empty(), "{}", alarms.join("\n"));
 
     tree.make(&PADDING.each_ref());
     for &chapter in &chapters {
-        assert_moved(&tree.kernel.tree, chapter);
+        assert_moved(&tree.root, chapter);
     }
 
     let noticed = PLANTS
@@ -122,7 +141,7 @@ fn assert_moved(tree: &Path, chapter: u32) {
 /// Whether the chapter fails with the change in the kernel, at the step that is about it, and so.
 fn is_noticed(tree: &Tree, plant: &Plant) -> bool {
     tree.make(&PADDING.iter().chain([&plant.change]).collect::<Vec<_>>());
-    let found = replay(&tree.kernel.tree, plant.at.0);
+    let found = replay(&tree.root, plant.at.0);
     let (sign, text) = plant.shows.split_at(1);
     let shows = |diff: &str| {
         let mut lines = diff.lines();

@@ -6,17 +6,18 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runner::cache::Cache;
-use runner::kernel::{self, Kernel};
-use runner::pins::Pins;
-use runner::sources;
+use lab::build::cache::Cache;
+use lab::build::kernel;
+use lab::build::pins::Pins;
+use lab::build::setup::{self, Options};
+use lab::build::sources;
 
 use crate::changes::Change;
 use crate::repository;
 
 /// A built kernel, and the files of it that may be changed.
 pub struct Tree {
-    pub kernel: Kernel,
+    pub root: PathBuf,
     files: Vec<PathBuf>,
 }
 
@@ -24,14 +25,36 @@ impl Tree {
     /// The kernel of this fragment, built in a cache of this test's own if it is not there.
     pub fn built(fragment: &str, changes: &[&Change]) -> Self {
         let pins = Pins::read(&repository()).unwrap();
-        let pin = pins.kernel(runner::SERIES).unwrap();
+        let pin = pins.kernel(lab::SERIES).unwrap();
         let source = sources::kernel(&Cache::of_user().unwrap(), pin).unwrap();
         let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels"));
-        let kernel = kernel::ready(&cache, pin, fragment, &source).unwrap();
-        let mut files: Vec<_> = changes.iter().map(|c| kernel.tree.join(c.file)).collect();
+        Self::of(
+            kernel::ready(&cache, pin, fragment, &source).unwrap().tree,
+            changes,
+        )
+    }
+
+    /// A copy of the lab's own tree, with all that was built in it: nothing but what is changed is compiled.
+    pub fn copied(changes: &[&Change]) -> Self {
+        let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
+        let from = lab.kernel.tree.canonicalize().unwrap();
+        let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied/linux");
+        // The compiler's options name the tree, and make compiles all when one of them differs from the last time.
+        let line = "rm -rf \"$2\"; mkdir -p \"$2\"; cp -a --reflink=auto \"$1/.\" \"$2\"; cd \"$2\"\n\
+                    find . -name '.*.cmd' -exec sed -i \"s|$1|$2|g\" {} +";
+        let copied = Command::new("bash")
+            .args(["-ec", line, "bash"])
+            .args([&from, &tree])
+            .status();
+        assert!(copied.unwrap().success(), "copy {}", from.display());
+        Self::of(tree, changes)
+    }
+
+    fn of(root: PathBuf, changes: &[&Change]) -> Self {
+        let mut files: Vec<_> = changes.iter().map(|c| root.join(c.file)).collect();
         files.sort();
         files.dedup();
-        Self { kernel, files }
+        Self { root, files }
     }
 
     /// Makes the kernel with these changes of the book's source, and no other.
@@ -39,7 +62,7 @@ impl Tree {
         for file in &self.files {
             let mut text = std::fs::read_to_string(kept(file)).unwrap();
             for change in changes {
-                if self.kernel.tree.join(change.file) == *file {
+                if self.root.join(change.file) == *file {
                     text = change.apply(&text);
                 }
             }
@@ -49,14 +72,14 @@ impl Tree {
             }
         }
         // The banner says how often the tree was made, and the guest's time hangs on its length.
-        let _ = std::fs::remove_file(self.kernel.tree.join(".version"));
+        let _ = std::fs::remove_file(self.root.join(".version"));
         let made = Command::new("make")
             .args(["-s", "-j2", "bzImage"])
-            .envs(kernel::environment(&self.kernel.tree))
-            .current_dir(&self.kernel.tree)
+            .envs(kernel::environment(&self.root))
+            .current_dir(&self.root)
             .status()
             .unwrap();
-        assert!(made.success(), "make in {}", self.kernel.tree.display());
+        assert!(made.success(), "make in {}", self.root.display());
     }
 }
 

@@ -16,11 +16,11 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 
 use super::editor::{Editor, Next, Pressed};
-use super::seat::{Complete, Seat, Situation, Typed};
-use crate::process::{Late, Signals, drain, set_nonblocking};
+use super::frontend::{Complete, Frontend, Situation, Typed};
 use crate::screen::{self, Prompt};
-use crate::step::{Step, Terminal};
-use crate::transcript::Output;
+use lab::system::process::{Late, Signals, drain, set_nonblocking};
+use lab::transcript::Output;
+use lab::transcript::step::{Step, Terminal};
 
 /// Whether somebody sits at a terminal.
 #[must_use]
@@ -57,7 +57,7 @@ impl<'a> Keyboard<'a> {
     }
 }
 
-impl Seat for Keyboard<'_> {
+impl Frontend for Keyboard<'_> {
     fn read(
         &mut self,
         window: Terminal,
@@ -118,7 +118,7 @@ impl Seat for Keyboard<'_> {
 /// Waits for one of the pipes, as long as it takes.
 ///
 /// # Errors
-/// [`crate::process::Interrupted`] on a signal.
+/// [`lab::system::process::Interrupted`] on a signal.
 pub fn wait(pipe: BorrowedFd<'_>, signals: &Signals) -> anyhow::Result<()> {
     loop {
         let until = Instant::now() + Duration::from_secs(3600);

@@ -1,9 +1,9 @@
 //! Any file in place of QEMU's capture: what is understood is written back byte for byte, as a file and as lines.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use runner::capture::{Frame, file, parse};
+use lab::transcript::capture::{Frame, file, parse};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+pub fn read(bytes: &[u8]) {
     if let Ok(line) = std::str::from_utf8(bytes)
         && let Ok(frame) = line.parse::<Frame>()
     {
@@ -15,4 +15,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let read = lines.map(|line| line.parse().unwrap());
         assert_eq!(read.collect::<Vec<Frame>>(), frames);
     }
-});
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read(bytes));

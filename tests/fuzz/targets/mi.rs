@@ -1,13 +1,16 @@
 //! Any line of the debugger's; and a text that is quoted for it comes back.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use runner::mi::{Record, parse, quote};
+use lab::machine::mi::{Record, parse, quote};
 
-libfuzzer_sys::fuzz_target!(|line: &str| {
+pub fn read(line: &str) {
     if let Err(malformed) = parse(line) {
         assert!(malformed.at <= line.len());
-        malformed.to_string();
+        let _ = malformed.to_string();
     }
     let quoted = format!("~{}", quote(line));
     assert_eq!(parse(&quoted), Ok(Record::Console(line.to_owned())));
-});
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|line: &str| read(line));

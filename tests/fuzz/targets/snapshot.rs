@@ -1,17 +1,22 @@
 //! Any file in place of a snapshot: what is understood means the same when it is written and read again. And all that is made
 //! of it for the page is made, or refused, but never fails.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::path::Path;
 
-use runner::chapter::Chapter;
-use runner::markdown::Page;
-use runner::snapshot::Snapshot;
-use runner::step::Step;
-use runner::transcript::Record;
-use runner::{backtrace, buffer, call_tree, drawing, page, topology};
+use book::chapter::Chapter;
+use book::chapter::markdown::Page;
+use book::drawing;
+use book::drawing::backtrace;
+use book::drawing::buffer;
+use book::drawing::call_tree;
+use book::drawing::topology;
+use book::page;
+use book::snapshot::Snapshot;
+use lab::transcript::Record;
+use lab::transcript::step::Step;
 
-libfuzzer_sys::fuzz_target!(|content: &str| {
+pub fn read(content: &str) {
     let Ok(snapshot) = Snapshot::parse(content) else {
         return;
     };
@@ -23,14 +28,17 @@ libfuzzer_sys::fuzz_target!(|content: &str| {
     let _ = call_tree::draw(records);
     let _ = topology::draw(records);
     draw_sequence(&snapshot);
-});
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|content: &str| read(content));
 
 fn show(record: &Record) {
     let step = Step::typed(record.id, record.terminal, &record.command);
     let html = page::step(&step, record);
     assert!(!html.contains('\n'), "mdbook would end the element");
-    backtrace::calls(record);
-    backtrace::stop(record);
+    let _ = backtrace::calls(record);
+    let _ = backtrace::stop(record);
 }
 
 fn draw_sequence(snapshot: &Snapshot) {

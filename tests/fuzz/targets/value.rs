@@ -1,10 +1,10 @@
 //! Any directive for a number, on the first line, read in any output of a step, behind it.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use runner::expression::Number;
-use runner::step::{StepId, Terminal};
-use runner::transcript::{Output, Record, visible};
-use runner::value::{Directive, Source, written};
+use book::chapter::expression::Number;
+use book::chapter::value::{Directive, Source, written};
+use lab::transcript::step::{StepId, Terminal};
+use lab::transcript::{Output, Record, visible};
 
 struct Shown(Record);
 
@@ -18,13 +18,13 @@ impl Source for Shown {
     }
 }
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+pub fn read(text: &str) {
     let (directive, stdout) = text.split_once('\n').unwrap_or((text, ""));
     let Ok(directive) = Directive::parse(directive) else {
         return;
     };
-    directive.names();
-    directive.steps();
+    let _ = directive.names();
+    let _ = directive.steps();
     let Directive::Value(form, tokens) = directive else {
         return;
     };
@@ -42,4 +42,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         output,
     });
     let _ = written(form, &tokens, &mut source);
-});
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|text: &str| read(text));

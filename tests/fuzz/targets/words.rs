@@ -1,9 +1,9 @@
 //! Whatever is quoted is one word again.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use runner::words::{WordsError, quote, split};
+use lab::transcript::words::{WordsError, quote, split};
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+pub fn read(text: &str) {
     let _ = split(text);
     let quoted = quote(text);
     assert!(!quoted.contains("<!--") && !quoted.contains("-->"));
@@ -14,4 +14,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         Err(WordsError::Invisible(c)) => assert!(text.contains(c)),
         Err(error) => panic!("{quoted}: {error}"),
     }
-});
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|text: &str| read(text));

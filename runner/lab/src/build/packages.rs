@@ -1,0 +1,566 @@
+//! The programs, headers and libraries of the machine that the lab needs, and how to get them.
+//!
+//! Nothing is installed unasked. Where there is no apt, the reader gets the list and does it: the
+//! names for Fedora and Arch are known, the state of such a machine is not.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use duct::cmd;
+
+/// How to see whether something is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Probe {
+    /// A program on the `PATH` or in one of the folders for administrators.
+    Command(&'static str),
+    /// A header, somewhere below `/usr/include`.
+    Header(&'static str),
+    /// A library to link with.
+    Library(&'static str),
+}
+
+/// Something that the lab needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Need {
+    /// How to see whether it is there.
+    pub probe: Probe,
+    /// What it is for.
+    pub why: &'static str,
+    /// The package in Debian and its descendants.
+    pub debian: &'static str,
+    /// The package in Fedora.
+    pub fedora: &'static str,
+    /// The package in Arch.
+    pub arch: &'static str,
+}
+
+const fn need(
+    probe: Probe,
+    why: &'static str,
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+) -> Need {
+    Need {
+        probe,
+        why,
+        debian,
+        fedora,
+        arch,
+    }
+}
+
+use Probe::{Command, Header, Library};
+
+/// Everything, in the order of its use.
+pub const NEEDS: [Need; 26] = [
+    need(
+        Command("curl"),
+        "fetches what no Debian package has",
+        "curl",
+        "curl",
+        "curl",
+    ),
+    need(
+        Command("gcc"),
+        "compiles the kernel, busybox and the guest's programs",
+        "gcc",
+        "gcc",
+        "gcc",
+    ),
+    need(
+        Command("ld"),
+        "links them",
+        "binutils",
+        "binutils",
+        "binutils",
+    ),
+    need(Command("make"), "runs their builds", "make", "make", "make"),
+    need(
+        Library("libc.a"),
+        "busybox is static",
+        "libc6-dev",
+        "glibc-static",
+        "glibc",
+    ),
+    need(
+        Header("stdio.h"),
+        "programs of the kernel's build",
+        "libc6-dev",
+        "glibc-devel",
+        "glibc",
+    ),
+    need(
+        Header("gelf.h"),
+        "the kernel's objtool",
+        "libelf-dev",
+        "elfutils-libelf-devel",
+        "libelf",
+    ),
+    need(
+        Command("flex"),
+        "the kernel's configuration",
+        "flex",
+        "flex",
+        "flex",
+    ),
+    need(
+        Command("bison"),
+        "the kernel's configuration",
+        "bison",
+        "bison",
+        "bison",
+    ),
+    need(
+        Command("bc"),
+        "constants of the kernel's clock",
+        "bc",
+        "bc",
+        "bc",
+    ),
+    need(
+        Command("cmp"),
+        "the kernel's build",
+        "diffutils",
+        "diffutils",
+        "diffutils",
+    ),
+    need(
+        Command("find"),
+        "the kernel's build",
+        "findutils",
+        "findutils",
+        "findutils",
+    ),
+    need(Command("tar"), "unpacks the sources", "tar", "tar", "tar"),
+    need(
+        Command("xz"),
+        "unpacks the kernel's source",
+        "xz-utils",
+        "xz",
+        "xz",
+    ),
+    need(
+        Command("bzip2"),
+        "unpacks busybox's source",
+        "bzip2",
+        "bzip2",
+        "bzip2",
+    ),
+    need(
+        Command("lz4"),
+        "packs the kernel's image",
+        "lz4",
+        "lz4",
+        "lz4",
+    ),
+    need(
+        Command("file"),
+        "says what was built, in chapter 1",
+        "file",
+        "file",
+        "file",
+    ),
+    need(
+        Command("cpio"),
+        "packs a root by hand, in chapter 3",
+        "cpio",
+        "cpio",
+        "cpio",
+    ),
+    need(
+        Command("mke2fs"),
+        "makes the disk of chapter 3",
+        "e2fsprogs",
+        "e2fsprogs",
+        "e2fsprogs",
+    ),
+    need(
+        Command("setpriv"),
+        "ends what a killed runner has started",
+        "util-linux",
+        "util-linux",
+        "util-linux",
+    ),
+    need(
+        Command("qemu-system-x86_64"),
+        "is the machine",
+        "qemu-system-x86",
+        "qemu-system-x86-core",
+        "qemu-system-x86",
+    ),
+    need(Command("gdb"), "looks into it", "gdb", "gdb", "gdb"),
+    need(
+        Command("tcpdump"),
+        "reads the wire",
+        "tcpdump",
+        "tcpdump",
+        "tcpdump",
+    ),
+    need(
+        Command("ip"),
+        "lays the lab's cables, in chapter 8",
+        "iproute2",
+        "iproute",
+        "iproute2",
+    ),
+    need(
+        Command("iptables"),
+        "translates addresses, in chapter 8",
+        "iptables",
+        "iptables-nft",
+        "iptables",
+    ),
+    need(
+        Command("conntrack"),
+        "shows what was translated, in chapter 8",
+        "conntrack",
+        "conntrack-tools",
+        "conntrack-tools",
+    ),
+];
+
+/// What decides how missing packages are got.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// There is an apt-get.
+    pub apt: bool,
+    /// The runner is root.
+    pub root: bool,
+    /// There is a sudo.
+    pub sudo: bool,
+    /// The reader has agreed beforehand.
+    pub agreed: bool,
+    /// There is somebody to ask.
+    pub terminal: bool,
+}
+
+/// What to do about missing packages.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Plan {
+    /// Nothing is missing.
+    Nothing,
+    /// Run this, after asking if `ask`.
+    Install {
+        /// `sudo`, where it takes that, and `apt-get`: the words before apt's own.
+        apt: Vec<String>,
+        /// The packages.
+        packages: Vec<String>,
+        /// Whether the reader has yet to agree.
+        ask: bool,
+    },
+    /// It cannot be done from here; the text says what to do.
+    Refuse(String),
+}
+
+/// How apt-get is told to install packages, and to refuse if others would have to go.
+const INSTALL: &str = "install --no-install-recommends --no-remove";
+
+/// What the machine lacks.
+pub fn missing() -> Vec<Need> {
+    missing_by(is_there)
+}
+
+/// Installs what is missing, once the reader agrees (`agreed`: has done so already).
+pub fn ready(agreed: bool) -> Result<()> {
+    let missing = missing();
+    let situation = Situation {
+        apt: is_there(Command("apt-get")),
+        root: rustix::process::geteuid().is_root(),
+        sudo: is_there(Command("sudo")),
+        agreed: agreed || std::env::var_os("CI").is_some_and(|value| value == "true"),
+        terminal: io::stdin().is_terminal() && io::stderr().is_terminal(),
+    };
+    match plan(&missing, &situation) {
+        Plan::Nothing => Ok(()),
+        Plan::Refuse(text) => bail!(text),
+        Plan::Install { apt, packages, ask } => {
+            eprintln!("{}", listing(&missing));
+            if ask {
+                eprintln!("They come with: {}", install_line(&apt, &packages));
+                if !confirm("Install them now?")? {
+                    bail!("nothing was installed; the lab needs these packages");
+                }
+            }
+            install(&apt, &packages)?;
+            still_missing(&missing_by(is_there))
+        }
+    }
+}
+
+/// Asks a question that is answered with yes or no; no is the default.
+pub fn confirm(question: &str) -> Result<bool> {
+    eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("cannot read the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Decides what to do. Pure, so that it is tested without installing anything.
+pub fn plan(missing: &[Need], situation: &Situation) -> Plan {
+    if missing.is_empty() {
+        return Plan::Nothing;
+    }
+    if !situation.apt {
+        return Plan::Refuse(format!(
+            "{}\nThis machine has no apt, and the runner installs with nothing else. Install these, and run again:\n  \
+             Fedora: sudo dnf install {}\n  Arch:   sudo pacman -S --needed {}",
+            listing(missing),
+            names(missing, |need| need.fedora).join(" "),
+            names(missing, |need| need.arch).join(" "),
+        ));
+    }
+    let packages = names(missing, |need| need.debian);
+    let words: &[&str] = if situation.root {
+        &["apt-get"]
+    } else {
+        &["sudo", "apt-get"]
+    };
+    let apt: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    if !situation.root && !situation.sudo {
+        return Plan::Refuse(format!(
+            "{}\nInstalling takes root, and there is no sudo. As root: apt-get {INSTALL} {}",
+            listing(missing),
+            packages.join(" ")
+        ));
+    }
+    if !situation.agreed && !situation.terminal {
+        return Plan::Refuse(format!(
+            "{}\nThere is no terminal to ask on. Agree beforehand with --yes (or CI=true), or run:\n  {}",
+            listing(missing),
+            install_line(&apt, &packages)
+        ));
+    }
+    Plan::Install {
+        apt,
+        packages,
+        ask: !situation.agreed,
+    }
+}
+
+fn missing_by(is_there: impl Fn(Probe) -> bool) -> Vec<Need> {
+    NEEDS
+        .into_iter()
+        .filter(|need| !is_there(need.probe))
+        .collect()
+}
+
+fn listing(missing: &[Need]) -> String {
+    let mut text = "The lab needs what this machine does not have:".to_owned();
+    for need in missing {
+        let (Command(name) | Header(name) | Library(name)) = need.probe;
+        text.push_str(&format!("\n  {name:<20} {}", need.why));
+    }
+    text
+}
+
+fn names(missing: &[Need], name: impl Fn(&Need) -> &'static str) -> Vec<String> {
+    let mut names: Vec<String> = missing.iter().map(|need| name(need).to_owned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn install_line(apt: &[String], packages: &[String]) -> String {
+    format!("{} {INSTALL} {}", apt.join(" "), packages.join(" "))
+}
+
+fn install(apt: &[String], packages: &[String]) -> Result<()> {
+    // In the reader's own process group, as sudo asks on its terminal; and it is not killed with the runner: dpkg
+    // would leave packages that are half installed.
+    let run = |words: &[&str], rest: &[String]| -> Result<bool> {
+        let all = apt[1..].iter().map(String::as_str);
+        let all = all
+            .chain(words.iter().copied())
+            .chain(rest.iter().map(String::as_str));
+        // Standard output is for what the reader asked of the runner.
+        let command = cmd(&apt[0], all)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout_to_stderr();
+        Ok(command.unchecked().run()?.status.success())
+    };
+    let words: Vec<&str> = ["-y"].into_iter().chain(INSTALL.split(' ')).collect();
+    // Fresh machines have no package lists, or old ones that name files which are gone.
+    for lists_are_new in [false, true] {
+        if lists_are_new && !run(&["update"], &[])? {
+            break;
+        }
+        let may_work = match would_remove(packages)? {
+            Some(removed) if lists_are_new && !removed.is_empty() => bail!(
+                "apt would have to remove {0} to install {1}, so nothing was installed. `apt-cache policy {0}` tells \
+                 which release that is of; install from the same one (apt-get install -t RELEASE {1}), or remove it \
+                 yourself, and run again",
+                removed.join(" "),
+                packages.join(" ")
+            ),
+            Some(removed) => removed.is_empty(),
+            // Then it says why.
+            None => lists_are_new,
+        };
+        if may_work && run(&words, packages)? {
+            return Ok(());
+        }
+    }
+    bail!(
+        "the packages could not be installed; try it yourself: {}",
+        install_line(apt, packages)
+    )
+}
+
+/// The packages that apt would remove to install others; none if it could not install them.
+fn would_remove(packages: &[String]) -> Result<Option<Vec<String>>> {
+    let words = ["-s", "install", "--no-install-recommends"].into_iter();
+    let simulated = cmd("apt-get", words.chain(packages.iter().map(String::as_str)))
+        .env("LC_ALL", "C")
+        .stderr_null()
+        .stdout_capture()
+        .unchecked()
+        .run()?;
+    let said = String::from_utf8_lossy(&simulated.stdout);
+    let removed = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("Remv ")?.split(' ').next());
+    let removed = removed.map(str::to_owned).collect();
+    Ok(simulated.status.success().then_some(removed))
+}
+
+fn still_missing(missing: &[Need]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "apt-get ended well, and yet something is missing.\n{}",
+        listing(missing)
+    )
+}
+
+/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian do not
+/// have on theirs.
+#[must_use]
+pub fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
+}
+
+fn is_there(probe: Probe) -> bool {
+    let any = |folders: &[&str], name: &str| {
+        folders
+            .iter()
+            .any(|folder| Path::new(folder).join(name).exists())
+    };
+    match probe {
+        Command(name) => std::env::split_paths(&path()).any(|folder| folder.join(name).is_file()),
+        Header(name) => any(
+            &[
+                "/usr/include",
+                "/usr/include/x86_64-linux-gnu",
+                "/usr/include/libelf",
+            ],
+            name,
+        ),
+        Library(name) => any(
+            &["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"],
+            name,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FREE: Situation = Situation {
+        apt: true,
+        root: false,
+        sudo: true,
+        agreed: false,
+        terminal: true,
+    };
+
+    fn some() -> Vec<Need> {
+        missing_by(|probe| {
+            !matches!(
+                probe,
+                Command("qemu-system-x86_64") | Header(_) | Library(_)
+            )
+        })
+    }
+
+    fn refusal(situation: Situation) -> String {
+        match plan(&some(), &situation) {
+            Plan::Refuse(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_missing_is_nothing_to_do() {
+        assert_eq!(plan(&[], &Situation { apt: false, ..FREE }), Plan::Nothing);
+    }
+
+    #[test]
+    fn packages_are_named_once_and_asked_for_once() {
+        let packages = ["libc6-dev", "libelf-dev", "qemu-system-x86"]
+            .map(str::to_owned)
+            .to_vec();
+        let sudo = ["sudo", "apt-get"].map(str::to_owned).to_vec();
+        let expected = Plan::Install {
+            apt: sudo,
+            packages: packages.clone(),
+            ask: true,
+        };
+        assert_eq!(plan(&some(), &FREE), expected);
+        let root = Situation {
+            root: true,
+            sudo: false,
+            agreed: true,
+            terminal: false,
+            ..FREE
+        };
+        let expected = Plan::Install {
+            apt: vec!["apt-get".to_owned()],
+            packages,
+            ask: false,
+        };
+        assert_eq!(plan(&some(), &root), expected);
+    }
+
+    #[test]
+    fn without_a_terminal_the_command_is_named() {
+        let text = refusal(Situation {
+            terminal: false,
+            ..FREE
+        });
+        assert!(text.contains(
+            "sudo apt-get install --no-install-recommends --no-remove libc6-dev libelf-dev qemu-system-x86"
+        ));
+        assert!(text.contains("--yes"));
+    }
+
+    #[test]
+    fn without_sudo_root_is_told_the_command() {
+        assert!(
+            refusal(Situation {
+                sudo: false,
+                ..FREE
+            })
+            .contains("As root: apt-get install")
+        );
+    }
+
+    #[test]
+    fn without_apt_other_distributions_names_are_given() {
+        let text = refusal(Situation { apt: false, ..FREE });
+        assert!(text.contains(
+            "dnf install elfutils-libelf-devel glibc-devel glibc-static qemu-system-x86-core"
+        ));
+        assert!(text.contains("pacman -S --needed glibc libelf qemu-system-x86"));
+    }
+}
