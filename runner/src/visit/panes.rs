@@ -457,7 +457,7 @@ impl Frontend for Panes<'_> {
 impl Drop for Panes<'_> {
     fn drop(&mut self) {
         let shared = self.shared.clone();
-        self.tmux.close(&move || shared.now().client_has_ended);
+        self.tmux.close(&mut move || shared.now().client_has_ended);
     }
 }
 

@@ -143,14 +143,12 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When gdb refuses, or the session has none.
     pub fn hand_over(&mut self) -> anyhow::Result<()> {
-        let printed = self.gdb_mut()?.take_printed();
-        if !self.connected {
-            self.connect()?;
-        }
-        self.command(Gdb::SCRIPTS)?;
-        let gdb = self.gdb_mut()?;
-        gdb.take_printed();
-        gdb.put_back(printed);
+        self.quietly(|session| {
+            if !session.connected {
+                session.connect()?;
+            }
+            session.command(Gdb::SCRIPTS)
+        })?;
         self.typed = true;
         Ok(())
     }
@@ -193,17 +191,19 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A machine or a debugger that has ended; a signal.
     pub fn interrupt_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
-        let printed = self.gdb_mut()?.take_printed();
-        self.stop()?;
-        let shell = usize::from(terminal == Terminal::Server);
-        self.command(&Gdb::prepare_interrupt(shell))?;
-        let ended = self.signal_guest(terminal)?;
-        // What has stopped the machine now is something to see.
-        let stopped = self.gdb_mut()?.take_printed();
-        self.command("python theseus.unwatch()")?;
-        let held = self.is_held();
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(if held { stopped } else { printed });
+        let (ended, stopped) = self.quietly(|session| {
+            session.stop()?;
+            let shell = usize::from(terminal == Terminal::Server);
+            session.command(&Gdb::prepare_interrupt(shell))?;
+            let ended = session.signal_guest(terminal)?;
+            let stopped = session.gdb_mut()?.take_printed();
+            session.command("python theseus.unwatch()")?;
+            Ok((ended, stopped))
+        })?;
+        if self.is_held() {
+            // What has stopped the machine now is something to see.
+            self.gdb_mut()?.put_back(stopped);
+        }
         Ok(ended)
     }
 
@@ -221,16 +221,15 @@ impl<'a> Session<'a> {
             if !self.is_held() {
                 continue;
             }
-            let stopped = self.gdb_mut()?.take_printed();
-            self.command("python theseus.send()")?;
-            match self.gdb_mut()?.take_printed().0.trim_end() {
+            let said = self.quietly(|session| {
+                session.command("python theseus.send()")?;
+                Ok(session.gdb_mut()?.take_printed().0)
+            })?;
+            match said.trim_end() {
                 "sent" => {}
                 "nobody" => somebody = false,
                 // A breakpoint of the reader's.
-                _ => {
-                    self.gdb_mut()?.put_back(stopped);
-                    return Ok(false);
-                }
+                _ => return Ok(false),
             }
         }
         Ok(true)
@@ -271,18 +270,17 @@ impl<'a> Session<'a> {
         if !self.gdb_mut()?.is_settled() {
             return Ok(Vec::new());
         }
-        let printed = self.gdb_mut()?.take_printed();
-        self.gdb_mut()?.ask_matches(command)?;
-        let until = Instant::now() + COMPLETE_DEADLINE;
-        while !self.gdb_mut()?.is_settled() {
-            match self.intake(until, |_| String::new()) {
-                Err(error) if Error::is_late(&error) => self.stop()?,
-                taken => taken?,
+        self.quietly(|session| {
+            session.gdb_mut()?.ask_matches(command)?;
+            let until = Instant::now() + COMPLETE_DEADLINE;
+            while !session.gdb_mut()?.is_settled() {
+                match session.intake(until, |_| String::new()) {
+                    Err(error) if Error::is_late(&error) => session.stop()?,
+                    taken => taken?,
+                }
             }
-        }
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(printed);
-        Ok(gdb.take_matches())
+            Ok(session.gdb_mut()?.take_matches())
+        })
     }
 
     /// Whether gdb holds the machine, so that nobody can type into the guest.
@@ -479,12 +477,11 @@ impl<'a> Session<'a> {
                 "a command typed into the guest has at most {TYPED_MAX} bytes"
             )));
         }
-        let printed = self.gdb_mut()?.take_printed();
-        self.gdb_mut()?.write_typed(&packed)?;
-        self.settle_at_start()?;
-        self.command(Gdb::TYPED)?;
-        self.gdb_mut()?.put_back(printed);
-        Ok(())
+        self.quietly(|session| {
+            session.gdb_mut()?.write_typed(&packed)?;
+            session.settle_at_start()?;
+            session.command(Gdb::TYPED)
+        })
     }
 
     fn debugger(&mut self, step: &Step) -> anyhow::Result<Output> {
@@ -531,12 +528,11 @@ impl<'a> Session<'a> {
         match (gdb.place, interrupts) {
             (Place::Held, false) => gdb.send(&step.command)?,
             (Place::Boundary, true) => {
-                for command in Gdb::watch_idle() {
-                    self.command(&command)?;
-                }
-                let gdb = self.gdb_mut()?;
-                gdb.take_printed();
-                gdb.resume()?;
+                self.quietly(|session| {
+                    let mut commands = Gdb::watch_idle().into_iter();
+                    commands.try_for_each(|command| session.command(&command))
+                })?;
+                self.gdb_mut()?.resume()?;
             }
             (Place::Held, true) => {
                 bail!(Error::Misuse(
@@ -556,10 +552,8 @@ impl<'a> Session<'a> {
             self.wait_until_settled(until, step, &mut |_| {})?;
         }
         if step.command == Gdb::connect() {
-            let printed = self.gdb_mut()?.take_printed();
-            self.command(&Gdb::watch_boundary())?;
+            self.quietly(|session| session.command(&Gdb::watch_boundary()))?;
             self.connected = true;
-            self.gdb_mut()?.put_back(printed);
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
             bail!(Error::Overrun(step.command.clone()));
@@ -584,6 +578,17 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Does something with gdb that leaves no trace in its window.
+    fn quietly<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let printed = self.gdb_mut()?.take_printed();
+        let done = work(self);
+        self.gdb_mut()?.put_back(printed);
+        done
     }
 
     /// A command of the runner's own, outside the transcript.
@@ -652,11 +657,8 @@ impl<'a> Session<'a> {
 
     /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
     fn nap(&mut self) -> anyhow::Result<()> {
-        let printed = self.gdb_mut()?.take_printed();
-        self.command(Gdb::SLEEP)?;
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(printed);
-        gdb.resume()
+        self.quietly(|session| session.command(Gdb::SLEEP))?;
+        self.gdb_mut()?.resume()
     }
 
     /// Waits for something to happen, and takes it in. The debugger is read first: what the guest

@@ -21,8 +21,8 @@ pub struct OwnKernel {
     pub bzimage: PathBuf,
     /// The ELF file that gdb reads.
     pub vmlinux: PathBuf,
-    /// The folder that was given; a tree, if the reader has given one.
-    pub folder: PathBuf,
+    /// The tree in which it was built, if the user has given one.
+    pub tree: Option<PathBuf>,
     /// What gdb will lack, as a note for the reader.
     pub note: Option<String>,
 }
@@ -46,13 +46,14 @@ impl OwnKernel {
                     .to_owned(),
             ));
         }
+        let is_tree = folder.join("Kconfig").is_file();
         let in_tree = folder.join("arch/x86/boot/bzImage");
         let images = [in_tree, folder.join(file::KERNEL)];
         let bzimage = images.into_iter().find(|image| image.is_file());
         let vmlinux = Some(folder.join("vmlinux")).filter(|vmlinux| vmlinux.is_file());
         let (bzimage, vmlinux) = match (bzimage, vmlinux) {
             (Some(bzimage), Some(vmlinux)) => (bzimage, vmlinux),
-            (None, None) if folder.join("Kconfig").is_file() => {
+            (None, None) if is_tree => {
                 return Err(no("this tree is not built; in it, after the configuration: make bzImage scripts_gdb (chapter 1 shows both)".to_owned()));
             }
             (bzimage, vmlinux) => return Err(no(lacks(bzimage.as_deref(), vmlinux.as_deref()))),
@@ -79,7 +80,7 @@ impl OwnKernel {
         Ok(Self {
             bzimage,
             vmlinux,
-            folder,
+            tree: is_tree.then_some(folder),
             note,
         })
     }

@@ -62,16 +62,29 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
-/// The text as one word that [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
+/// The text as words whose sequence [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
 /// comment is taken apart, so that the word can stand in a directive.
 #[must_use]
 pub fn quote(text: &str) -> String {
     match split(text) {
         Ok(words) if words.join(" ") == text => text.to_owned(),
-        _ => format!("'{}'", text.replace('\'', r"'\''"))
-            .replace("<!--", r#"<!'"--"'"#)
-            .replace("-->", r#"--'">"'"#),
+        _ => quoted(text),
     }
+}
+
+/// The same for one word, whatever blanks it holds.
+#[must_use]
+pub fn quote_word(text: &str) -> String {
+    match split(text) {
+        Ok(words) if words == [text] => text.to_owned(),
+        _ => quoted(text),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+        .replace("<!--", r#"<!'"--"'"#)
+        .replace("-->", r#"--'">"'"#)
 }
 
 fn single_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
