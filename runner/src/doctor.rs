@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::cli::LAB;
 use crate::context::Context;
+use crate::exit::LAB;
 
 /// How to look, and how to tell.
 #[derive(Debug, clap::Args)]

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 
 use crate::context::Context;
 use crate::root;
+use book::chapter::markdown::Page;
 use book::chapter::value;
 use book::chapter::{self, Fault, Faults};
 use book::page::excerpt;
@@ -100,11 +101,12 @@ impl Book {
         let mut book = Self::default();
         for path in chapter::pages(root)? {
             let text = chapter::text(root, &path)?;
-            let numerals = numeral::of_page(&text).into_iter();
+            let page = Page::read(&text);
+            let numerals = numeral::of_page(&page).into_iter();
             book.numerals.extend(numerals.map(|numeral| numeral.text));
-            book.directives.0 += value::find(&text).len();
-            book.directives.1 += text.lines().filter_map(excerpt::asked).count();
-            book.pages.push((path, mention::of_page(&text)));
+            book.directives.0 += value::find(&page).len();
+            book.directives.1 += excerpt::asked(&page).count();
+            book.pages.push((path, mention::of_page(&page)));
         }
         Ok(book)
     }
@@ -174,7 +176,7 @@ fn excerpts(root: &Path, book: &Book, tree: &Path, names: &Glossary) -> anyhow::
     let mut are_quoted = true;
     for (path, _) in &book.pages {
         let text = chapter::text(root, path)?;
-        let filled = excerpt::fill(path, &text, Some(tree), names);
+        let filled = excerpt::fill(path, &Page::read(&text), Some(tree), names);
         for fault in filled.faults.iter().chain(&filled.changed) {
             println!("{fault}");
             are_quoted = false;

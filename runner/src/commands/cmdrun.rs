@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 use crate::commands::mdbook::Args;
 use crate::commands::preprocess::COMMAND;
 use crate::tools;
-use book::chapter;
+use book::chapter::markdown::Page;
 use book::chapter::{Fault, Faults};
 use book::page;
 use lab::transcript::step::StepId;
+use lab::transcript::words;
 
 /// The version of mdbook whose protocol mdbook-cmdrun 0.7.3 was built for.
 const SPEAKS: &str = "0.4.52";
@@ -139,10 +140,11 @@ fn complete(before: &Book, after: &Book) -> Result<(), Faults> {
 
 /// The steps whose directives stand on a page that was laid out.
 fn steps(content: &str) -> Vec<StepId> {
-    content
-        .lines()
-        .filter_map(|line| chapter::directive(line).ok().flatten())
-        .filter_map(|words| words.first()?.parse().ok())
+    let page = Page::read(content);
+    let directives = page.directives("cmdrun");
+    let words = directives.filter_map(|found| words::split(found.arguments).ok());
+    words
+        .filter_map(|words| words.get(2)?.parse().ok())
         .collect()
 }
 

@@ -20,12 +20,13 @@ use regex::Regex;
 use crate::commands::mdbook::Args;
 use crate::commands::show;
 use crate::root;
-use book::chapter::{self, Chapter, Fault, Faults, Fence};
+use book::chapter::markdown::{Edit, Fence, Page as Markdown};
+use book::chapter::{self, Chapter, Fault, Faults};
 use book::drawing;
 use book::drawing::map::Leaf;
 use book::page;
 use book::page::check::Text;
-use book::page::excerpt;
+use book::page::excerpt::{self, Filled};
 use book::page::hint;
 use book::page::values::Values;
 use book::prose::glossary::Glossary;
@@ -99,18 +100,13 @@ impl Filling {
         })
     }
 
-    /// The faults of a page, whose file and text these are.
-    fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
-        let (_, mut faults) = self.values.fill(path, text);
-        let excerpts = excerpt::fill(path, text, self.tree.as_deref(), &self.names);
-        self.changed.extend(excerpts.changed);
-        faults.extend(excerpts.faults);
-        faults
-    }
-
-    fn fill(&mut self, path: &Path, text: &str) -> String {
-        let (text, _) = self.values.fill(path, text);
-        excerpt::fill(path, &text, self.tree.as_deref(), &self.names).text
+    /// The values and the excerpts of a page.
+    fn fill(&mut self, path: &Path, page: &Markdown<'_>) -> Filled {
+        let mut filled = excerpt::fill(path, page, self.tree.as_deref(), &self.names);
+        let (edits, faults) = self.values.fill(path, page);
+        filled.edits.extend(edits);
+        filled.faults.extend(faults);
+        filled
     }
 }
 
@@ -130,14 +126,22 @@ fn lay_out(
         line,
         message: message.to_owned(),
     };
-    let text = std::fs::read_to_string(root.join(&path))
-        .with_context(|| format!("read the page {}", path.display()))?;
-    let mut found = names.check(&path, &text);
-    found.extend(names.numerals(&path, &text, &filling.values));
-    found.extend(filling.check(&path, &text));
+    let text = chapter::text(root, &path)?;
+    let written = Markdown::read(&text);
+    let mut found = names.check(&path, &written);
+    found.extend(names.numerals(&path, &written, &filling.values));
+    let filled = filling.fill(&path, &written);
+    found.extend(filled.faults);
+    filling.changed.extend(filled.changed);
+    found.extend(misplaced(&written).map(|at| {
+        fault(
+            at,
+            "a directive stands in the text; in a fence it is a part of what is shown",
+        )
+    }));
     let steps = if chapter::name_of(&path).is_ok() {
-        let chapter = Chapter::read(root, &path);
-        let steps = chapter.and_then(|chapter| check(root, &chapter, &text, &fault));
+        let steps = Chapter::parse(&path, &text).map_err(Into::into);
+        let steps = steps.and_then(|chapter| check(root, &chapter, &written, &fault));
         // Faults of both kinds are told at once.
         match steps.map_err(anyhow::Error::downcast::<Faults>) {
             Ok(steps) => steps,
@@ -152,7 +156,7 @@ fn lay_out(
         let directives = lines.filter(|(line, _)| COMMAND.is_match(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
         found.extend(directives.map(|(_, at)| fault(at, message)));
-        let drawings = drawing::of_page(&path, &text, &|| leaves(root));
+        let drawings = drawing::of_page(&path, &written, &|| leaves(root));
         drawings.map_or_else(
             |Faults(more)| {
                 found.extend(more);
@@ -169,10 +173,17 @@ fn lay_out(
     found.sort_by_key(|fault| fault.line);
     faults(found)?;
     let laid_out = steps.unwrap_or_default();
-    let decorated = hint::decorate(&page.content, &names.glossary);
-    let filled = filling.fill(&path, &decorated);
-    let drawn = drawing::insert(&path, &filled, &laid_out.drawings)?;
-    page.content = rewrite(&drawn, laid_out.banner.as_deref());
+    // What the page includes is in mdbook's text alone.
+    let given = Markdown::read(&page.content);
+    let mut edits = match page.content == text {
+        true => filled.edits,
+        false => filling.fill(&path, &given).edits,
+    };
+    edits.extend(hint::decorate(&given, &names.glossary));
+    edits.extend(drawing::insert(&path, &given, &laid_out.drawings)?);
+    edits.extend(fences_with_steps(&given).map(|fence| console(&given, fence)));
+    let content = under_banner(given.edited(edits), laid_out.banner.as_deref());
+    page.content = content;
     if COMMAND.find_iter(&page.content).count() != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \
                        chapter itself";
@@ -212,10 +223,10 @@ struct LaidOut {
 fn check(
     root: &Path,
     chapter: &Chapter,
-    text: &str,
+    page: &Markdown<'_>,
     fault: &dyn Fn(usize, &str) -> Fault,
 ) -> anyhow::Result<Option<LaidOut>> {
-    let mut found: Vec<Fault> = strangers(text)
+    let mut found: Vec<Fault> = strangers(page)
         .map(|at| {
             fault(
                 at,
@@ -256,7 +267,7 @@ fn check(
     Ok(Some(LaidOut {
         banner: Some(page::verified(chapter, &snapshot)),
         steps: chapter.steps.len(),
-        drawings: drawing::all(chapter, text, &snapshot)?,
+        drawings: drawing::all(chapter, page, &snapshot)?,
     }))
 }
 
@@ -267,61 +278,43 @@ fn faults(found: Vec<Fault>) -> Result<(), Faults> {
     }
 }
 
-/// A piece of a page: a line, or a console fence as a whole.
-enum Piece<'a> {
-    Line(&'a str),
-    /// The lines from the one that opens the fence to the one that closes it, with their numbers.
-    Console(Vec<(usize, &'a str)>),
-}
-
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut console = Vec::new();
-    let mut fence = Fence::default();
-    for (line, at) in text.lines().zip(1..) {
-        let inside = fence.is_console();
-        fence.read(line);
-        if inside || fence.is_console() {
-            console.push((at, line));
-        } else {
-            pieces.push(Piece::Line(line));
-        }
-        if inside && !fence.is_console() {
-            pieces.push(Piece::Console(std::mem::take(&mut console)));
-        }
-    }
-    if !console.is_empty() {
-        pieces.push(Piece::Console(console));
-    }
-    pieces
+fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence<'a>> {
+    page.fences()
+        .filter(|fence| fence.is_console() && COMMAND.is_match(&page.text[fence.range.clone()]))
 }
 
 /// The lines in fences with steps that are neither steps nor blank.
-fn strangers(text: &str) -> impl Iterator<Item = usize> {
-    let mut found = Vec::new();
-    for piece in pieces(text) {
-        if let Piece::Console(lines) = piece
-            && lines.iter().any(|(_, line)| COMMAND.is_match(line))
-        {
-            let inner = lines.iter().skip(1).take(lines.len().saturating_sub(2));
-            let strange =
-                inner.filter(|(_, line)| !line.trim().is_empty() && !COMMAND.is_match(line));
-            found.extend(strange.map(|(at, _)| *at));
-        }
-    }
-    found.into_iter()
+fn strangers<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
+    let lines = fences_with_steps(page).flat_map(|fence| &fence.lines);
+    let strange = lines.filter(|range| {
+        let line = page.text[(*range).clone()].trim();
+        !line.is_empty() && !COMMAND.is_match(line)
+    });
+    strange.map(|range| page.line(range.start))
 }
 
-/// Turns fences with steps into HTML blocks, and puts `banner` below the heading that the page begins
-/// with, or at its top.
-fn rewrite(content: &str, banner: Option<&str>) -> String {
-    let body: String = pieces(content)
-        .iter()
-        .map(|piece| match piece {
-            Piece::Line(line) => format!("{line}\n"),
-            Piece::Console(lines) => console(lines),
-        })
-        .collect();
+/// The lines in other fences that look like a directive of ours.
+fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
+    static OURS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\s*<!--\s*runner\s").expect("a valid pattern"));
+    let has_steps = |fence: &&Fence<'_>| fences_with_steps(page).any(|other| other == *fence);
+    let lines = page.fences().filter(move |fence| !has_steps(fence));
+    let lines = lines.flat_map(|fence| &fence.lines);
+    let ours = lines.filter(|range| OURS.is_match(&page.text[(*range).clone()]));
+    ours.map(|range| page.line(range.start))
+}
+
+/// A fence with steps as a block of HTML.
+fn console(page: &Markdown<'_>, fence: &Fence<'_>) -> Edit {
+    let lines = fence.lines.iter();
+    let lines = lines.map(|range| page.text[range.clone()].trim());
+    let steps = lines.filter(|line| COMMAND.is_match(line));
+    let block = ["<div class=\"steps\">"].into_iter().chain(steps);
+    page.replace_fence(fence, block.chain(["</div>"]))
+}
+
+/// Puts `banner` below the heading that the page begins with, or at its top.
+fn under_banner(body: String, banner: Option<&str>) -> String {
     let Some(banner) = banner else {
         return body;
     };
@@ -332,21 +325,15 @@ fn rewrite(content: &str, banner: Option<&str>) -> String {
     format!("{heading}\n\n{banner}\n\n{rest}")
 }
 
-fn console(lines: &[(usize, &str)]) -> String {
-    let steps: String = lines
-        .iter()
-        .filter(|(_, line)| COMMAND.is_match(line))
-        .map(|(_, line)| format!("{}\n", line.trim()))
-        .collect();
-    if steps.is_empty() {
-        return lines.iter().map(|(_, line)| format!("{line}\n")).collect();
-    }
-    format!("<div class=\"steps\">\n{steps}</div>\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rewrite(text: &str, banner: Option<&str>) -> String {
+        let page = Markdown::read(text);
+        let edits = fences_with_steps(&page).map(|fence| console(&page, fence));
+        under_banner(page.edited(edits.collect()), banner)
+    }
 
     #[test]
     fn a_fence_with_steps_becomes_html_and_others_stay() {
@@ -373,6 +360,6 @@ mod tests {
     fn a_stranger_between_steps_is_found() {
         let text = "```console\n$ ls\n```\n```console\n<!-- cmdrun runner show 1.1 host ls -->\n\
                     output\n\n```\n";
-        assert_eq!(strangers(text).collect::<Vec<_>>(), [6]);
+        assert_eq!(strangers(&Markdown::read(text)).collect::<Vec<_>>(), [6]);
     }
 }

@@ -19,12 +19,13 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::context::Context;
 use crate::root;
+use lab::Error;
 use lab::build::cache::Cache;
 use lab::build::cpio::{Archive, Node};
 use lab::build::rootfs;
 use lab::build::setup;
 use lab::machine::qemu::{self, Qemu, file};
-use lab::program::closure::{self, Closure, Unfit};
+use lab::program::closure::{self, Closure};
 use lab::system::process::Signals;
 use lab::system::scratch::Scratch;
 
@@ -114,7 +115,7 @@ fn pack(args: &Args) -> anyhow::Result<Archive> {
         let path = closure::absolute(path)?;
         ensure!(
             path.exists(),
-            Unfit(format!("there is no {} to pack", path.display()))
+            Error::Unfit(format!("there is no {} to pack", path.display()))
         );
         closure.add(&path)?;
     }
@@ -201,11 +202,9 @@ fn image(path: &Path) -> anyhow::Result<PathBuf> {
         path.join(file::KERNEL),
     ];
     let image = places.into_iter().find(|place| place.is_file());
-    image.with_context(|| {
-        format!(
-            "{} is no kernel: expected an image, or a folder that holds arch/x86/boot/bzImage or bzImage",
-            path.display()
-        )
+    image.ok_or_else(|| {
+        let why = "expected an image, or a folder that holds arch/x86/boot/bzImage or bzImage";
+        Error::Unfit(format!("{} is no kernel: {why}", path.display())).into()
     })
 }
 
@@ -311,7 +310,7 @@ impl<'a> Guest<'a> {
             match message {
                 Message::Begins => begun = true,
                 Message::Ended(status) => return Ok(ExitCode::from(status)),
-                Message::Failed(error) => bail!(Unfit(format!(
+                Message::Failed(error) => bail!(Error::Unfit(format!(
                     "the guest's kernel cannot start {}: {}",
                     args.command[0].display(),
                     std::io::Error::from_raw_os_error(error)

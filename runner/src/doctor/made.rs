@@ -5,10 +5,10 @@ use anyhow::Context as _;
 use super::Found;
 use crate::context::Context;
 use crate::root;
-use lab::build::cache::Absent;
 use lab::build::pins::Pins;
 use lab::build::setup;
 use lab::build::sources;
+use lab::{Absent, Error};
 
 /// What the cache has and lacks of the lab.
 #[derive(Debug)]
@@ -44,7 +44,10 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
             setup::guest(&options, &pins).map(drop),
         ] {
             if let Err(error) = part {
-                absent.push(error.downcast::<Absent>().context("look for the lab")?);
+                match error.downcast::<Error>().context("look for the lab")? {
+                    Error::Absent(part) => absent.push(part),
+                    other => return Err(other.into()),
+                }
             }
         }
         Ok(Lab { pins, absent })

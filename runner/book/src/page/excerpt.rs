@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use crate::chapter::Fault;
+use crate::chapter::markdown::{Directive, Edit, Page};
 use crate::page::escape;
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
@@ -16,8 +17,6 @@ use crate::symbols::Kind;
 use crate::symbols::resolve::Found;
 use lab::transcript::words;
 
-const BEGIN: &str = "<!-- runner source ";
-const END: &str = " -->";
 /// How many digits of the SHA-256 tell one excerpt from another.
 const DIGITS: usize = 8;
 /// An excerpt of more lines is no excerpt.
@@ -45,22 +44,29 @@ pub struct Quote {
     cut: (bool, bool),
 }
 
-/// What the line asks for, if it asks for source.
-#[must_use]
-pub fn asked(line: &str) -> Option<Result<Excerpt, String>> {
-    let inner = line.trim().strip_prefix(BEGIN)?;
-    Some(match inner.strip_suffix(END).map(words::split) {
-        Some(Ok(words)) => Excerpt::parse(&words),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("expected the whole directive on one line, up to ` -->`".to_owned()),
+/// What the directives of a page ask for that ask for source.
+pub fn asked<'a>(
+    page: &'a Page<'a>,
+) -> impl Iterator<Item = (&'a Directive<'a>, Result<Excerpt, String>)> {
+    page.directives("runner").filter_map(|directive| {
+        let mut words = directive.arguments.splitn(2, char::is_whitespace);
+        let is_ours = words.next() == Some("source");
+        let rest = words.next().unwrap_or_default();
+        let asked = || {
+            if !directive.is_regular {
+                return Err("expected `<!-- runner source NAME -->`, alone on its line".to_owned());
+            }
+            Excerpt::parse(&words::split(rest).map_err(|error| error.to_string())?)
+        };
+        is_ours.then(|| (directive, asked()))
     })
 }
 
-/// A page with its excerpts in it.
+/// The excerpts of a page.
 #[derive(Debug, Default)]
 pub struct Filled {
-    /// The page.
-    pub text: String,
+    /// What takes the place of the directives.
+    pub edits: Vec<Edit>,
     /// What cannot be shown.
     pub faults: Vec<Fault>,
     /// What is shown, and is not what it was.
@@ -69,16 +75,12 @@ pub struct Filled {
 
 /// Puts excerpts in the place of the lines that ask for them.
 #[must_use]
-pub fn fill(path: &Path, text: &str, tree: Option<&Path>, names: &Glossary) -> Filled {
+pub fn fill(path: &Path, page: &Page<'_>, tree: Option<&Path>, names: &Glossary) -> Filled {
     let mut filled = Filled::default();
-    for (line, at) in text.split_inclusive('\n').zip(1..) {
-        let Some(asked) = asked(line) else {
-            filled.text += line;
-            continue;
-        };
+    for (directive, asked) in asked(page) {
         let fault = |message| Fault {
             path: path.to_owned(),
-            line: at,
+            line: directive.line,
             message,
         };
         let quoted = asked.and_then(|excerpt| {
@@ -95,7 +97,8 @@ pub fn fill(path: &Path, text: &str, tree: Option<&Path>, names: &Glossary) -> F
                     Some(stale) => filled.changed.push(fault(stale.message(&excerpt.symbol))),
                     None => {}
                 }
-                filled.text += &format!("\n{}\n\n", excerpt.html(quote.as_ref(), names));
+                let html = excerpt.html(quote.as_ref(), names);
+                filled.edits.push(page.replace(directive, &html));
             }
         }
     }
@@ -389,13 +392,15 @@ mod tests {
         }
     }
 
+    fn asked_by(line: &str) -> Result<Excerpt, String> {
+        asked(&Page::read(line)).next().unwrap().1
+    }
+
     fn quoted(line: &str) -> Result<Quote, String> {
         let tree = tempfile::tempdir().unwrap();
         std::fs::create_dir(tree.path().join("net")).unwrap();
         std::fs::write(tree.path().join("net/a.c"), SOURCE).unwrap();
-        asked(&format!("<!-- runner source {line} -->"))
-            .unwrap()?
-            .quote(tree.path(), &names())
+        asked_by(&format!("<!-- runner source {line} -->"))?.quote(tree.path(), &names())
     }
 
     #[test]
@@ -438,7 +443,7 @@ mod tests {
     #[test]
     fn a_hash_tells_other_lines() {
         let quote = quoted("f_g").unwrap();
-        let stale = |line: &str| asked(line).unwrap().unwrap().stale(&quote);
+        let stale = |line: &str| asked_by(line).unwrap().stale(&quote);
         let now = quote.hash();
         assert_eq!(
             stale("<!-- runner source f_g -->"),
@@ -457,9 +462,8 @@ mod tests {
     #[test]
     fn the_page_has_the_lines_or_says_what_they_would_be() {
         let names = names();
-        let excerpt = asked("<!-- runner source b_call from='if (x)' to=2 hash=00 -->")
-            .unwrap()
-            .unwrap();
+        let line = "<!-- runner source b_call from='if (x)' to=2 hash=00 -->";
+        let excerpt = asked_by(line).unwrap();
         let without = excerpt.html(None, &names);
         assert!(
             without.contains("lines of <code>b_call</code>")

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::chapter::expression::Number;
+use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
 use crate::chapter::{self, Fault};
 use crate::page::hint;
@@ -46,28 +47,24 @@ impl Values {
         Ok(Self { chapters, names })
     }
 
-    /// The page with its values in it, and what is wrong with those that have none, by line.
-    pub fn fill(&mut self, path: &Path, text: &str) -> (String, Vec<Fault>) {
+    /// The values of a page, and what is wrong with those that have none, by line.
+    pub fn fill(&mut self, path: &Path, page: &Page<'_>) -> (Vec<Edit>, Vec<Fault>) {
         let here = chapter::name_of(path).ok().map(|(number, _)| number);
-        let mut page = String::with_capacity(text.len());
-        let mut faults = Vec::new();
-        let mut done = 0;
-        for (range, inner) in value::find(text) {
-            page += &text[done..range.start];
-            let is_code = text[range.clone()].starts_with('`');
+        let (mut edits, mut faults) = (Vec::new(), Vec::new());
+        for (range, inner) in value::find(page) {
+            let is_code = page.text[range.clone()].starts_with('`');
             let html =
                 Directive::parse(inner).and_then(|directive| self.html(here, &directive, is_code));
             match html {
-                Ok(html) => page += &html,
+                Ok(text) => edits.push(Edit { range, text }),
                 Err(message) => faults.push(Fault {
                     path: path.to_owned(),
-                    line: text[..range.start].matches('\n').count() + 1,
+                    line: page.line(range.start),
                     message: format!("{{{{{inner}}}}}: {message}"),
                 }),
             }
-            done = range.end;
         }
-        (page + &text[done..], faults)
+        (edits, faults)
     }
 
     /// The steps of the page's chapter that show a number.
@@ -245,8 +242,12 @@ mod tests {
             chapters: chapters.into(),
             names,
         };
-        let (page, faults) = values.fill(Path::new("chapters/01-one.md"), text);
-        (page, faults.iter().map(ToString::to_string).collect())
+        let page = Page::read(text);
+        let (edits, faults) = values.fill(Path::new("chapters/01-one.md"), &page);
+        (
+            page.edited(edits),
+            faults.iter().map(ToString::to_string).collect(),
+        )
     }
 
     #[test]

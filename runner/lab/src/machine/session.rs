@@ -11,21 +11,21 @@
 //! moment at which all is quiet, a look waits for the end of the command, or for what gdb prints.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::Error;
 use crate::machine::agent::{self, Report, Reports};
 use crate::machine::gdb::{Gdb, Place, is_continue};
 use crate::machine::qemu::{self, Qemu, file};
 use crate::machine::shell::{Shell, late};
 use crate::machine::tap::Tap;
-use crate::machine::window::{Flood, Misuse, Watch, Window};
+use crate::machine::window::{OUTPUT_MAX, Watch, Window};
 use crate::machine::wire::Wire;
-use crate::system::process::{Late, MOMENT, Signals, drain};
+use crate::system::process::{MOMENT, Signals, drain};
 use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
@@ -38,22 +38,6 @@ const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
-
-/// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
-#[derive(Debug)]
-pub struct Overrun(String);
-
-impl fmt::Display for Overrun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` did not end before the guest asked for its next command; only `continue` can go on waiting",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Overrun {}
 
 /// Whether a machine has a debugger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +169,7 @@ impl<'a> Session<'a> {
             }
             let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
             match taken {
-                Err(error) if error.is::<Flood>() => {}
+                Err(error) if Error::is_flood(&error) => {}
                 taken => taken?,
             }
         }
@@ -267,11 +251,11 @@ impl<'a> Session<'a> {
                 window.forget_flood();
             }
             match self.intake(until, |_| String::new()) {
-                Err(error) if error.is::<Late>() => {
+                Err(error) if Error::is_late(&error) => {
                     self.stop()?;
                     return Ok(false);
                 }
-                Err(error) if error.is::<Flood>() => {}
+                Err(error) if Error::is_flood(&error) => {}
                 taken => taken?,
             }
         }
@@ -291,7 +275,7 @@ impl<'a> Session<'a> {
             let until = Instant::now() + COMPLETE_DEADLINE;
             while !session.gdb_mut()?.is_settled() {
                 match session.intake(until, |_| String::new()) {
-                    Err(error) if error.is::<Late>() => session.stop()?,
+                    Err(error) if Error::is_late(&error) => session.stop()?,
                     taken => taken?,
                 }
             }
@@ -445,7 +429,7 @@ impl<'a> Session<'a> {
     fn type_into_guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<()> {
         let window = self.windows.entry(step.terminal).or_default();
         if window.is_gone() {
-            bail!(Misuse(format!(
+            bail!(Error::Misuse(format!(
                 "the shell of the window `{}` has ended in an earlier step",
                 step.terminal
             )));
@@ -454,7 +438,7 @@ impl<'a> Session<'a> {
         if self.gdb.is_some() {
             self.wait_until_settled(until, step, watch)?;
             if self.gdb_mut()?.place != Place::Boundary {
-                bail!(Misuse(
+                bail!(Error::Misuse(
                     "the debugger holds the machine, so the guest cannot read the command; \
                      let it run on first: gdb continue"
                         .to_owned()
@@ -489,7 +473,7 @@ impl<'a> Session<'a> {
     fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
         let packed = agent::step(step);
         if packed.len() > TYPED_MAX {
-            bail!(Misuse(format!(
+            bail!(Error::Misuse(format!(
                 "a command typed into the guest has at most {TYPED_MAX} bytes"
             )));
         }
@@ -508,7 +492,7 @@ impl<'a> Session<'a> {
         }
         let gdb = self.gdb_mut()?;
         if looks != gdb.has_printed() {
-            bail!(Misuse(if looks {
+            bail!(Error::Misuse(if looks {
                 "nothing has stopped the machine since gdb's last step, so there is nothing to see: no step in between \
                  reaches a breakpoint"
                     .to_owned()
@@ -551,9 +535,11 @@ impl<'a> Session<'a> {
                 self.gdb_mut()?.resume()?;
             }
             (Place::Held, true) => {
-                bail!(Misuse("the debugger holds the machine already".to_owned()))
+                bail!(Error::Misuse(
+                    "the debugger holds the machine already".to_owned()
+                ))
             }
-            _ => bail!(Misuse(
+            _ => bail!(Error::Misuse(
                 "gdb still waits in its last `continue`, and the guest for its next command; \
                  take the machine first: gdb interrupt"
                     .to_owned()
@@ -570,7 +556,7 @@ impl<'a> Session<'a> {
             self.connected = true;
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
-            bail!(Overrun(step.command.clone()));
+            bail!(Error::Overrun(step.command.clone()));
         }
         Ok(())
     }
@@ -653,7 +639,7 @@ impl<'a> Session<'a> {
                 );
             }
             match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
-                Err(error) if error.is::<Late>() => {}
+                Err(error) if Error::is_late(&error) => {}
                 waited => waited?,
             }
         }
@@ -722,7 +708,7 @@ impl<'a> Session<'a> {
                 Report::Done => bail!("the guest has no further command"),
             }
             if self.windows.values().any(Window::is_flooded) {
-                bail!(Flood);
+                bail!(Error::Flood(OUTPUT_MAX));
             }
         }
         Ok(())
@@ -734,13 +720,13 @@ impl<'a> Session<'a> {
 }
 
 /// A command needs an idle shell, and a look something to see.
-fn check_turn(window: &Window, step: &Step) -> Result<(), Misuse> {
+fn check_turn(window: &Window, step: &Step) -> Result<(), Error> {
     let terminal = step.terminal;
     match (window.taken_by(), step.command.is_empty()) {
-        (None, true) if window.unseen_bytes() == 0 => Err(Misuse(format!(
+        (None, true) if window.unseen_bytes() == 0 => Err(Error::Misuse(format!(
             "nothing has happened in the window `{terminal}` since its last step; give a command"
         ))),
-        (Some(id), false) => Err(Misuse(format!(
+        (Some(id), false) => Err(Error::Misuse(format!(
             "the window `{terminal}` is busy with step {id}, or nobody has looked at its end; \
              a step `{terminal}` without a command shows it"
         ))),

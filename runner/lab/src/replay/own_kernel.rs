@@ -3,7 +3,6 @@
 //! An image holds its vmlinux without debug information, packed. Both carry the build id, which the linker makes of
 //! the whole kernel, so a vmlinux of another build is noticed before gdb shows lines that do not run.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use duct::cmd;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
+use crate::Error;
 use crate::build::tarball::PACKERS;
 use crate::machine::qemu::file;
 
@@ -27,26 +27,14 @@ pub struct OwnKernel {
     pub note: Option<String>,
 }
 
-/// The command line names no kernel, and why.
-#[derive(Debug)]
-pub struct NoKernel(String);
-
-impl fmt::Display for NoKernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--kernel {}", self.0)
-    }
-}
-
-impl std::error::Error for NoKernel {}
-
 impl OwnKernel {
     /// Looks into `given`: a built tree, or a folder that holds bzImage and vmlinux.
     ///
     /// # Errors
     /// [`NoKernel`].
-    pub fn find(given: &Path) -> Result<Self, NoKernel> {
+    pub fn find(given: &Path) -> Result<Self, Error> {
         let name = given.display();
-        let no = |why: String| NoKernel(format!("{name}: {why}"));
+        let no = |why: String| Error::Unfit(format!("--kernel {name}: {why}"));
         let folder = fs::canonicalize(given).map_err(|error| {
             no(format!(
                 "{error}; give a built tree, or a folder with bzImage and vmlinux"
