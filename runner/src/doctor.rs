@@ -203,7 +203,7 @@ pub use place::remedy;
 ///
 /// # Errors
 /// What is in the way and what helps.
-pub fn check_lab() -> anyhow::Result<()> {
+pub fn check_lab(chapter: u32) -> anyhow::Result<()> {
     for check in [network::namespaces, network::tun, network::nat] {
         if let Found {
             state: State::Bad,
@@ -212,7 +212,7 @@ pub fn check_lab() -> anyhow::Result<()> {
         } = check()
         {
             let remedy = remedy.unwrap_or_default();
-            bail!("this chapter needs a network of its own, and {text}\n{remedy}");
+            bail!("chapter {chapter} needs a network of its own, and {text}\n{remedy}");
         }
     }
     Ok(())
