@@ -230,7 +230,7 @@ impl Step {
             Until::End => {}
             Until::Quiet => options += "background ",
             Until::Text(text) => {
-                options += &format!("{} ", words::quote_word(&format!("until={text}")))
+                options += &format!("{} ", words::quote_word(&format!("until={text}")));
             }
         }
         if *status != 0 {
