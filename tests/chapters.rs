@@ -5,9 +5,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use runner::snapshot::Snapshot;
-use runner::transcript::Transcript;
-use runner::{chapter, glossary, provenance};
+use book::chapter;
+use book::prose::glossary;
+use book::snapshot::Snapshot;
+use lab::replay::provenance;
+use lab::transcript::Transcript;
 
 use fixture::{Ran, repository};
 
@@ -63,8 +65,8 @@ fn from_json(json: &serde_json::Value, recorded: Option<&Snapshot>) -> Snapshot 
     let records = steps.iter().map(|step| {
         let words =
             ["step", "terminal", "command"].map(|key| step[key].as_str().unwrap().to_owned());
-        let step_parsed = runner::step::Step::parse(&words, 1).unwrap();
-        runner::transcript::Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
+        let step_parsed = lab::transcript::step::Step::parse(&words, 1).unwrap();
+        lab::transcript::Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
     });
     let provenance = recorded.map(|r| r.provenance.clone()).unwrap_or_default();
     let frames = json["frames"].as_array();

@@ -5,18 +5,32 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cache::{Cache, Given};
-use crate::chapter::{Faults, NoChapter};
+use crate::commands::claims;
+use crate::commands::clean;
+use crate::commands::cmdrun;
+use crate::commands::mdbook;
+use crate::commands::play;
+use crate::commands::preprocess;
+use crate::commands::record;
+use crate::commands::renumber;
+use crate::commands::run;
+use crate::commands::setup;
+use crate::commands::show;
+use crate::commands::verify;
+use crate::context::Context;
+use crate::doctor;
+use crate::help;
 use crate::help::after;
-use crate::own_kernel::NoKernel;
-use crate::process::Interrupted;
-use crate::replay::UnexpectedStatus;
-use crate::session::Overrun;
-use crate::window::Misuse;
-use crate::{
-    claims, clean, cmdrun, doctor, help, mdbook, needs, play, preprocess, record, renumber, run,
-    setup, show, tools, verify, visit,
-};
+use crate::tools;
+use crate::visit;
+use book::chapter::{Faults, NoChapter};
+use lab::build::cache::{Cache, Given};
+use lab::machine::session::Overrun;
+use lab::machine::window::Misuse;
+use lab::program::needs;
+use lab::replay::UnexpectedStatus;
+use lab::replay::own_kernel::NoKernel;
+use lab::system::process::Interrupted;
 
 #[derive(Parser)]
 #[command(
@@ -36,10 +50,10 @@ struct Cli {
 
 /// What may stand anywhere on the line.
 #[derive(Debug, clap::Args)]
-pub struct Global {
+struct Global {
     /// Agree beforehand to what would be asked
     #[arg(long, short, global = true)]
-    pub yes: bool,
+    yes: bool,
     /// A Linux tarball or unpacked tree to build, in place of the pinned source
     #[arg(
         long,
@@ -47,10 +61,7 @@ pub struct Global {
         env = "THESEUS_KERNEL_SOURCE",
         global = true
     )]
-    pub kernel_source: Option<PathBuf>,
-    /// What the run is given of the cache
-    #[arg(skip)]
-    pub given: Given,
+    kernel_source: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -105,18 +116,23 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let context = Context {
+        yes: cli.global.yes,
+        kernel_source: cli.global.kernel_source,
+        given: Given::default(),
+    };
     let result = match cli.command {
-        Command::Chapter(args) => play::run(&args, &cli.global),
-        Command::Shell(args) => visit::run(&args, &cli.global),
-        Command::Verify(args) => verify::run(&args, &cli.global),
-        Command::Record(args) => record::run(&args, &cli.global),
-        Command::Claims(args) => claims::run(&args, &cli.global),
-        Command::Run(args) => run::run(&args, &cli.global),
-        Command::Setup => setup::run(&cli.global),
+        Command::Chapter(args) => play::run(&args, &context),
+        Command::Shell(args) => visit::run(&args, &context),
+        Command::Verify(args) => verify::run(&args, &context),
+        Command::Record(args) => record::run(&args, &context),
+        Command::Claims(args) => claims::run(&args, &context),
+        Command::Run(args) => run::run(&args, &context),
+        Command::Setup => setup::run(&context),
         Command::Clean => Cache::of_user()
-            .and_then(|cache| clean::run(&cache, cli.global.yes))
+            .and_then(|cache| clean::run(&cache, context.yes))
             .map(|()| ExitCode::SUCCESS),
-        Command::Doctor(args) => doctor::run(&args, &cli.global),
+        Command::Doctor(args) => doctor::run(&args, &context),
         Command::Renumber(args) => renumber::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
@@ -141,7 +157,7 @@ pub fn main() -> ExitCode {
         }
     };
     // What went wrong may be the fault of the disk.
-    match cli.global.given.check() {
+    match context.given.check() {
         Ok(()) => code,
         Err(damage) => {
             eprintln!("{damage:#}");

@@ -5,8 +5,8 @@
 //! another check has found missing is skipped.
 
 mod attempt;
-mod lab;
 mod machine;
+mod made;
 mod network;
 mod place;
 mod screen;
@@ -17,7 +17,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::cli::{Global, LAB};
+use crate::cli::LAB;
+use crate::context::Context;
 
 /// How to look, and how to tell.
 #[derive(Debug, clap::Args)]
@@ -140,10 +141,10 @@ fn untried(ground: &str) -> Found {
 /// # Errors
 /// When the output cannot be written; what a check finds is shown, and makes the exit code that of a lab
 /// that cannot run.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let silent = |_: &Check| {};
     let tell: &dyn Fn(&Check) = if args.json { &silent } else { &screen::show };
-    let checks = visit(global, tell);
+    let checks = visit(context, tell);
     if args.json {
         screen::print_json(&checks)?;
     } else {
@@ -155,7 +156,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// Makes all checks, in an order in which the first one that is bad is the first to mend. `tell` is told of each
 /// as soon as it is made.
-fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
+fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let mut checks = Vec::new();
     // Says whether others can build on it.
     let mut note = |word: &str, found: Found| {
@@ -173,8 +174,8 @@ fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let mut place = place::cache();
     let mut lab = Err(untried("cache"));
     if place.state != State::Bad {
-        lab = lab::look(global);
-    } else if let Ok(made) = lab::look(global)
+        lab = made::look(context);
+    } else if let Ok(made) = made::look(context)
         && made.is_made()
     {
         place.state = State::Warn;
@@ -185,8 +186,8 @@ fn visit(global: &Global, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let cache = note("cache", place);
     note("disk", on(cache, "cache", || place::disk(&lab)));
     note("memory", machine::memory(&lab));
-    note("lab", lab::made(&lab));
-    let sources = lab.map_or_else(|_| untried("lab"), |lab| lab::sources(&lab));
+    note("lab", made::made(&lab));
+    let sources = lab.map_or_else(|_| untried("lab"), |lab| made::sources(&lab));
     note("sources", sources);
     let namespaces = note("namespaces", network::namespaces());
     let tun = note("tun", network::tun());

@@ -8,11 +8,11 @@ use anstream::{print, println};
 use anstyle::{AnsiColor, Style};
 use serde::{Deserialize, Serialize};
 
-use crate::chapter::Chapter;
-use crate::replay::Event;
-use crate::step::{Step, Terminal};
-use crate::transcript::Output;
-use crate::verdict::{Difference, Verdict};
+use book::chapter::Chapter;
+use book::snapshot::verdict::{Difference, Verdict};
+use lab::replay::Event;
+use lab::transcript::Output;
+use lab::transcript::step::{Step, Terminal};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();

@@ -3,6 +3,7 @@
 //! The chapter is replayed up to there, and its machine handed over to a reader, who sits before all windows at once, if the terminal
 //! allows, or before one at a time.
 
+pub mod draft;
 pub mod editor;
 pub mod keyboard;
 pub mod pane;
@@ -14,20 +15,21 @@ pub mod tmux;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::chapter::Chapter;
-use crate::cli::Global;
-use crate::desk::Parts;
-use crate::draft::Draft;
-use crate::process::Signals;
-use crate::progress::Stage;
-use crate::replay::{Event, Replay};
-use crate::session::Debugger;
-use crate::snapshot::Snapshot;
-use crate::step::{Step, StepId, Terminal};
-use crate::transcript::Transcript;
-use crate::verdict::{Verdict, compare};
-use crate::{provenance, root, setup};
+use crate::context::Context;
+use crate::root;
+use crate::visit::draft::Draft;
+use book::chapter::Chapter;
+use book::snapshot::Snapshot;
+use book::snapshot::verdict::{Verdict, compare};
 use keyboard::Keyboard;
+use lab::machine::session::Debugger;
+use lab::replay::desk::Parts;
+use lab::replay::provenance;
+use lab::replay::{Event, Replay};
+use lab::system::process::Signals;
+use lab::system::progress::Stage;
+use lab::transcript::Transcript;
+use lab::transcript::step::{Step, StepId, Terminal};
 use panes::Panes;
 use reader::Reader;
 use seat::Seat;
@@ -46,17 +48,16 @@ pub struct Args {
 ///
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = root::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let whole = chapter.steps.len();
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
-    let mut options = setup::options(&root, global)?;
-    options.lab = chapter.has(Terminal::Lab);
+    let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let parts = Parts::from(setup::ready(&options)?);
+    let parts = context.parts(&options, [&chapter])?;
     let signals = Signals::catch()?;
-    let mut replay = Replay::new(&root, &chapter, &parts, Debugger::Always, &signals)?;
+    let mut replay = Replay::new(&root, chapter.script(), &parts, Debugger::Always, &signals)?;
     let before = &chapter.steps[..count];
     let draft = Draft::new(before, chapter.last());
     go_there(&chapter, count, draft.behind, &mut replay)?;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 use std::{fmt, fs};
 
-use runner::chapter;
+use book::chapter;
 
 /// The process that replays, as the kernel sees it.
 struct Sample {

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use runner::chapter::Chapter;
-use runner::cpio::{Archive, Node};
-use runner::desk::{Desk, Parts};
-use runner::gdb::{BOUNDARY, Gdb};
-use runner::qemu::{self, file};
-use runner::setup;
-use runner::step::Terminal;
+use book::chapter::Chapter;
+use lab::build::cpio::{Archive, Node};
+use lab::build::setup;
+use lab::machine::gdb::{BOUNDARY, Gdb};
+use lab::machine::qemu::{self, file};
+use lab::replay::desk::{Desk, Parts};
+use lab::transcript::step::Terminal;
 
 const ROUNDS: usize = 5;
 

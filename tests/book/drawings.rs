@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use runner::chapter::{self, Chapter};
-use runner::drawing;
-use runner::map::{self, Leaf};
-use runner::snapshot::Snapshot;
+use book::chapter::{self, Chapter};
+use book::drawing;
+use book::drawing::map::{self, Leaf};
+use book::snapshot::Snapshot;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,6 +1,6 @@
 //! Pages that mdbook and mdbook-cmdrun made, both real.
 
-use runner::snapshot::Snapshot;
+use book::snapshot::Snapshot;
 use scraper::{ElementRef, Html, Selector};
 
 use crate::fixture::{Fixture, said};

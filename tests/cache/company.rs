@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use runner::cache::Cache;
+use lab::build::cache::Cache;
 
 use crate::fixture::{Book, Ran};
 use crate::place::{Place, in_own_mounts};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runner::cache::Stamp;
+use lab::build::cache::Stamp;
 
 use crate::fixture::Book;
 use crate::place::{Place, exists, flip, run, truncate};
@@ -216,7 +216,7 @@ fn no_bit_of_a_stamp_can_lie() {
     let stamp = entry.join("complete");
     let good = fs::read(&stamp).unwrap();
     let text: Stamp = serde_json::from_slice(&good).unwrap();
-    let cache = || runner::cache::Cache::at(place.root());
+    let cache = || lab::build::cache::Cache::at(place.root());
     assert!(cache().get("initramfs", &text.inputs).is_some());
     let mut noticed = 0;
     for at in 0..good.len() {

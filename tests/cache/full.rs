@@ -40,7 +40,7 @@ fn a_disk_that_is_full_at_any_write_is_told_and_with_room_again_the_run_goes_on(
             .complains("a lab from nothing takes 2500 MB");
         assert!(!ran.stderr.contains("damaged"), "{write}: {ran:#?}");
         // What is not finished has no stamp, and no half of one.
-        for entry in runner::cache::Cache::at(place.root()).list().unwrap() {
+        for entry in lab::build::cache::Cache::at(place.root()).list().unwrap() {
             let partial = walkdir::WalkDir::new(&entry.folder).into_iter().flatten();
             let partial: Vec<_> = partial
                 .filter(|file| file.path().extension() == Some("partial".as_ref()))

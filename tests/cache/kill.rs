@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use runner::cache::Cache;
+use lab::build::cache::Cache;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{Ran, repository};

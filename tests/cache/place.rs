@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use runner::cache::{Cache, Inputs, Stamp};
-use runner::setup;
+use lab::build::cache::{Cache, Inputs, Stamp};
+use lab::build::setup;
 
 use crate::fixture::{Book, Ran, repository};
 
@@ -189,7 +189,7 @@ impl Place {
             let stamp: Stamp =
                 serde_json::from_slice(&fs::read(entry.folder.join("complete")).unwrap()).unwrap();
             for (output, hash) in &stamp.outputs {
-                let now = runner::cache::sha256_of_file(&entry.folder.join(output)).unwrap();
+                let now = lab::build::cache::sha256_of_file(&entry.folder.join(output)).unwrap();
                 assert_eq!(&now, hash, "{output} of {entry:?}");
                 outputs.push((format!("{}/{output}", entry.kind), now));
             }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use runner::cache::Cache;
+use lab::build::cache::Cache;
 
 use crate::{Found, poorer, runner};
 

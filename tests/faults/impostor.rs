@@ -138,7 +138,7 @@ fn a_qemu_that_is_none_is_told() {
 }
 
 fn qemu() -> &'static str {
-    runner::qemu::PROGRAM
+    lab::machine::qemu::PROGRAM
 }
 
 #[test]

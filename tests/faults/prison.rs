@@ -178,7 +178,7 @@ fn a_chapters_guest_reaches_nobody() {
 /// Looks at QEMU from outside while it runs.
 #[track_caller]
 fn inspect(place: &Place, has_tap: bool) {
-    let qemu = place.one(runner::qemu::PROGRAM);
+    let qemu = place.one(lab::machine::qemu::PROGRAM);
     let status = fs::read_to_string(format!("/proc/{qemu}/status")).unwrap();
     assert!(status.contains("\nSeccomp:\t2\n"), "no sandbox: {status}");
     assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");

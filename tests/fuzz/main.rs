@@ -33,16 +33,17 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use book::chapter::{Chapter, pages, paths, text};
+use book::snapshot::Snapshot;
 use duct::cmd;
-use runner::capture::file;
-use runner::chapter::{Chapter, pages, paths, text};
-use runner::snapshot::Snapshot;
+use lab::transcript::capture::file;
 
 use seed::{Random, seed};
 
-/// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A program is written to the
+/// A target, and how many inputs it has in the whole run; in the ordinary one a tenth. A program is written to the
 /// disk and read again, and a value makes patterns of what it looks for, which is slow.
-const TARGETS: [(&str, usize, fn(&[u8])); 8] = [
+type Target = (&'static str, usize, fn(&[u8]));
+const TARGETS: [Target; 8] = [
     ("capture", 100_000, capture::read),
     ("chapter", 50_000, |bytes| chapter::read(&lossy(bytes))),
     ("mi", 500_000, |bytes| mi::read(&lossy(bytes))),
@@ -159,7 +160,7 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
             .collect(),
         "value" => {
             let all = texts.by_ref().collect::<String>();
-            let found = runner::value::find(&all);
+            let found = book::chapter::value::find(&all);
             let directives = found.iter().map(|(_, directive)| directive);
             let shown = "$1 = 192 is 0x20 of 08.5\nqlen 1000 mtu 1500\n";
             directives

@@ -3,7 +3,7 @@
 use std::fs;
 
 use duct::cmd;
-use runner::cpio::{Archive, Node};
+use lab::build::cpio::{Archive, Node};
 
 /// A small generator of numbers: the same ones in every run, so that a failure can be repeated.
 struct Numbers(u64);

@@ -6,11 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runner::cache::sha256_of;
-use runner::fetch::{self, Patience};
-use runner::pins::Upstream;
-use runner::progress::Stage;
-use runner::sources;
+use lab::build::cache::sha256_of;
+use lab::build::fetch::{self, Patience};
+use lab::build::pins::Upstream;
+use lab::build::sources;
+use lab::system::progress::Stage;
 
 const BODY: &[u8] = b"the bytes of a tarball";
 const PATIENCE: Patience = Patience {

@@ -30,7 +30,7 @@ CONFIG_TUN=y
 const DRAWN: [u32; 4] = [6, 7, 10, 11];
 
 fn fragment() -> String {
-    let path = format!("kernel-configs/{}.config", runner::SERIES);
+    let path = format!("kernel-configs/{}.config", lab::SERIES);
     std::fs::read_to_string(repository().join(path)).unwrap()
 }
 

@@ -7,13 +7,13 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use book::names::Index;
+use book::names::resolve::resolve;
+use book::prose::claim;
+use lab::build::setup::{self, Options};
 use mdbook_preprocessor::PreprocessorContext;
 use mdbook_preprocessor::book::{Book, Chapter};
 use mdbook_preprocessor::config::Config;
-use runner::claim;
-use runner::names::Index;
-use runner::names::resolve::resolve;
-use runner::setup::{self, Options};
 
 use crate::seed::{Random, seed};
 use crate::{repository, turn};

@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runner::cache::Cache;
-use runner::kernel;
-use runner::pins::Pins;
-use runner::setup::{self, Options};
-use runner::sources;
+use lab::build::cache::Cache;
+use lab::build::kernel;
+use lab::build::pins::Pins;
+use lab::build::setup::{self, Options};
+use lab::build::sources;
 
 use crate::changes::Change;
 use crate::repository;
@@ -25,7 +25,7 @@ impl Tree {
     /// The kernel of this fragment, built in a cache of this test's own if it is not there.
     pub fn built(fragment: &str, changes: &[&Change]) -> Self {
         let pins = Pins::read(&repository()).unwrap();
-        let pin = pins.kernel(runner::SERIES).unwrap();
+        let pin = pins.kernel(lab::SERIES).unwrap();
         let source = sources::kernel(&Cache::of_user().unwrap(), pin).unwrap();
         let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels"));
         Self::of(

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runner::cache::Cache;
+use lab::build::cache::Cache;
 
 use crate::fixture::{Book, Ran};
 

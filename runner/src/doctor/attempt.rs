@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::packages;
-use crate::process::{Process, drain, set_nonblocking};
+use lab::build::packages;
+use lab::system::process::{Process, drain, set_nonblocking};
 
 /// How long a program may take that answers at once on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Found;
-use super::lab::Lab;
+use super::made::Lab;
 
 /// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and something over.
 const REPLAY_MB: u64 = 500;

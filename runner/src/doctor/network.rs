@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Found;
 use super::attempt::{self, PATIENCE};
-use crate::lab;
+use lab::machine::lab;
 
 const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\

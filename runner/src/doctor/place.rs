@@ -11,10 +11,10 @@ use std::process::Command;
 use rustix::fs::statvfs;
 
 use super::Found;
-use super::lab::Lab;
-use crate::cache::Cache;
-use crate::kernel;
-use crate::scratch::Scratch;
+use super::made::Lab;
+use lab::build::cache::Cache;
+use lab::build::kernel;
+use lab::system::scratch::Scratch;
 
 const MB: u64 = 1 << 20;
 /// The most that a replay puts into its folder, in megabytes: chapter 3 does with 31.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::Found;
 use super::attempt::{self, Ended, PATIENCE};
-use crate::gdb::{Gdb, SETTINGS};
-use crate::packages;
-use crate::qemu::{self, Network, file};
-use crate::scratch::Scratch;
 use crate::tools::{REMEDY, TOOLS};
+use lab::build::packages;
+use lab::machine::gdb::{Gdb, SETTINGS};
+use lab::machine::qemu::{self, Network, file};
+use lab::system::scratch::Scratch;
 
 /// How long KVM may take for one instruction. One that hangs does so for ever.
 const KVM_PATIENCE: Duration = Duration::from_secs(5);

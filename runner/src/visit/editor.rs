@@ -19,7 +19,7 @@ use rustyline::{
 };
 
 use crate::screen::Prompt;
-use crate::step::Terminal;
+use lab::transcript::step::Terminal;
 
 /// How many commands a history keeps.
 const HISTORY_MAX: usize = 2000;

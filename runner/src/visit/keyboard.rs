@@ -17,10 +17,10 @@ use rustyline::error::ReadlineError;
 
 use super::editor::{Editor, Next, Pressed};
 use super::seat::{Complete, Seat, Situation, Typed};
-use crate::process::{Late, Signals, drain, set_nonblocking};
 use crate::screen::{self, Prompt};
-use crate::step::{Step, Terminal};
-use crate::transcript::Output;
+use lab::system::process::{Late, Signals, drain, set_nonblocking};
+use lab::transcript::Output;
+use lab::transcript::step::{Step, Terminal};
 
 /// Whether somebody sits at a terminal.
 #[must_use]
@@ -118,7 +118,7 @@ impl Seat for Keyboard<'_> {
 /// Waits for one of the pipes, as long as it takes.
 ///
 /// # Errors
-/// [`crate::process::Interrupted`] on a signal.
+/// [`lab::system::process::Interrupted`] on a signal.
 pub fn wait(pipe: BorrowedFd<'_>, signals: &Signals) -> anyhow::Result<()> {
     loop {
         let until = Instant::now() + Duration::from_secs(3600);

@@ -17,9 +17,9 @@ use rustyline::ExternalPrinter;
 use serde::{Deserialize, Serialize};
 
 use super::editor::{Editor, Next, Pressed};
-use crate::process::{Late, Signals};
 use crate::screen::Prompt;
-use crate::step::Terminal;
+use lab::system::process::{Late, Signals};
+use lab::transcript::step::Terminal;
 
 /// What a pane is told. A message is a line of JSON.
 #[derive(Debug, Serialize, Deserialize)]

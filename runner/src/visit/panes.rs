@@ -21,11 +21,11 @@ use super::keyboard;
 use super::pane::{Order, Report, received, send};
 use super::seat::{Complete, Seat, Situation, Typed};
 use super::tmux::Tmux;
-use crate::chapter::Chapter;
-use crate::process::{Late, Signals, drain, set_nonblocking};
 use crate::screen;
-use crate::step::{Step, Terminal};
-use crate::transcript::Output;
+use book::chapter::Chapter;
+use lab::system::process::{Late, Signals, drain, set_nonblocking};
+use lab::transcript::Output;
+use lab::transcript::step::{Step, Terminal};
 
 /// How long the panes may take to come up, in real time.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -162,7 +162,7 @@ impl<'a> Panes<'a> {
         let shown: Vec<Terminal> = windows.iter().copied().filter(is_used).collect();
         match Self::start(tmux, &shown, window, folder, signals) {
             Ok(panes) => Ok(Some(panes)),
-            Err(error) if error.is::<crate::process::Interrupted>() => Err(error),
+            Err(error) if error.is::<lab::system::process::Interrupted>() => Err(error),
             Err(error) => {
                 eprintln!("no panes, so one window at a time: {error:#}");
                 Ok(None)

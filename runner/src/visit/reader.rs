@@ -8,15 +8,16 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::seat::{Seat, Situation, Typed};
-use crate::draft::Draft;
-use crate::process::{Interrupted, Late, Signals};
-use crate::replay::Replay;
-use crate::session::Overrun;
-use crate::shell::ShellEnded;
-use crate::step::{Step, Terminal};
-use crate::transcript::{Output, is_unseen};
-use crate::window::{Flood, Misuse};
-use crate::{cli, gdb};
+use crate::cli;
+use crate::visit::draft::Draft;
+use lab::machine::gdb;
+use lab::machine::session::Overrun;
+use lab::machine::shell::ShellEnded;
+use lab::machine::window::{Flood, Misuse};
+use lab::replay::Replay;
+use lab::system::process::{Interrupted, Late, Signals};
+use lab::transcript::step::{Step, Terminal};
+use lab::transcript::{Output, is_unseen};
 
 /// The words of the prompt that name no window.
 const WORDS: [&str; 3] = [".save ", ".help", ".quit"];

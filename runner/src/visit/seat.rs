@@ -2,8 +2,8 @@
 //!
 //! What a line does is the visit's affair, and the same at every seat.
 
-use crate::step::{Step, Terminal};
-use crate::transcript::Output;
+use lab::transcript::Output;
+use lab::transcript::step::{Step, Terminal};
 
 /// What came from the reader.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub trait Seat {
     /// Waits for a line, and tells into which window it was typed. `window` is the one in which the reader is expected.
     ///
     /// # Errors
-    /// [`crate::process::Interrupted`] on a signal; input that cannot be read.
+    /// [`lab::system::process::Interrupted`] on a signal; input that cannot be read.
     fn read(
         &mut self,
         window: Terminal,

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::scratch::Scratch;
 use crate::screen;
-use crate::step::Terminal;
+use lab::system::scratch::Scratch;
+use lab::transcript::step::Terminal;
 
 /// The smallest terminal that is worth dividing: columns and rows.
 const SMALLEST: (u16, u16) = (100, 24);

@@ -1,7 +1,7 @@
 //! Any file in place of QEMU's capture: what is understood is written back byte for byte, as a file and as lines.
 #![cfg_attr(not(test), no_main)]
 
-use runner::capture::{Frame, file, parse};
+use lab::transcript::capture::{Frame, file, parse};
 
 pub fn read(bytes: &[u8]) {
     if let Ok(line) = std::str::from_utf8(bytes)

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use runner::chapter::Chapter;
-use runner::step::{DEADLINE, Step};
-use runner::{claim, excerpt, value};
+use book::chapter::Chapter;
+use book::chapter::value;
+use book::page::excerpt;
+use book::prose::claim;
+use lab::transcript::step::{DEADLINE, Step};
 
 pub fn read(text: &str) {
     let _ = claim::of_page(text);

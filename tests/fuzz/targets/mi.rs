@@ -1,7 +1,7 @@
 //! Any line of the debugger's; and a text that is quoted for it comes back.
 #![cfg_attr(not(test), no_main)]
 
-use runner::mi::{Record, parse, quote};
+use lab::machine::mi::{Record, parse, quote};
 
 pub fn read(line: &str) {
     if let Err(malformed) = parse(line) {

@@ -4,11 +4,16 @@
 
 use std::path::Path;
 
-use runner::chapter::Chapter;
-use runner::snapshot::Snapshot;
-use runner::step::Step;
-use runner::transcript::Record;
-use runner::{backtrace, buffer, call_tree, drawing, page, topology};
+use book::chapter::Chapter;
+use book::drawing;
+use book::drawing::backtrace;
+use book::drawing::buffer;
+use book::drawing::call_tree;
+use book::drawing::topology;
+use book::page;
+use book::snapshot::Snapshot;
+use lab::transcript::Record;
+use lab::transcript::step::Step;
 
 pub fn read(content: &str) {
     let Ok(snapshot) = Snapshot::parse(content) else {

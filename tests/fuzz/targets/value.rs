@@ -1,10 +1,10 @@
 //! Any directive for a number, on the first line, read in any output of a step, behind it.
 #![cfg_attr(not(test), no_main)]
 
-use runner::expression::Number;
-use runner::step::{StepId, Terminal};
-use runner::transcript::{Output, Record, visible};
-use runner::value::{Directive, Source, written};
+use book::chapter::expression::Number;
+use book::chapter::value::{Directive, Source, written};
+use lab::transcript::step::{StepId, Terminal};
+use lab::transcript::{Output, Record, visible};
 
 struct Shown(Record);
 

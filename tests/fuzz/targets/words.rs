@@ -1,7 +1,7 @@
 //! Whatever is quoted is one word again.
 #![cfg_attr(not(test), no_main)]
 
-use runner::words::{WordsError, quote, split};
+use lab::transcript::words::{WordsError, quote, split};
 
 pub fn read(text: &str) {
     let _ = split(text);

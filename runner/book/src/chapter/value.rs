@@ -1,0 +1,493 @@
+//! A value: `{{10.36}}` in the text stands for what step 10.36 printed, and leads there.
+//!
+//! An author writes no number that a step shows: the page has it from the snapshot, and a later recording cannot make
+//! the sentence wrong. Between the braces stands
+//!
+//! - a step, `10.36`: the one number that it printed, or the value that gdb printed;
+//! - a step and a text, `10.36 data_len` or `8.20 '#ms'`: the number behind the text, or in the place of `#`, in what the step
+//!   shows, its command included; the first, if there are several;
+//! - `lines 10.60`, `lines 10.60 e1000_`: how many lines it printed, or how many have the text;
+//! - a name of the kernel's that has a value, `NUD_STALE`, `TCP_TIMEWAIT_LEN`, as the lab knew it;
+//! - a number, and sums, differences, products and quotients of all these: `{{TCP_TIMEWAIT_LEN / HZ}}`.
+//!
+//! A word before it says how the number is written: `hex`, `dec`, `words` (`five`) or `Words` (`Five`).
+//! `{{step 10.36}}` is the step's number itself, as a link, and `{{seen sk_ack_backlog}}` the steps that show the text: the first of
+//! each chapter. A code span may be one directive, and its value is code then; other code is left alone.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::chapter::expression::{Number, Operator, Token, evaluate};
+use lab::transcript::Record;
+use lab::transcript::step::StepId;
+
+/// What stands between two braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directive {
+    /// A number.
+    Value(Form, Vec<Token<Leaf>>),
+    /// A step's own number.
+    Step(StepId),
+    /// The steps that show a text.
+    Seen(String),
+}
+
+/// How a number is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the step printed it, or in decimal.
+    Plain,
+    /// `0x1f`.
+    Hex,
+    /// In decimal, whatever the step printed.
+    Dec,
+    /// `five`, or `Five`, up to twelve.
+    Words(bool),
+}
+
+/// What has a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leaf {
+    /// A number that a step shows: the only one, or the one at a text.
+    Shown(StepId, Option<String>),
+    /// How many lines a step printed, or how many of them have a text.
+    Lines(StepId, Option<String>),
+    /// A name of the kernel's.
+    Name(String),
+    /// A number that the author wrote.
+    Number(Number),
+}
+
+/// Where values come from.
+pub trait Source {
+    /// What a step printed.
+    ///
+    /// # Errors
+    /// Why there is no such step.
+    fn record(&mut self, id: StepId) -> Result<&Record, String>;
+
+    /// What a name of the kernel's stands for.
+    ///
+    /// # Errors
+    /// Why it stands for none.
+    fn named(&mut self, name: &str) -> Result<Number, String>;
+}
+
+/// The words for small numbers, as the text writes them.
+const WORDS: [&str; 13] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve",
+];
+
+/// The places of the directives in a text, in order: their bytes, braces included, and what is between the braces. A code
+/// span that is a directive is one, backticks included.
+#[must_use]
+pub fn find(text: &str) -> Vec<(Range<usize>, &str)> {
+    let mut found = Vec::new();
+    let mut fence: Option<&str> = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let start = line.trim_start();
+        let mut marks = ["```", "~~~"].into_iter();
+        let mark = marks.find(|mark| start.starts_with(mark));
+        match (fence, mark) {
+            (None, None) => in_line(line, at, &mut found),
+            (None, Some(mark)) => fence = Some(mark),
+            (Some(open), Some(mark)) if open == mark => fence = None,
+            (Some(_), _) => {}
+        }
+        at += line.len();
+    }
+    found
+}
+
+fn in_line<'a>(line: &'a str, at: usize, found: &mut Vec<(Range<usize>, &'a str)>) {
+    let mut from = 0;
+    while let Some(open) = line[from..].find("{{").map(|open| from + open) {
+        let Some(length) = line[open..].find("}}") else {
+            break;
+        };
+        let end = open + length + 2;
+        let inner = &line[open + 2..end - 2];
+        let is_in_code = line[..open].matches('`').count() % 2 == 1;
+        let is_span = is_in_code && line[..open].ends_with('`') && line[end..].starts_with('`');
+        // `{{#include}}` is mdbook's.
+        if (is_span || !is_in_code) && !inner.starts_with('#') {
+            let around = usize::from(is_span);
+            found.push((at + open - around..at + end + around, inner));
+        }
+        from = end;
+    }
+}
+
+impl Directive {
+    /// Reads what stands between the braces.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let words = split(text)?;
+        let (form, rest) = match words.as_slice() {
+            [Word::Bare(word), Word::Bare(id)] if word == "step" => {
+                return Ok(Self::Step(id.parse()?));
+            }
+            [Word::Bare(word), Word::Bare(text) | Word::Quoted(text)] if word == "seen" => {
+                return Ok(Self::Seen(text.clone()));
+            }
+            [Word::Bare(word), rest @ ..] if word == "hex" => (Form::Hex, rest),
+            [Word::Bare(word), rest @ ..] if word == "dec" => (Form::Dec, rest),
+            [Word::Bare(word), rest @ ..] if word == "words" => (Form::Words(false), rest),
+            [Word::Bare(word), rest @ ..] if word == "Words" => (Form::Words(true), rest),
+            rest => (Form::Plain, rest),
+        };
+        let tokens = tokens(rest)?;
+        if tokens.is_empty() {
+            return Err("expected a step, a name or a number".to_owned());
+        }
+        Ok(Self::Value(form, tokens))
+    }
+
+    /// The steps that it reads, in order.
+    pub fn steps(&self) -> Vec<StepId> {
+        let tokens = match self {
+            Self::Step(id) => return vec![*id],
+            Self::Seen(_) => return Vec::new(),
+            Self::Value(_, tokens) => tokens,
+        };
+        let steps = tokens.iter().filter_map(|token| match token {
+            Token::Leaf(Leaf::Shown(id, _) | Leaf::Lines(id, _)) => Some(*id),
+            _ => None,
+        });
+        steps.collect()
+    }
+
+    /// The names of the kernel's in it.
+    pub fn names(&self) -> Vec<&str> {
+        let Self::Value(_, tokens) = self else {
+            return Vec::new();
+        };
+        let names = tokens.iter().filter_map(|token| match token {
+            Token::Leaf(Leaf::Name(name)) => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+}
+
+/// The text of a value.
+///
+/// # Errors
+/// What a step does not show, and what cannot be computed or written so.
+pub fn written(
+    form: Form,
+    tokens: &[Token<Leaf>],
+    source: &mut dyn Source,
+) -> Result<String, String> {
+    if let (Form::Plain, [Token::Leaf(Leaf::Shown(id, at))]) = (form, tokens) {
+        return shown(source.record(*id)?, at.as_deref());
+    }
+    let number = evaluate(tokens, &mut |leaf| number(leaf, source))?;
+    let too_large = || format!("{number} cannot be written so");
+    match form {
+        Form::Plain | Form::Dec => Ok(number.to_string()),
+        Form::Hex => {
+            let whole = number.whole().filter(|whole| *whole >= 0);
+            Ok(format!("{:#x}", whole.ok_or_else(too_large)?))
+        }
+        Form::Words(capital) => {
+            let whole = number.whole().and_then(|whole| usize::try_from(whole).ok());
+            let word = whole
+                .and_then(|whole| WORDS.get(whole))
+                .ok_or_else(too_large)?;
+            Ok(match capital {
+                true => word[..1].to_uppercase() + &word[1..],
+                false => (*word).to_owned(),
+            })
+        }
+    }
+}
+
+fn number(leaf: &Leaf, source: &mut dyn Source) -> Result<Number, String> {
+    match leaf {
+        Leaf::Shown(id, at) => {
+            let text = shown(source.record(*id)?, at.as_deref())?;
+            // A clock's 08 is not octal.
+            let decimal = text.trim_start_matches('0');
+            match text.starts_with("0x") || decimal.is_empty() || decimal.starts_with('.') {
+                true => text.parse(),
+                false => decimal.parse(),
+            }
+        }
+        Leaf::Lines(id, text) => {
+            let record = source.record(*id)?;
+            let lines = record.output.stdout.lines();
+            let fits = |line: &&str| {
+                text.as_ref()
+                    .is_none_or(|text| line.contains(text.as_str()))
+            };
+            let count = lines.filter(fits).count();
+            Ok(i128::try_from(count)
+                .map_err(|error| error.to_string())?
+                .into())
+        }
+        Leaf::Name(name) => source.named(name),
+        Leaf::Number(number) => Ok(*number),
+    }
+}
+
+/// A number within a text.
+const NUMBER: &str = r"(-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?))";
+
+/// The number that a step shows.
+fn shown(record: &Record, at: Option<&str>) -> Result<String, String> {
+    match at {
+        Some(at) => beside(record, at),
+        None => only(record),
+    }
+}
+
+/// The only number, or what gdb printed as a value.
+fn only(record: &Record) -> Result<String, String> {
+    static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^(?:Value returned is )?\$\d+ = (.*)$").expect("a pattern")
+    });
+    static VALUE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(&format!(r"^(?:\([^()]*\) )?{NUMBER}\b")).expect("a pattern"));
+    static ANY: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(&format!(r"(?:^|[^\w.]){NUMBER}(?:$|[^\w.]|\.(?:$|\s))")).expect("a pattern")
+    });
+    let output = &record.output.stdout;
+    let mut printed = PRINTED.captures_iter(output);
+    if let (Some(only), None) = (printed.next(), printed.next())
+        && let Some(value) = VALUE.captures(only.get(1).map_or("", |value| value.as_str()))
+    {
+        return Ok(value[1].to_owned());
+    }
+    let mut all = ANY.captures_iter(output).map(|found| found[1].to_owned());
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(format!("step {} printed no number", record.id)),
+        (Some(_), Some(_)) => Err(format!(
+            "step {} printed several numbers; say which, as in {{{{{} 'text before it'}}}}",
+            record.id, record.id
+        )),
+    }
+}
+
+/// The number behind a text, or in the place of the `#` in it.
+fn beside(record: &Record, at: &str) -> Result<String, String> {
+    let (before, behind) = at.split_once('#').unwrap_or((at, ""));
+    let blanks = r"[^\S\n]+";
+    let literal = |text: &str| {
+        let words: Vec<String> = text.split_whitespace().map(regex::escape).collect();
+        let edge = |touches: bool| if touches { blanks } else { "" };
+        let (first, last) = (
+            text.starts_with(char::is_whitespace),
+            text.ends_with(char::is_whitespace) && !words.is_empty(),
+        );
+        format!("{}{}{}", edge(first), words.join(blanks), edge(last))
+    };
+    let escaped = |text: &str| {
+        let parts = text.split('…').map(|part| match text.contains('…') {
+            true => literal(part.trim()),
+            false => literal(part),
+        });
+        Vec::from_iter(parts).join(r"[^\n]*?")
+    };
+    let gap = if at.contains('#') { "" } else { r"[^\w\n-]*?" };
+    let edge = |touches: bool| if touches { r"\b" } else { "" };
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let pattern = format!(
+        "{}{}{gap}{NUMBER}{}{}{}",
+        edge(word(before.chars().next())),
+        escaped(before),
+        edge(behind.is_empty()),
+        escaped(behind),
+        edge(word(behind.chars().last())),
+    );
+    let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
+    let all = format!(
+        "{}\n{}\n{}",
+        record.command, record.output.stdout, record.output.stderr
+    );
+    let found = pattern.captures(&all);
+    let found = found.ok_or_else(|| format!("step {} shows no number at `{at}`", record.id))?;
+    Ok(found[1].to_owned())
+}
+
+/// A piece of a directive.
+enum Word {
+    Bare(String),
+    Quoted(String),
+    /// `(`, `)` or an operator that stands alone.
+    Sign(char),
+    Shift,
+}
+
+fn split(text: &str) -> Result<Vec<Word>, String> {
+    let mut words = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            c if c.is_whitespace() => {}
+            '\'' => {
+                let inner: String = chars.by_ref().take_while(|c| *c != '\'').collect();
+                words.push(Word::Quoted(inner));
+            }
+            '(' | ')' | '+' | '-' | '*' | '/' | '|' => words.push(Word::Sign(c)),
+            '<' if chars.next_if_eq(&'<').is_some() => words.push(Word::Shift),
+            _ => {
+                let mut word = String::from(c);
+                while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !"()'".contains(*c)) {
+                    word.push(c);
+                }
+                words.push(Word::Bare(word));
+            }
+        }
+    }
+    if text.matches('\'').count() % 2 == 1 {
+        return Err("a quote is never closed".to_owned());
+    }
+    Ok(words)
+}
+
+fn tokens(words: &[Word]) -> Result<Vec<Token<Leaf>>, String> {
+    let mut tokens = Vec::new();
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let mut text = || {
+            let next = words.next_if(|next| matches!(next, Word::Quoted(_) | Word::Bare(_)));
+            next.map(|next| match next {
+                Word::Bare(text) | Word::Quoted(text) => text.clone(),
+                Word::Sign(_) | Word::Shift => String::new(),
+            })
+        };
+        tokens.push(match word {
+            Word::Sign('(') => Token::Open,
+            Word::Sign(')') => Token::Close,
+            Word::Shift => Token::Operator(Operator::Shift),
+            Word::Sign(sign) => {
+                let operator = Operator::beginning(sign.encode_utf8(&mut [0; 4]));
+                Token::Operator(operator.ok_or("an operator is expected")?.0)
+            }
+            Word::Quoted(text) => return Err(format!("'{text}' belongs behind a step")),
+            Word::Bare(word) if word == "lines" => {
+                let step = text().ok_or("expected a step behind `lines`")?;
+                Token::Leaf(Leaf::Lines(step.parse()?, text()))
+            }
+            Word::Bare(word) => Token::Leaf(match word.parse() {
+                Ok(id) => Leaf::Shown(id, text()),
+                Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                    Leaf::Number(word.parse()?)
+                }
+                Err(_) => Leaf::Name(word.clone()),
+            }),
+        });
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Snapshot;
+
+    struct Fixture(Snapshot);
+
+    impl Source for Fixture {
+        fn record(&mut self, id: StepId) -> Result<&Record, String> {
+            self.0.record(id).ok_or_else(|| format!("no step {id}"))
+        }
+
+        fn named(&mut self, name: &str) -> Result<Number, String> {
+            match name {
+                "HZ" => Ok(100.into()),
+                "LEN" => Ok(6000.into()),
+                _ => Err(format!("`{name}` has no value")),
+            }
+        }
+    }
+
+    fn value(text: &str) -> Result<String, String> {
+        let snapshot = "\n1.1 gdb 'print $skb->len'\n| $7 = 192\n= 0\n\n\
+             1.2 gdb 'print *skb'\n| $8 = {len = 5, data_len = 0x25, at = 18 '\\022'}\n= 0\n\n\
+             1.3 guest 'ping -c 1 10.0.3.1'\n| 64 bytes from 10.0.3.1: seq=0 ttl=64 time=0.125 ms\n\
+             | 3 packets\n= 0\n\n\
+             1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 gdb x\n| $1 = -1\n= 0\n\n\
+             1.8 gdb two\n| $3 = (struct sock *) 0x1\n| $4 = 2\n= 0\n\n\
+             1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= 0\n";
+        let mut source = Fixture(Snapshot::parse(snapshot).unwrap());
+        match Directive::parse(text)? {
+            Directive::Value(form, tokens) => written(form, &tokens, &mut source),
+            other => Ok(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn a_value_is_what_the_step_shows() {
+        for (text, expected) in [
+            ("1.1", "192"),
+            ("1.2 len", "5"),
+            ("1.2 data_len", "0x25"),
+            ("dec 1.2 data_len", "37"),
+            ("hex 1.2 len", "0x5"),
+            ("words 1.2 len", "five"),
+            ("Words 1.2 len", "Five"),
+            ("1.4", "18"),
+            ("1.5", "42"),
+            ("1.6", "-1"),
+            ("1.7", "3"),
+            ("1.3 ttl", "64"),
+            ("1.3 '# ms'", "0.125"),
+            ("1.3 '# bytes'", "64"),
+            ("1.3 '64 bytes … time'", "0.125"),
+            ("1.3 'ping -c'", "1"),
+            ("1.1 - 1.2 len * 2", "182"),
+            ("(1.1 - 1.2 len) / 2", "93.5"),
+            ("1.3 time * 1000", "125"),
+            ("lines 1.3", "2"),
+            ("lines 1.3 packets", "1"),
+            ("LEN / HZ", "60"),
+        ] {
+            assert_eq!(value(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_says_why() {
+        for (text, message) in [
+            ("1.9", "no step 1.9"),
+            (
+                "1.3",
+                "several numbers; say which, as in {{1.3 'text before it'}}",
+            ),
+            ("1.3 rtt", "step 1.3 shows no number at `rtt`"),
+            ("1.2 en", "shows no number"),
+            ("1.8", "several numbers"),
+            ("words 1.1", "192 cannot be written so"),
+            ("NO_NAME", "`NO_NAME` has no value"),
+            ("", "expected a step, a name or a number"),
+            ("1.1 'x", "never closed"),
+            ("1.1 +", "missing at the end"),
+            ("step x", "`x` is no step"),
+            ("'x'", "belongs behind a step"),
+        ] {
+            let error = value(text).unwrap_err();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn directives_are_found_in_prose_alone() {
+        let text =
+            "a {{1.1}} `x {{1.2}}` {{#include x}}\n```c\n{{1.3}}\n```\n{{seen x}}{{step 1.4}}\n";
+        let found: Vec<_> = find(text).into_iter().map(|(_, inner)| inner).collect();
+        assert_eq!(found, ["1.1", "seen x", "step 1.4"]);
+        for (range, inner) in find(text) {
+            assert_eq!(text[range], format!("{{{{{inner}}}}}"));
+        }
+        assert_eq!(find("a `{{1.1}}`"), [(2..11, "1.1")], "with its backticks");
+    }
+}

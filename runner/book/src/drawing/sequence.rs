@@ -1,0 +1,355 @@
+//! A sequence diagram: what passed the wire and how two sides changed their state, as a chapter recorded it.
+//!
+//! Nothing is drawn by hand. The frames are those that the steps of the terminal `wire` show, and the states are
+//! those that a watchpoint or the command `state` of chapter 6 printed for a variable of gdb's. Which
+//! variable stands on which side is all that the author says. The drawing is pure: it reads a snapshot.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::page::{anchor, escape};
+use lab::transcript::Record;
+use lab::transcript::step::{StepId, Terminal};
+
+/// What the author asks for: `left=client right=listener,request,child`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    left: Vec<String>,
+    right: Vec<String>,
+}
+
+impl Asked {
+    /// Reads the words behind `sequence`.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(words: &[String]) -> Result<Self, String> {
+        let [left, right] = words else {
+            return Err("a sequence needs two words: left=client right=listener,child".to_owned());
+        };
+        let names = |word: &str, side: &str| -> Result<Vec<String>, String> {
+            let list = word
+                .strip_prefix(side)
+                .and_then(|rest| rest.strip_prefix('='));
+            let list = list.ok_or_else(|| {
+                format!("`{word}`: expected {side}= and gdb's variables, with commas between them")
+            })?;
+            Ok(list.split(',').map(str::to_owned).collect())
+        };
+        Ok(Self {
+            left: names(left, "left")?,
+            right: names(right, "right")?,
+        })
+    }
+}
+
+/// A row of the diagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Row {
+    Frame {
+        number: String,
+        /// Sender and receiver, with their ports.
+        ends: [String; 2],
+        rightwards: bool,
+        what: String,
+    },
+    State {
+        left: bool,
+        name: String,
+        state: String,
+        /// The function that set it, where a backtrace tells.
+        by: Option<String>,
+    },
+}
+
+static FRAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^ *(\d+) +\S+ IP (\S+) > (\S+): Flags \[(\S+)\],.* length (\d+)")
+        .expect("a valid pattern")
+});
+static CHANGE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\$(\w+)\)->\S*state\n\nOld value = \S+\nNew value = (\w+)")
+        .expect("a valid pattern")
+});
+static STATE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\$\d+ = ([A-Z_]+)\n$").expect("a valid pattern"));
+/// The frames of a backtrace; the address is missing where the machine stands at the beginning of a line.
+static CALL: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^#\d+ +(?:0x\w+ in )?(\w+) \(").expect("a valid pattern"));
+
+/// The commands of gdb that let the machine run; a look shows what came of one that was typed before.
+const RUNS: [&str; 6] = ["", "continue", "finish", "next", "step", "until"];
+
+/// The helpers that store a state; whoever called them has decided.
+const HELPERS: [&str; 4] = [
+    "inet_sk_state_store",
+    "inet_sk_set_state",
+    "tcp_set_state",
+    "tcp_close_state",
+];
+
+/// The diagram of what the steps printed, as one line of HTML.
+///
+/// # Errors
+/// No step, or a variable whose state no step shows.
+pub fn draw(asked: &Asked, records: &[Record]) -> Result<String, String> {
+    let [first, .., last] = records else {
+        return Err("there are no steps above that could be drawn".to_owned());
+    };
+    let rows = rows(asked, records)?;
+    Ok(svg(&rows, first.id, last.id))
+}
+
+fn rows(asked: &Asked, records: &[Record]) -> Result<Vec<(StepId, Row)>, String> {
+    let mut rows: Vec<(StepId, Row)> = Vec::new();
+    let mut client = None;
+    // Where the rows of the present stop begin. What a look at the wire shows was sent before the machine stopped.
+    let mut stop = 0;
+    for record in records {
+        let text = &record.output.stdout;
+        match record.terminal {
+            Terminal::Wire => {
+                for found in FRAME.captures_iter(text) {
+                    let from = found[2].to_owned();
+                    let rightwards = *client.get_or_insert_with(|| from.clone()) == from;
+                    let what = flags(&found[4], &found[5]);
+                    let number = found[1].to_owned();
+                    let row = Row::Frame {
+                        number,
+                        ends: [from, found[3].to_owned()],
+                        rightwards,
+                        what,
+                    };
+                    rows.insert(stop, (record.id, row));
+                    stop += 1;
+                }
+            }
+            Terminal::Gdb => {
+                if RUNS.contains(&record.command.split(' ').next().unwrap_or_default()) {
+                    stop = rows.len();
+                }
+                if let Some((name, state)) = state_of(record) {
+                    push_state(asked, &mut rows, record.id, name, state);
+                } else if record.command.starts_with("backtrace") {
+                    name_caller(&mut rows, text);
+                }
+            }
+            _ => {}
+        }
+    }
+    for name in asked.left.iter().chain(&asked.right) {
+        let shown =
+            |(_, row): &(StepId, Row)| matches!(row, Row::State { name: n, .. } if n == name);
+        if !rows.iter().any(shown) {
+            return Err(format!("no step above shows a state of ${name}"));
+        }
+    }
+    Ok(rows)
+}
+
+/// The variable and its state, if the step tells of one.
+fn state_of(record: &Record) -> Option<(String, String)> {
+    if let Some(found) = CHANGE.captures(&record.output.stdout) {
+        return Some((found[1].to_owned(), found[2].to_owned()));
+    }
+    let name = record.command.strip_prefix("state $")?;
+    let found = STATE.captures(&record.output.stdout)?;
+    Some((name.to_owned(), found[1].to_owned()))
+}
+
+/// Adds a row, unless the state is the one that is known already.
+fn push_state(
+    asked: &Asked,
+    rows: &mut Vec<(StepId, Row)>,
+    id: StepId,
+    name: String,
+    state: String,
+) {
+    let left = asked.left.contains(&name);
+    if !(left || asked.right.contains(&name)) {
+        return;
+    }
+    let known = rows.iter().rev().find_map(|(_, row)| match row {
+        Row::State {
+            name: n, state: s, ..
+        } if *n == name => Some(s),
+        _ => None,
+    });
+    if known != Some(&state) {
+        let row = Row::State {
+            left,
+            name,
+            state,
+            by: None,
+        };
+        rows.push((id, row));
+    }
+}
+
+/// A backtrace tells who has made the change of state before it.
+fn name_caller(rows: &mut [(StepId, Row)], backtrace: &str) {
+    let mut calls = CALL
+        .captures_iter(backtrace)
+        .map(|found| found[1].to_owned());
+    let first = calls.next();
+    if let Some((_, Row::State { by: by @ None, .. })) = rows.last_mut()
+        && first.is_some_and(|first| HELPERS.contains(&first.as_str()))
+    {
+        *by = calls.find(|call| !HELPERS.contains(&call.as_str()));
+    }
+}
+
+/// `[P.]` and 5 bytes as a reader says it.
+fn flags(flags: &str, length: &str) -> String {
+    let names = [('S', "SYN"), ('F', "FIN"), ('R', "RST"), ('.', "ACK")];
+    let set = names.iter().filter(|(letter, _)| flags.contains(*letter));
+    let mut what = set.map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+    if length != "0" {
+        let _ = write!(what, ", {length} bytes");
+    }
+    what
+}
+
+const WIDTH: usize = 760;
+/// Where the two lines of life stand.
+const LEFT: usize = 270;
+const RIGHT: usize = 490;
+const TOP: usize = 44;
+const ROW: usize = 30;
+
+fn svg(rows: &[(StepId, Row)], first: StepId, last: StepId) -> String {
+    let height = TOP + ROW * rows.len() + 10;
+    let mut body = String::new();
+    let mut told = String::new();
+    for ((id, row), index) in rows.iter().zip(0..) {
+        let y = TOP + ROW * index + ROW / 2;
+        let drawn = match row {
+            Row::Frame {
+                number,
+                rightwards,
+                what,
+                ..
+            } => {
+                let (from, to) = if *rightwards {
+                    (LEFT, RIGHT)
+                } else {
+                    (RIGHT, LEFT)
+                };
+                let side = if *rightwards { "left" } else { "right" };
+                let _ = write!(told, "Frame {number} from the {side}: {what}. ");
+                let tip = if *rightwards { RIGHT - 9 } else { LEFT + 9 };
+                let (up, down) = (y + 1, y + 11);
+                format!(
+                    "<line class=\"frame\" x1=\"{from}\" x2=\"{to}\" y1=\"{line}\" y2=\"{line}\"/>\
+                     <path class=\"tip\" d=\"M{to} {line}L{tip} {up}V{down}z\"/>\
+                     <text class=\"what\" x=\"{middle}\" y=\"{text}\">{number}: {what}</text>",
+                    line = y + 6,
+                    middle = usize::midpoint(LEFT, RIGHT),
+                    text = y,
+                    what = escape(what),
+                )
+            }
+            Row::State {
+                left,
+                name,
+                state,
+                by,
+            } => {
+                let by = by.as_deref().unwrap_or("");
+                let _ = write!(told, "{name}: {state}");
+                if !by.is_empty() {
+                    let _ = write!(told, ", by {by}");
+                }
+                told += ". ";
+                let (dot, x, class) = if *left {
+                    (LEFT, LEFT - 14, "left")
+                } else {
+                    (RIGHT, RIGHT + 14, "right")
+                };
+                format!(
+                    "<circle cx=\"{dot}\" cy=\"{y}\" r=\"5\"/>\
+                     <text class=\"{class}\" x=\"{x}\" y=\"{above}\"><tspan class=\"name\">{name}</tspan> \
+                     {state}</text><text class=\"{class} by\" x=\"{x}\" y=\"{below}\">{by}</text>",
+                    above = y,
+                    below = y + 12,
+                    name = escape(name),
+                    state = escape(state),
+                    by = escape(by),
+                )
+            }
+        };
+        let _ = write!(body, "<a href=\"#{}\">{drawn}</a>", anchor(*id));
+    }
+    let lives: String = [LEFT, RIGHT]
+        .map(|x| format!("<line class=\"life\" x1=\"{x}\" x2=\"{x}\" y1=\"26\" y2=\"{height}\"/>"))
+        .concat();
+    // The first frame goes from the left to the right.
+    let ends = rows.iter().find_map(|(_, row)| match row {
+        Row::Frame { ends, .. } => Some(ends),
+        Row::State { .. } => None,
+    });
+    let heads: String = ends
+        .into_iter()
+        .flat_map(|ends| [LEFT, RIGHT].into_iter().zip(ends))
+        .map(|(x, end)| {
+            format!(
+                "<text class=\"head\" x=\"{x}\" y=\"18\">{}</text>",
+                escape(end)
+            )
+        })
+        .collect();
+    format!(
+        "<figure class=\"drawing\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
+         aria-label=\"Sequence of frames and states, steps {first} to {last}\"><desc>{}</desc>{lives}{heads}{body}</svg>\
+         <figcaption>Drawn from the steps {first} to {last}. Each row leads to its step.</figcaption></figure>",
+        escape(told.trim_end()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAPTER: &str = "\n6.1 gdb state $client\n| $1 = TCP_CLOSE\n= 0\n\n\
+        6.2 gdb continue\n| Hardware watchpoint 5: (x)((struct sock *)$client)->__sk_common.skc_state\n|\n\
+        | Old value = TCP_CLOSE\n| New value = TCP_SYN_SENT\n| inet_sk_state_store (...) at a.c:1\n= 0\n\n\
+        6.3 gdb backtrace 3\n| #0  inet_sk_state_store (...) at a.c:1\n\
+        | #1  0xffffffff81213654 in tcp_set_state (...) at b.c:2\n| #2  0xff in tcp_v4_connect (...) at c.c:3\n= 0\n\n\
+        6.4 gdb finish\n= 0\n\n6.5 wire\n|     5  00:00:25.392671 IP 10.0.3.2.57642 > 10.0.3.1.9090: Flags [S], seq 1, win 2, length 0\n= 0\n\n\
+        6.6 gdb state $request\n| $2 = TCP_NEW_SYN_RECV\n= 0\n\n\
+        6.7 gdb continue\n| Hardware watchpoint 6: (x)((struct sock *)$request)->__sk_common.skc_state\n|\n\
+        | Old value = TCP_NEW_SYN_RECV\n| New value = TCP_CLOSE\n= 0\n\n\
+        6.8 wire\n|     6  00:00:25.39 IP 10.0.3.1.9090 > 10.0.3.2.57642: Flags [P.], seq 1, length 5\n= 0\n";
+
+    fn asked(words: &str) -> Result<Asked, String> {
+        Asked::parse(&lab::transcript::words::split(words).unwrap())
+    }
+
+    fn draw_it(words: &str) -> Result<String, String> {
+        let snapshot = crate::snapshot::Snapshot::parse(CHAPTER).unwrap();
+        draw(&asked(words)?, &snapshot.transcript.records)
+    }
+
+    #[test]
+    fn frames_and_states_stand_in_their_order_on_their_side() {
+        let drawn = draw_it("left=client right=request").unwrap();
+        let told = "<desc>client: TCP_CLOSE. client: TCP_SYN_SENT, by tcp_v4_connect. Frame 5 from the left: SYN. \
+                    request: TCP_NEW_SYN_RECV. Frame 6 from the right: ACK, 5 bytes. request: TCP_CLOSE.</desc>";
+        assert!(drawn.contains(told), "{drawn}");
+        assert!(drawn.contains("<a href=\"#step-6.5\">"), "{drawn}");
+        assert_eq!(drawn.lines().count(), 1);
+    }
+
+    #[test]
+    fn what_no_step_shows_is_not_drawn() {
+        for (words, part) in [
+            ("left=client right=child", "shows a state of $child"),
+            ("client request", "expected left="),
+            ("left=client", "needs two words"),
+        ] {
+            let error = draw_it(words).unwrap_err();
+            assert!(error.contains(part), "{words}: {error}");
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! Whether the kernel has what a claim says, and what is said if not.
+
+use std::collections::BTreeSet;
+
+use super::near::{near, told};
+use super::{Index, Kind, Name};
+use crate::prose::claim::{Shape, has_underscore};
+
+/// What a claim turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its place, for people: `struct sock_common +18, include/net/sock.h:169`.
+    pub place: String,
+}
+
+/// Why a claim does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Miss {
+    /// There is no such name.
+    Unknown {
+        /// The part of the claim that is unknown.
+        name: String,
+        /// What it should have been.
+        what: Sought,
+    },
+    /// The name is there, and is something else.
+    Wrong(String),
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// Anything that has a name in C or assembly.
+    Name,
+    /// `struct`, `union` or `enum`.
+    Tag(Kind),
+    /// A member of any structure.
+    Member,
+    /// A file or a folder of the source.
+    File,
+    /// An option.
+    Config,
+    /// A file that the guest shows.
+    Guest,
+    /// A tracepoint.
+    Tracepoint,
+}
+
+impl Miss {
+    fn unknown(name: &str, what: Sought) -> Self {
+        let name = name.to_owned();
+        Self::Unknown { name, what }
+    }
+
+    /// The message, with the names that are near.
+    #[must_use]
+    pub fn message(&self, index: &Index) -> String {
+        match self {
+            Self::Wrong(message) => message.clone(),
+            Self::Unknown { name, what } => {
+                let all = index.all().filter(|found| what.is(found.kind));
+                let near = near(name, all.map(|found| found.text));
+                format!("`{name}` is no {}{}", what.words(), told(&near))
+            }
+        }
+    }
+}
+
+impl Sought {
+    fn is(self, kind: Kind) -> bool {
+        match self {
+            Self::Name => kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local,
+            Self::Tag(tag) => kind == tag,
+            Self::Member => kind == Kind::Member,
+            Self::File => kind == Kind::File || kind == Kind::Folder,
+            Self::Config => kind == Kind::Config,
+            Self::Guest => kind == Kind::GuestFile || kind == Kind::Sysctl,
+            Self::Tracepoint => kind == Kind::Tracepoint,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Name => "name in this kernel",
+            Self::Tag(Kind::Union) => "union in this kernel",
+            Self::Tag(Kind::Enum) => "enum in this kernel",
+            Self::Tag(_) => "struct in this kernel",
+            Self::Member => "member in this kernel",
+            Self::File => "file of this kernel's source",
+            Self::Config => "option of this kernel",
+            Self::Guest => "file in the guest",
+            Self::Tracepoint => "tracepoint in the guest",
+        }
+    }
+}
+
+/// Looks a claim up.
+///
+/// # Errors
+/// [`Miss`], which can tell what would be near.
+pub fn resolve(index: &Index, shape: &Shape) -> Result<Found, Miss> {
+    match shape {
+        Shape::Names(names) => names_of(index, names),
+        Shape::Tagged(tag, name) => one(index, name, Sought::Tag(*tag)),
+        Shape::Members(parts) => members(index, parts),
+        Shape::File(path, line) => file(index, path, *line),
+        Shape::Config(name, value) => config(index, name, value.as_deref()),
+        Shape::Guest(path) => guest(index, path),
+        Shape::Tracepoint(name) => one(index, name, Sought::Tracepoint),
+    }
+}
+
+fn names_of(index: &Index, names: &[String]) -> Result<Found, Miss> {
+    let found = names.iter().map(|name| bare(index, name));
+    let all: Vec<Found> = found.collect::<Result<_, _>>()?;
+    let first = all.into_iter().next();
+    first.ok_or_else(|| Miss::Wrong("nothing is named here".to_owned()))
+}
+
+fn one(index: &Index, name: &str, what: Sought) -> Result<Found, Miss> {
+    let found = best(index.named(name).filter(|found| what.is(found.kind)));
+    found.ok_or_else(|| Miss::unknown(name, what))
+}
+
+/// A name alone: of whatever kind.
+fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
+    let ending = format!("/{name}");
+    let mut sysctls = index.beginning("/proc/sys/");
+    let sysctl = sysctls.find(|found| found.text.ends_with(&ending));
+    let code = best(
+        index
+            .named(name)
+            .filter(|found| Sought::Name.is(found.kind)),
+    );
+    match (code, sysctl) {
+        // The text may mean either.
+        (Some(found), Some(_)) => Ok(Found {
+            place: format!("also a sysctl, {}", found.place),
+            ..found
+        }),
+        (Some(found), None) => Ok(found),
+        (None, Some(sysctl)) => Ok(Found {
+            kind: Kind::Sysctl,
+            place: sysctl.text.to_owned(),
+        }),
+        (None, None) => {
+            let option = best(index.named(&format!("CONFIG_{name}")));
+            option.ok_or_else(|| Miss::unknown(name, Sought::Name))
+        }
+    }
+}
+
+/// Follows a path of members; the first part may be a variable that only the reader knows.
+fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
+    // The structures that the part before may be.
+    let mut of: BTreeSet<&str> = BTreeSet::new();
+    let mut last = None;
+    // Nobody knows what a macro leads to.
+    let mut behind_macro = false;
+    for (number, part) in parts.iter().enumerate() {
+        let named = index.named(part);
+        let all: Vec<Name<'_>> = named.filter(|found| found.kind == Kind::Member).collect();
+        let fitting = all.iter().filter(|found| of.contains(found.of));
+        let mut fitting: Vec<&Name<'_>> = fitting.collect();
+        let before = number.checked_sub(1).map(|before| parts[before].as_str());
+        match before {
+            None if all.is_empty() && has_underscore(part) => {
+                bare(index, part)?;
+            }
+            // Behind what may be a variable, any member may come.
+            Some(before) if !all.is_empty() && fitting.is_empty() => {
+                if !behind_macro && (number > 1 || has_underscore(before) && !of.is_empty()) {
+                    let of = Vec::from_iter(of).join(", ");
+                    let message = format!("`{part}` is no member of `{before}` ({of})");
+                    return Err(Miss::Wrong(message));
+                }
+                fitting = all.iter().collect();
+            }
+            Some(_) if all.is_empty() => {
+                // `sk->sk_prot`: a macro may stand for a member.
+                let macros = index.named(part).filter(|found| found.kind == Kind::Macro);
+                last = best(macros);
+                if last.is_none() {
+                    return Err(Miss::unknown(part, Sought::Member));
+                }
+                behind_macro = true;
+                of.clear();
+                continue;
+            }
+            None => fitting = all.iter().collect(),
+            Some(_) => {}
+        }
+        of = fitting.iter().map(|found| found.to).collect();
+        of.remove("");
+        last = best(fitting.into_iter().cloned());
+        behind_macro = false;
+    }
+    last.ok_or_else(|| Miss::Wrong(format!("`{}` names no member", parts.join("->"))))
+}
+
+fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
+    let is_file = |found: &Name<'_>| Sought::File.is(found.kind);
+    let is_whole = path.contains('/') && !path.contains('*');
+    let found: Option<Name<'_>> = if is_whole {
+        index.named(path).find(is_file)
+    } else {
+        let fits = |found: &Name<'_>| match path.contains('/') {
+            true => matches(path, found.text),
+            false => matches(path, found.text.rsplit('/').next().unwrap_or(found.text)),
+        };
+        let all = index.all().filter(|found| is_file(found) && fits(found));
+        all.min_by_key(|found| (rank(found.text), found.text.len()))
+    };
+    let found = found.ok_or_else(|| Miss::unknown(path, Sought::File))?;
+    let length = found.detail.parse().unwrap_or(usize::MAX);
+    let place = match line {
+        Some(line) if line == 0 || line > length => {
+            let message = format!("`{path}` has {length} lines, and no line {line}");
+            return Err(Miss::Wrong(message));
+        }
+        Some(line) => format!("{}:{line}", found.text),
+        None => found.text.to_owned(),
+    };
+    Ok(Found {
+        kind: found.kind,
+        place,
+    })
+}
+
+fn config(index: &Index, name: &str, value: Option<&str>) -> Result<Found, Miss> {
+    let found = one(index, name, Sought::Config)?;
+    let now = index.named(name).next().map_or("", |found| found.detail);
+    match value {
+        None => Ok(found),
+        Some(value) if value == now || (value == "n" && now == "not set") => Ok(found),
+        Some(value) => Err(Miss::Wrong(format!(
+            "`{name}` is {now} in the lab's kernel, and not {value}"
+        ))),
+    }
+}
+
+fn guest(index: &Index, path: &str) -> Result<Found, Miss> {
+    let path = of_self(path);
+    let found = match path.split_once('*') {
+        Some((start, _)) => index
+            .beginning(start)
+            .find(|found| Sought::Guest.is(found.kind) && matches(&path, found.text)),
+        None => index
+            .named(&path)
+            .find(|found| Sought::Guest.is(found.kind)),
+    };
+    let found = found.ok_or_else(|| Miss::unknown(&path, Sought::Guest))?;
+    Ok(Found {
+        kind: found.kind,
+        place: "in the guest".to_owned(),
+    })
+}
+
+/// The folder of any process is like that of the one who looks.
+fn of_self(path: &str) -> String {
+    let rest = path.strip_prefix("/proc/");
+    match rest.and_then(|rest| rest.split_once('/')) {
+        Some((process, rest))
+            if process == "PID" || process.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            format!("/proc/self/{rest}")
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// Whether a path fits a pattern, in which `*` stands for any part of one component.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (pattern.split('/'), path.split('/'));
+    let same = pattern.clone().count() == path.clone().count();
+    same && pattern
+        .zip(path)
+        .all(|(pattern, part)| match pattern.split_once('*') {
+            None => pattern == part,
+            Some((start, end)) => {
+                part.len() >= start.len() + end.len()
+                    && part.starts_with(start)
+                    && part.ends_with(end)
+            }
+        })
+}
+
+/// The one of several that a book about the network means.
+fn best<'a>(all: impl Iterator<Item = Name<'a>>) -> Option<Found> {
+    let all: Vec<Name<'a>> = all.collect();
+    let kind = all.iter().map(|found| found.kind).min()?;
+    let of_kind = all.iter().filter(|found| found.kind == kind);
+    let key = |found: &&Name<'a>| (rank(found.place), found.place.len(), found.place.to_owned());
+    let found = of_kind.clone().min_by_key(key)?;
+    let owners: BTreeSet<&str> = of_kind.map(|found| found.of).collect();
+    let place = place(found, owners.len() - 1);
+    Some(Found { kind, place })
+}
+
+fn place(found: &Name<'_>, others: usize) -> String {
+    let others = match others {
+        0 => String::new(),
+        1 => " and 1 other".to_owned(),
+        others => format!(" and {others} others"),
+    };
+    let before = match found.kind {
+        Kind::Config => return format!("{}, {}", found.place, found.detail),
+        Kind::Member => format!("{} {}{others}", found.of, found.detail),
+        Kind::Local => format!("of {}{others}", found.of),
+        Kind::Tracepoint | Kind::GuestFile | Kind::Sysctl => "in the guest".to_owned(),
+        Kind::Symbol if found.place.is_empty() => "of the linked image".to_owned(),
+        _ => found.detail.to_owned(),
+    };
+    match (&*before, found.place) {
+        ("", place) => place.to_owned(),
+        (before, "") => before.to_owned(),
+        (before, place) => format!("{before}, {place}"),
+    }
+}
+
+/// How far a file is from what the book is about.
+fn rank(place: &str) -> u8 {
+    const NEAR: [&[&str]; 6] = [
+        &["net/ipv4/", "include/net/"],
+        &["net/core/"],
+        &["net/", "include/linux/", "include/uapi/linux/"],
+        &["init/", "kernel/", "include/", "mm/"],
+        &["arch/x86/", "fs/", "drivers/", "lib/"],
+        &[""],
+    ];
+    let near = NEAR
+        .iter()
+        .position(|folders| folders.iter().any(|folder| place.starts_with(folder)));
+    near.map_or(u8::MAX, |near| u8::try_from(near).unwrap_or(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prose::claim::shape;
+
+    fn index() -> Index {
+        let mut lines = [
+            "/proc/net/arp\tguest file\t\t\t\t",
+            "/proc/self/maps\tguest file\t\t\t\t",
+            "/proc/sys/net/ipv4/conf/all/arp_ignore\tsysctl\t\t\t\t",
+            "/proc/sys/net/ipv4/ip_forward\tsysctl\t\t\t\t",
+            "/proc/sys/net/ipv4/tcp_syn_retries\tsysctl\t\t\t\t",
+            "CONFIG_INET\tconfig\t\ty\tnet/Kconfig:60\t",
+            "CONFIG_SMP\tconfig\t\tnot set\tarch/x86/Kconfig:407\t",
+            "TCP_SYN_SENT\tenumerator\t\t= 2\tinclude/net/tcp_states.h:14\t",
+            "__sk_common\tmember\tstruct sock\t+0\tinclude/net/sock.h:1\tstruct sock_common",
+            "arch/x86/kernel/head64.c\tsource file\t\t500\tarch/x86/kernel/head64.c\t",
+            "fs_initcall\tmacro\t\t\tinclude/linux/init.h:285\t",
+            "inet_init\tfunction\t\t\tnet/ipv4/af_inet.c:1949\t",
+            "ip_forward\tfunction\t\t\tnet/ipv4/ip_forward.c:86\t",
+            "net/ipv4\tsource folder\t\t\tnet/ipv4\t",
+            "qlen\tmember\tstruct neigh_parms\t+84\tinclude/net/neighbour.h:86\t",
+            "skc_state\tmember\tstruct sock_common\t+18\tinclude/net/sock.h:185\t",
+            "sk_state\tmacro\t\t\tinclude/net/sock.h:380\t",
+            "sock\tstruct\t\t712 bytes\tinclude/net/sock.h:352\t",
+            "start_kernel\tfunction\t\t\tinit/main.c:937\t",
+            "start_time\tlocal\tf\t\tfs/x.c:1\t",
+            "start_time\tmember\tstruct b\t+8\tfs/b.c:1\t",
+            "start_time\tmember\tstruct task_struct\t+800\tinclude/linux/sched.h:1\t",
+            "tcp:tcp_probe\ttracepoint\t\t\t\t",
+        ];
+        lines.sort_unstable();
+        Index::from(lines.join("\n") + "\n")
+    }
+
+    fn ask(text: &str) -> Result<String, String> {
+        let index = index();
+        let found = resolve(&index, &shape(text).expect("the shape of a claim"));
+        let told = found.map(|found| format!("{}: {}", found.kind, found.place));
+        told.map_err(|miss| miss.message(&index))
+    }
+
+    #[test]
+    fn what_the_kernel_has_is_found_with_its_place() {
+        for (text, expected) in [
+            ("inet_init()", "function: net/ipv4/af_inet.c:1949"),
+            (
+                "ip_forward",
+                "function: also a sysctl, net/ipv4/ip_forward.c:86",
+            ),
+            (
+                "tcp_syn_retries",
+                "sysctl: /proc/sys/net/ipv4/tcp_syn_retries",
+            ),
+            ("net.ipv4.ip_forward", "sysctl: in the guest"),
+            (
+                "/proc/sys/net/ipv4/conf/*/arp_ignore",
+                "sysctl: in the guest",
+            ),
+            ("/proc/1/maps", "guest file: in the guest"),
+            (
+                "TCP_SYN_SENT",
+                "enumerator: = 2, include/net/tcp_states.h:14",
+            ),
+            ("struct sock", "struct: 712 bytes, include/net/sock.h:352"),
+            (
+                "skc_state",
+                "member: struct sock_common +18, include/net/sock.h:185",
+            ),
+            (
+                "sk->__sk_common.skc_state",
+                "member: struct sock_common +18, include/net/sock.h:185",
+            ),
+            (
+                "start_time",
+                "member: struct task_struct +800 and 1 other, include/linux/sched.h:1",
+            ),
+            ("sk->sk_state", "macro: include/net/sock.h:380"),
+            ("CONFIG_INET=y", "config: net/Kconfig:60, y"),
+            ("CONFIG_SMP=n", "config: arch/x86/Kconfig:407, not set"),
+            ("net/ipv4/", "source folder: net/ipv4"),
+            ("head64.c", "source file: arch/x86/kernel/head64.c"),
+            ("head64.c:500", "source file: arch/x86/kernel/head64.c:500"),
+            ("fs_initcall(inet_init)", "macro: include/linux/init.h:285"),
+            ("tcp:tcp_probe", "tracepoint: in the guest"),
+        ] {
+            assert_eq!(ask(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_has_not_is_told_with_what_is_near() {
+        for (text, expected) in [
+            (
+                "inet_intt",
+                "`inet_intt` is no name in this kernel; near it: inet_init",
+            ),
+            (
+                "tcp_rcv_nothing",
+                "`tcp_rcv_nothing` is no name in this kernel; no name is near it",
+            ),
+            (
+                "fs_initcall(inet_int)",
+                "`inet_int` is no name in this kernel; near it: inet_init",
+            ),
+            (
+                "struct sok",
+                "`sok` is no struct in this kernel; near it: sock",
+            ),
+            (
+                "sk->skc_stat",
+                "`skc_stat` is no member in this kernel; near it: skc_state",
+            ),
+            (
+                "__sk_common.qlen",
+                "`qlen` is no member of `__sk_common` (struct sock_common)",
+            ),
+            (
+                "CONFIG_SMP=y",
+                "`CONFIG_SMP` is not set in the lab's kernel, and not y",
+            ),
+            (
+                "CONFIG_INIT",
+                "`CONFIG_INIT` is no option of this kernel; near it: CONFIG_INET",
+            ),
+            ("head64.c:501", "`head64.c` has 500 lines, and no line 501"),
+            (
+                "net/ipv6",
+                "`net/ipv6` is no file of this kernel's source; near it: net/ipv4",
+            ),
+            (
+                "/proc/net/arpa",
+                "`/proc/net/arpa` is no file in the guest; near it: /proc/net/arp",
+            ),
+            (
+                "tcp:tcp_prob",
+                "`tcp:tcp_prob` is no tracepoint in the guest; near it: tcp:tcp_probe",
+            ),
+        ] {
+            assert_eq!(ask(text).unwrap_err(), expected);
+        }
+    }
+}

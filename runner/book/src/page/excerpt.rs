@@ -1,0 +1,478 @@
+//! An excerpt: lines of the kernel's source, quoted from the reader's own tree while the book is built.
+//!
+//! `<!-- runner source tcp_v4_rcv hash=1f2e3d4c from='sk = __inet' to='goto no_tcp_socket' -->` stands alone on its line. It
+//! shows a definition, or its lines from the first that has one text to the next that has the other. Nothing of the
+//! source is kept in the repository but the hash, which tells when the lines are no more those that the text was
+//! written for. Where no tree is, the page says what would stand there.
+//! The place of the definition is the recorded one ([`crate::prose::glossary`]), or the nearest to it that has the name.
+
+use std::path::Path;
+
+use crate::chapter::Fault;
+use crate::names::Kind;
+use crate::names::resolve::Found;
+use crate::page::escape;
+use crate::prose::claim;
+use crate::prose::glossary::Glossary;
+use lab::transcript::words;
+
+const BEGIN: &str = "<!-- runner source ";
+const END: &str = " -->";
+/// How many digits of the SHA-256 tell one excerpt from another.
+const DIGITS: usize = 8;
+/// An excerpt of more lines is no excerpt.
+const MOST_LINES: usize = 40;
+
+/// What a line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The name of what is quoted, as a code span would have it: `tcp_v4_rcv`, `struct sk_buff`.
+    pub symbol: String,
+    /// The first digits of the SHA-256 of the lines that the text was written for.
+    hash: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// What was found in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// The number of the first line, from 1.
+    line: usize,
+    /// The lines, each with its end, as the tree has them.
+    lines: String,
+    /// Whether there are lines of the definition before and behind.
+    cut: (bool, bool),
+}
+
+/// What the line asks for, if it asks for source.
+#[must_use]
+pub fn asked(line: &str) -> Option<Result<Excerpt, String>> {
+    let inner = line.trim().strip_prefix(BEGIN)?;
+    Some(match inner.strip_suffix(END).map(words::split) {
+        Some(Ok(words)) => Excerpt::parse(&words),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("expected the whole directive on one line, up to ` -->`".to_owned()),
+    })
+}
+
+/// A page with its excerpts in it.
+#[derive(Debug, Default)]
+pub struct Filled {
+    /// The page.
+    pub text: String,
+    /// What cannot be shown.
+    pub faults: Vec<Fault>,
+    /// What is shown, and is not what it was.
+    pub changed: Vec<Fault>,
+}
+
+/// Puts excerpts in the place of the lines that ask for them.
+#[must_use]
+pub fn fill(path: &Path, text: &str, tree: Option<&Path>, names: &Glossary) -> Filled {
+    let mut filled = Filled::default();
+    for (line, at) in text.split_inclusive('\n').zip(1..) {
+        let Some(asked) = asked(line) else {
+            filled.text += line;
+            continue;
+        };
+        let fault = |message| Fault {
+            path: path.to_owned(),
+            line: at,
+            message,
+        };
+        let quoted = asked.and_then(|excerpt| {
+            let quote = tree.map(|tree| excerpt.quote(tree, names)).transpose()?;
+            Ok((excerpt, quote))
+        });
+        match quoted {
+            Err(message) => filled.faults.push(fault(message)),
+            Ok((excerpt, quote)) => {
+                match quote.as_ref().and_then(|quote| excerpt.stale(quote)) {
+                    Some(stale @ Stale::Missing(_)) => {
+                        filled.faults.push(fault(stale.message(&excerpt.symbol)));
+                    }
+                    Some(stale) => filled.changed.push(fault(stale.message(&excerpt.symbol))),
+                    None => {}
+                }
+                filled.text += &format!("\n{}\n\n", excerpt.html(quote.as_ref(), names));
+            }
+        }
+    }
+    filled
+}
+
+impl Excerpt {
+    fn parse(words: &[String]) -> Result<Self, String> {
+        let mut excerpt = Self {
+            symbol: String::new(),
+            hash: None,
+            from: None,
+            to: None,
+        };
+        for word in words {
+            let place = match word.split_once('=') {
+                Some(("hash", _)) => &mut excerpt.hash,
+                Some(("from", _)) => &mut excerpt.from,
+                Some(("to", _)) => &mut excerpt.to,
+                _ => {
+                    if !excerpt.symbol.is_empty() {
+                        excerpt.symbol.push(' ');
+                    }
+                    excerpt.symbol += word;
+                    continue;
+                }
+            };
+            let value = word.split_once('=').map_or("", |(_, value)| value);
+            *place = Some(value.to_owned());
+        }
+        if claim::shape(&excerpt.symbol).is_none() {
+            return Err(format!(
+                "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has not the shape of a kernel's name",
+                excerpt.symbol
+            ));
+        }
+        Ok(excerpt)
+    }
+
+    /// The lines of the tree.
+    ///
+    /// # Errors
+    /// What the tree has not, and why.
+    pub fn quote(&self, tree: &Path, names: &Glossary) -> Result<Quote, String> {
+        let (found, file, line) = self.place(names)?;
+        let path = tree.join(file);
+        let text = std::fs::read(&path)
+            .map_err(|error| format!("read {file} of the kernel's tree: {error}"))?;
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let name = self.symbol.rsplit(' ').next().unwrap_or(&self.symbol);
+        let at = nearest(&lines, name, line)
+            .ok_or_else(|| format!("{file} has no line that defines `{name}`"))?;
+        let (start, end) = match found.kind {
+            Kind::Macro => (at, end_of_macro(&lines, at)),
+            _ => (start(&lines, at), end(&lines, at)),
+        };
+        self.cut(&lines, start, end)
+    }
+
+    /// The part of a definition that is asked for.
+    fn cut(&self, lines: &[&str], start: usize, end: usize) -> Result<Quote, String> {
+        let seek = |text: &str, from: usize| {
+            let found = lines[from..end].iter().position(|line| line.contains(text));
+            found
+                .map(|at| from + at)
+                .ok_or_else(|| format!("no line of `{}` has `{text}`", self.symbol))
+        };
+        let first = match &self.from {
+            Some(text) => seek(text, start)?,
+            None => start,
+        };
+        let last = match &self.to {
+            Some(text) => seek(text, first)?,
+            None => end - 1,
+        };
+        let count = last + 1 - first;
+        if count > MOST_LINES {
+            return Err(format!(
+                "`{}` would be {count} lines; choose at most {MOST_LINES} with from= and to=",
+                self.symbol
+            ));
+        }
+        Ok(Quote {
+            line: first + 1,
+            lines: lines[first..=last].concat(),
+            cut: (first > start, last + 1 < end),
+        })
+    }
+
+    /// What the name is, its file, and the line from 1.
+    fn place<'a>(&self, names: &'a Glossary) -> Result<(&'a Found, &'a str, usize), String> {
+        let symbol = &self.symbol;
+        let Some(found) = names.names.get(symbol) else {
+            return Err(format!(
+                "`{symbol}` was never recorded: cargo run -p runner -- claims --record"
+            ));
+        };
+        let place = found
+            .place
+            .rsplit(", ")
+            .next()
+            .and_then(|place| place.rsplit_once(':'));
+        match (
+            found.kind,
+            place.and_then(|(file, line)| Some((file, line.parse().ok()?))),
+        ) {
+            (
+                Kind::Function
+                | Kind::Variable
+                | Kind::Macro
+                | Kind::Struct
+                | Kind::Union
+                | Kind::Enum,
+                Some((file, line)),
+            ) => Ok((found, file, line)),
+            _ => Err(format!(
+                "a {} such as `{symbol}` is no definition to quote",
+                found.kind
+            )),
+        }
+    }
+
+    /// What is wrong with the hash, if the lines are these.
+    #[must_use]
+    pub fn stale(&self, quote: &Quote) -> Option<Stale> {
+        let now = quote.hash();
+        match &self.hash {
+            None => Some(Stale::Missing(now)),
+            Some(hash) if *hash != now => Some(Stale::Changed(now)),
+            Some(_) => None,
+        }
+    }
+
+    /// The excerpt on the page: the lines, or what would be there.
+    #[must_use]
+    pub fn html(&self, quote: Option<&Quote>, names: &Glossary) -> String {
+        let found = names.names.get(&self.symbol);
+        let link = found
+            .and_then(|found| names.link(found))
+            .unwrap_or_default();
+        let symbol = escape(&self.symbol);
+        let file = self.place(names).map_or("", |(_, file, _)| file);
+        let Some(quote) = quote else {
+            return format!(
+                "<figure class=\"excerpt\"><figcaption>Here stand lines of <code>{symbol}</code> as soon as the kernel's source is on \
+                 the machine that builds the book. <a href=\"{link}\">Read them in {file}</a>.</figcaption></figure>"
+            );
+        };
+        let (base, line) = (link.split("#L").next().unwrap_or_default(), quote.line);
+        let changed = match self.stale(quote) {
+            Some(_) => {
+                "<p class=\"step-note\">These lines are not those that the text was written for.</p>"
+            }
+            None => "",
+        };
+        format!(
+            "<figure class=\"excerpt\"><figcaption><code>{symbol}</code> <a href=\"{base}#L{line}\">{file}:{line}</a></figcaption>\
+             <pre><code class=\"language-c\">{}</code></pre>{changed}</figure>",
+            escape(&quote.shown())
+        )
+    }
+}
+
+/// Why a hash does not stand for the lines; with the hash of the lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// There is none.
+    Missing(String),
+    /// It is that of other lines.
+    Changed(String),
+}
+
+impl Stale {
+    /// What to tell the author.
+    #[must_use]
+    pub fn message(&self, symbol: &str) -> String {
+        match self {
+            Self::Missing(now) => format!(
+                "the excerpt of `{symbol}` has no hash; read what it quotes, and write hash={now} behind the name"
+            ),
+            Self::Changed(now) => format!(
+                "the excerpt of `{symbol}` has changed since its text was written; read it, mend the text, and write hash={now}"
+            ),
+        }
+    }
+}
+
+impl Quote {
+    /// The first digits of the SHA-256 of the lines.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut hash = lab::build::cache::sha256_of(self.lines.as_bytes());
+        hash.truncate(DIGITS);
+        hash
+    }
+
+    /// The lines with as little indentation as they can have, and dots where something was left out.
+    fn shown(&self) -> String {
+        let indent = |line: &str| line.len() - line.trim_start_matches('\t').len();
+        let filled = self.lines.lines().filter(|line| !line.trim().is_empty());
+        let common = filled.map(indent).min().unwrap_or(0);
+        let mut shown = String::new();
+        if self.cut.0 {
+            shown += "…\n";
+        }
+        for line in self.lines.lines() {
+            shown += line.get(common..).unwrap_or_default();
+            shown.push('\n');
+        }
+        if self.cut.1 {
+            shown += "…\n";
+        }
+        shown
+    }
+}
+
+/// The line, from 0, that is nearest to the recorded one (from 1) and begins with a definition of the name.
+fn nearest(lines: &[&str], name: &str, recorded: usize) -> Option<usize> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let has = |line: &str| line.split(|c: char| !is_word(c)).any(|word| word == name);
+    let defines = |line: &str| {
+        has(line) && !line.starts_with(char::is_whitespace) && !line.starts_with(['*', '/'])
+    };
+    let numbered = lines.iter().enumerate();
+    let all = numbered.filter(|(_, line)| defines(line)).map(|(at, _)| at);
+    all.min_by_key(|at| at.abs_diff(recorded.saturating_sub(1)))
+}
+
+/// A definition may begin on the line before its name, with its type.
+fn start(lines: &[&str], at: usize) -> usize {
+    let is_begun = |line: &str| {
+        let end = line.trim_end();
+        let is_whole = end.is_empty() || end.ends_with([';', '}', '/', ':', '\\', ')']);
+        !is_whole && !line.starts_with(['#', ' ', '\t', '*'])
+    };
+    let before = lines[..at]
+        .iter()
+        .rev()
+        .take_while(|line| is_begun(line))
+        .count();
+    at - before
+}
+
+/// Behind the last line of a definition: kernel style closes it with a brace in the first column.
+fn end(lines: &[&str], at: usize) -> usize {
+    let rest = &lines[at..];
+    let opens = rest.iter().position(|line| line.contains('{'));
+    let ends = rest.iter().position(|line| line.trim_end().ends_with(';'));
+    let last = match (opens, ends) {
+        (Some(opens), Some(ends)) if ends < opens => Some(ends),
+        (Some(opens), _) if rest[opens].trim_end().ends_with(['}', ';']) => Some(opens),
+        (Some(opens), _) => rest[opens..]
+            .iter()
+            .position(|line| line.starts_with('}'))
+            .map(|end| opens + end),
+        (None, ends) => ends,
+    };
+    last.map_or(lines.len(), |last| at + last + 1)
+}
+
+fn end_of_macro(lines: &[&str], at: usize) -> usize {
+    let goes_on = |line: &&&str| line.trim_end().ends_with('\\');
+    at + lines[at..].iter().take_while(goes_on).count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "#define A_LEN (1 + \\\n\t2)\n\nstatic int b_call(int x);\n\n/* b_call() is here */\nstatic\nint b_call(int x)\n{\n\
+        \tint y = 1;\n\n\tif (x) {\n\t\ty = 2;\n\t}\n\treturn y;\n}\n\nstruct c_d {\n\tint e;\n};\nint f_g = 3;\n";
+
+    fn names() -> Glossary {
+        let found = |kind, place: &str| Found {
+            kind,
+            place: place.to_owned(),
+        };
+        let names = [
+            ("A_LEN", found(Kind::Macro, "= 3, net/a.c:1")),
+            ("b_call", found(Kind::Function, "net/a.c:9")),
+            ("struct c_d", found(Kind::Struct, "4 bytes, net/a.c:18")),
+            ("f_g", found(Kind::Variable, "net/a.c:21")),
+            ("g_h", found(Kind::Function, "net/a.c:2")),
+            ("e_e", found(Kind::Member, "struct c_d +0, net/a.c:19")),
+        ];
+        Glossary {
+            linux: "1.2".to_owned(),
+            names: names.map(|(name, found)| (name.to_owned(), found)).into(),
+            ..Glossary::default()
+        }
+    }
+
+    fn quoted(line: &str) -> Result<Quote, String> {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("net")).unwrap();
+        std::fs::write(tree.path().join("net/a.c"), SOURCE).unwrap();
+        asked(&format!("<!-- runner source {line} -->"))
+            .unwrap()?
+            .quote(tree.path(), &names())
+    }
+
+    #[test]
+    fn a_definition_is_quoted_whole() {
+        for (symbol, line, shown) in [
+            ("A_LEN", 1, "#define A_LEN (1 + \\\n\t2)\n"),
+            (
+                "b_call",
+                7,
+                "static\nint b_call(int x)\n{\n\tint y = 1;\n\n\tif (x) {\n\t\ty = 2;\n\t}\n\treturn y;\n}\n",
+            ),
+            ("struct c_d", 18, "struct c_d {\n\tint e;\n};\n"),
+            ("f_g", 21, "int f_g = 3;\n"),
+            (
+                "b_call from='if (x)' to=2",
+                12,
+                "…\nif (x) {\n\ty = 2;\n…\n",
+            ),
+        ] {
+            let quote = quoted(symbol).unwrap();
+            assert_eq!((quote.line, &*quote.shown()), (line, shown), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_quoted_says_why() {
+        for (line, message) in [
+            ("x", "`x` has not the shape"),
+            ("z_z", "never recorded"),
+            ("g_h", "net/a.c has no line that defines `g_h`"),
+            ("e_e", "a member such as `e_e` is no definition"),
+            ("b_call from=nothing", "no line of `b_call` has `nothing`"),
+            ("b_call 'x", "never closed"),
+        ] {
+            let error = quoted(line).unwrap_err();
+            assert!(error.contains(message), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_hash_tells_other_lines() {
+        let quote = quoted("f_g").unwrap();
+        let stale = |line: &str| asked(line).unwrap().unwrap().stale(&quote);
+        let now = quote.hash();
+        assert_eq!(
+            stale("<!-- runner source f_g -->"),
+            Some(Stale::Missing(now.clone()))
+        );
+        assert_eq!(
+            stale("<!-- runner source f_g hash=00 -->"),
+            Some(Stale::Changed(now.clone()))
+        );
+        assert_eq!(
+            stale(&format!("<!-- runner source f_g hash={now} -->")),
+            None
+        );
+    }
+
+    #[test]
+    fn the_page_has_the_lines_or_says_what_they_would_be() {
+        let names = names();
+        let excerpt = asked("<!-- runner source b_call from='if (x)' to=2 hash=00 -->")
+            .unwrap()
+            .unwrap();
+        let without = excerpt.html(None, &names);
+        assert!(
+            without.contains("lines of <code>b_call</code>")
+                && without.contains("v1.2/source/net/a.c#L9\">Read them in net/a.c")
+        );
+        let with = excerpt.html(quoted("b_call from='if (x)' to=2").ok().as_ref(), &names);
+        assert!(
+            with.contains("source/net/a.c#L12\">net/a.c:12</a>")
+                && with.contains("…&#10;if (x) {&#10;&#9;y = 2;&#10;…")
+        );
+        assert!(
+            with.contains("not those that the text was written for") && !with.contains('\n'),
+            "{with}"
+        );
+    }
+}

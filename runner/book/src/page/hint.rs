@@ -1,0 +1,107 @@
+//! The hint on a claim: a link to the definition, and kind and place for whoever points at it.
+//!
+//! The tags are put around the span's own backticks, so that Markdown makes the code element as it makes all others. A
+//! name that comes again in a section keeps its link and its hint for the mouse, and is left out of the tour that the
+//! Tab key makes: a page would have hundreds of stops otherwise.
+
+use std::collections::BTreeSet;
+
+use crate::names::resolve::Found;
+use crate::page::escape;
+use crate::prose::claim;
+use crate::prose::glossary::Glossary;
+
+/// Decorates the claims of a page that the glossary knows.
+#[must_use]
+pub fn decorate(text: &str, glossary: &Glossary) -> String {
+    let mut page = String::with_capacity(text.len() * 2);
+    let mut done = 0;
+    let mut seen = BTreeSet::new();
+    for claim in claim::of_page(text) {
+        let Some(found) = glossary.names.get(&claim.text).filter(|_| !claim.bare) else {
+            continue;
+        };
+        let is_first = seen.insert((claim.section, claim.text.clone()));
+        let (before, after) = tags(found, glossary, is_first);
+        page += &text[done..claim.range.start];
+        page += &before;
+        page += &text[claim.range.clone()];
+        page += after;
+        done = claim.range.end;
+    }
+    page + &text[done..]
+}
+
+fn tags(found: &Found, glossary: &Glossary, is_first: bool) -> (String, &'static str) {
+    let hint = escape(&words(found));
+    match (glossary.link(found), is_first) {
+        (Some(link), true) => (
+            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\">"),
+            "</a>",
+        ),
+        (Some(link), false) => (
+            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\" tabindex=\"-1\">"),
+            "</a>",
+        ),
+        (None, true) => (
+            format!("<span class=\"claim\" data-claim=\"{hint}\" tabindex=\"0\">"),
+            "</span>",
+        ),
+        (None, false) => (
+            format!("<span class=\"claim\" data-claim=\"{hint}\">"),
+            "</span>",
+        ),
+    }
+}
+
+/// `function, net/ipv4/tcp_ipv4.c:199`.
+#[must_use]
+pub fn words(found: &Found) -> String {
+    let between = match found.place.starts_with(['=']) || found.place.starts_with("of ") {
+        true => " ",
+        false => ", ",
+    };
+    format!("{}{between}{}", found.kind, found.place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Kind;
+
+    fn glossary() -> Glossary {
+        let found = |kind, place: &str| Found {
+            kind,
+            place: place.to_owned(),
+        };
+        let names = [
+            ("a_b", found(Kind::Function, "net/a.c:1")),
+            ("/proc/x", found(Kind::GuestFile, "in the guest")),
+            ("T_X", found(Kind::Enumerator, "= 2, net/a.h:2")),
+        ];
+        Glossary {
+            linux: "1.2".to_owned(),
+            names: names.map(|(name, found)| (name.to_owned(), found)).into(),
+            ..Glossary::default()
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_section_is_a_stop_of_the_tab_key() {
+        let text = "# The `a_b`\n\n`a_b`, `a_b` and `c_d`.\n\n## Two\n\n| `/proc/x` | `T_X` |\n";
+        let link = "<a class=\"claim\" href=\"https://elixir.bootlin.com/linux/v1.2/source/net/a.";
+        let function = "data-claim=\"function, net/a.c:1\"";
+        let expected = format!(
+            "# The `a_b`\n\n{link}c#L1\" {function}>`a_b`</a>, {link}c#L1\" {function} tabindex=\"-1\">`a_b`</a> \
+             and `c_d`.\n\n## Two\n\n| <span class=\"claim\" data-claim=\"guest file, in the guest\" \
+             tabindex=\"0\">`/proc/x`</span> | {link}h#L2\" data-claim=\"enumerator = 2, net/a.h:2\">`T_X`</a> |\n"
+        );
+        assert_eq!(decorate(text, &glossary()), expected);
+    }
+
+    #[test]
+    fn what_is_no_prose_stays_as_it_is() {
+        let text = "```c\n`a_b`\n```\n\n<div>`a_b`</div>\n\n[`a_b`](x.md) ![`a_b`](y.svg)\n";
+        assert_eq!(decorate(text, &glossary()), text);
+    }
+}

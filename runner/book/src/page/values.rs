@@ -1,0 +1,290 @@
+//! The values of the pages: looks up what the directives of [`crate::chapter::value`] ask for, and writes them as HTML.
+//!
+//! A value leads to the step that it comes from, on whatever page that is, and says so to whoever points at it. Most of
+//! them are left out of the tour that the Tab key makes, as the steps themselves are stops already.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::chapter::expression::Number;
+use crate::chapter::value::{self, Directive, Source, written};
+use crate::chapter::{self, Fault};
+use crate::page::hint;
+use crate::page::{anchor, escape};
+use crate::prose::glossary::Glossary;
+use crate::snapshot::Snapshot;
+use lab::transcript::Record;
+use lab::transcript::step::StepId;
+
+/// What the values are made of: the recorded chapters and names.
+#[derive(Debug)]
+pub struct Values {
+    /// By the chapters' numbers: the file's name without its ending, and what was recorded.
+    chapters: BTreeMap<u32, (String, Snapshot)>,
+    names: Glossary,
+}
+
+impl Values {
+    /// Reads all snapshots.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are damaged.
+    pub fn read(root: &Path, names: Glossary) -> anyhow::Result<Self> {
+        let mut chapters = BTreeMap::new();
+        for path in chapter::paths(root)? {
+            // What is no chapter's name is told elsewhere.
+            let Ok((number, name)) = chapter::name_of(&path) else {
+                continue;
+            };
+            if let Some(snapshot) = Snapshot::read(root, &name)? {
+                chapters.insert(number, (name, snapshot));
+            }
+        }
+        Ok(Self { chapters, names })
+    }
+
+    /// The page with its values in it, and what is wrong with those that have none, by line.
+    pub fn fill(&mut self, path: &Path, text: &str) -> (String, Vec<Fault>) {
+        let here = chapter::name_of(path).ok().map(|(number, _)| number);
+        let mut page = String::with_capacity(text.len());
+        let mut faults = Vec::new();
+        let mut done = 0;
+        for (range, inner) in value::find(text) {
+            page += &text[done..range.start];
+            let is_code = text[range.clone()].starts_with('`');
+            let html =
+                Directive::parse(inner).and_then(|directive| self.html(here, &directive, is_code));
+            match html {
+                Ok(html) => page += &html,
+                Err(message) => faults.push(Fault {
+                    path: path.to_owned(),
+                    line: text[..range.start].matches('\n').count() + 1,
+                    message: format!("{{{{{inner}}}}}: {message}"),
+                }),
+            }
+            done = range.end;
+        }
+        (page + &text[done..], faults)
+    }
+
+    /// The steps of the page's chapter that show a number.
+    #[must_use]
+    pub fn who_shows(&self, path: &Path, number: &str) -> Vec<StepId> {
+        let chapter = chapter::name_of(path)
+            .ok()
+            .and_then(|(number, _)| self.chapters.get(&number));
+        let records = chapter
+            .iter()
+            .flat_map(|(_, snapshot)| &snapshot.transcript.records);
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let shows = |text: &str| text.split(|c: char| !is_part(c)).any(|word| word == number);
+        records
+            .filter(|record| shows(&record.output.stdout) || shows(&record.command))
+            .map(|record| record.id)
+            .collect()
+    }
+
+    fn html(
+        &mut self,
+        here: Option<u32>,
+        directive: &Directive,
+        is_code: bool,
+    ) -> Result<String, String> {
+        match directive {
+            Directive::Step(id) => {
+                self.record(*id)?;
+                Ok(self.link(here, *id, &id.to_string()))
+            }
+            Directive::Seen(text) => self.seen(here, text),
+            Directive::Value(form, tokens) => {
+                let text = match written(*form, tokens, self)? {
+                    text if is_code => format!("<code>{text}</code>"),
+                    text => text,
+                };
+                let from = self.origin(directive);
+                let Some(first) = directive.steps().first().copied() else {
+                    return Ok(format!(
+                        "<span class=\"claim value\" data-claim=\"{from}\">{text}</span>"
+                    ));
+                };
+                let href = self.href(here, first);
+                Ok(format!(
+                    "<a class=\"claim value\" href=\"{href}\" data-claim=\"{from}\" tabindex=\"-1\">{text}</a>"
+                ))
+            }
+        }
+    }
+
+    /// Where a value comes from, in words.
+    fn origin(&self, directive: &Directive) -> String {
+        let mut from = Vec::new();
+        for id in directive.steps() {
+            from.push(format!("step {id}"));
+        }
+        for name in directive.names() {
+            let found = self.names.names.get(name).map(hint::words);
+            from.push(format!("{name}, {}", found.unwrap_or_default()));
+        }
+        from.dedup();
+        let from = from.join("; ");
+        match from.is_empty() {
+            true => "computed".to_owned(),
+            false => escape(&format!("from {from}")),
+        }
+    }
+
+    fn href(&self, here: Option<u32>, id: StepId) -> String {
+        let page = match self.chapters.get(&id.chapter) {
+            Some((name, _)) if here != Some(id.chapter) => format!("{name}.html"),
+            _ => String::new(),
+        };
+        format!("{page}#{}", anchor(id))
+    }
+
+    fn link(&self, here: Option<u32>, id: StepId, text: &str) -> String {
+        format!(
+            "<a class=\"step-reference\" href=\"{}\">{text}</a>",
+            self.href(here, id)
+        )
+    }
+
+    /// Links to the first step of each chapter that shows a text.
+    fn seen(&self, here: Option<u32>, text: &str) -> Result<String, String> {
+        let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let edge = |touches: bool| if touches { r"\b" } else { "" };
+        let pattern = format!(
+            "{}{}{}",
+            edge(word(text.chars().next())),
+            regex::escape(text),
+            edge(word(text.chars().last()))
+        );
+        let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
+        let shows = |record: &&Record| {
+            [
+                &record.command,
+                &record.output.stdout,
+                &record.output.stderr,
+            ]
+            .into_iter()
+            .any(|shown| pattern.is_match(shown))
+        };
+        let firsts = self.chapters.values().filter_map(|(_, snapshot)| {
+            snapshot
+                .transcript
+                .records
+                .iter()
+                .find(shows)
+                .map(|record| record.id)
+        });
+        let links: Vec<String> = firsts
+            .map(|id| self.link(here, id, &id.to_string()))
+            .collect();
+        match links.as_slice() {
+            [] => Err("no step shows this text".to_owned()),
+            [only] => Ok(only.clone()),
+            [before @ .., last] => Ok(format!("{} and {last}", before.join(", "))),
+        }
+    }
+}
+
+impl Source for Values {
+    fn record(&mut self, id: StepId) -> Result<&Record, String> {
+        let chapter = self.chapters.get(&id.chapter);
+        let (_, snapshot) =
+            chapter.ok_or_else(|| format!("chapter {} has no recorded step", id.chapter))?;
+        let record = snapshot.record(id);
+        record.ok_or_else(|| format!("there is no recorded step {id}"))
+    }
+
+    fn named(&mut self, name: &str) -> Result<Number, String> {
+        static VALUE: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"^= (-?\d+)\b").expect("a pattern"));
+        let Some(found) = self.names.names.get(name) else {
+            return Err(format!(
+                "`{name}` was never recorded: cargo run -p runner -- claims --record"
+            ));
+        };
+        let value = VALUE.captures(&found.place);
+        let value = value.ok_or_else(|| {
+            format!(
+                "`{name}` has no value that is known: {}",
+                hint::words(found)
+            )
+        })?;
+        value[1].parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Kind;
+    use crate::names::resolve::Found;
+
+    fn filled(text: &str) -> (String, Vec<String>) {
+        let snapshot = |text| Snapshot::parse(text).unwrap();
+        let first =
+            snapshot("\n1.1 gdb 'print len'\n| $1 = 192\n= 0\n\n1.2 guest ls\n| a_len <x>\n= 0\n");
+        let second = snapshot("\n2.1 gdb 'print len'\n| $1 = 5\n= 0\n");
+        let found = Found {
+            kind: Kind::Macro,
+            place: "= 6000, include/net/tcp.h:1".to_owned(),
+        };
+        let names = Glossary {
+            names: [("LEN".to_owned(), found)].into(),
+            ..Glossary::default()
+        };
+        let chapters = [
+            (1, ("01-one".to_owned(), first)),
+            (2, ("02-two".to_owned(), second)),
+        ];
+        let mut values = Values {
+            chapters: chapters.into(),
+            names,
+        };
+        let (page, faults) = values.fill(Path::new("chapters/01-one.md"), text);
+        (page, faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_value_leads_to_its_step() {
+        let (page, faults) = filled(
+            "has {{1.1}}, {{2.1}}\nand {{LEN / 100}}, see {{step 2.1}}: {{seen len}}, {{seen a_len}}",
+        );
+        let link = |href: &str, from: &str, text: &str| {
+            format!(
+                "<a class=\"claim value\" href=\"{href}\" data-claim=\"from {from}\" tabindex=\"-1\">{text}</a>"
+            )
+        };
+        let step = |href: &str, text: &str| {
+            format!("<a class=\"step-reference\" href=\"{href}\">{text}</a>")
+        };
+        let expected = format!(
+            "has {}, {}\nand <span class=\"claim value\" data-claim=\"from LEN, macro = 6000, include/net/tcp.h:1\">60</span>, \
+             see {}: {} and {}, {}",
+            link("#step-1.1", "step 1.1", "192"),
+            link("02-two.html#step-2.1", "step 2.1", "5"),
+            step("02-two.html#step-2.1", "2.1"),
+            step("#step-1.1", "1.1"),
+            step("02-two.html#step-2.1", "2.1"),
+            step("#step-1.2", "1.2"),
+        );
+        assert_eq!(page, expected);
+        assert_eq!(faults, [""; 0]);
+    }
+
+    #[test]
+    fn a_fault_has_its_line() {
+        let (_, faults) = filled("a\n{{1.2}} {{3.1}}\n{{seen nothing}} {{NONE}}");
+        let expected = [
+            "chapters/01-one.md:2: {{1.2}}: step 1.2 printed no number",
+            "chapters/01-one.md:2: {{3.1}}: chapter 3 has no recorded step",
+            "chapters/01-one.md:3: {{seen nothing}}: no step shows this text",
+            "chapters/01-one.md:3: {{NONE}}: `NONE` was never recorded: cargo run -p runner -- claims --record",
+        ];
+        assert_eq!(faults, expected);
+    }
+}

@@ -1,0 +1,129 @@
+//! The names and numbers of the text while pages are laid out, where no lab may be: each name is recorded or exempt, and each
+//! number comes from a step or is exempt.
+//!
+//! If a lab left its index in the cache, a fault can say more: that a name is real and only has to be recorded, or
+//! which of all the kernel's names is near. The index is read at the first fault, and not before.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::chapter::Fault;
+use crate::names::Index;
+use crate::names::near::{near, told};
+use crate::names::resolve::resolve;
+use crate::page::hint;
+use crate::page::values::Values;
+use crate::prose::claim::{self, Claim};
+use crate::prose::exempt::{self, Exempt};
+use crate::prose::glossary::Glossary;
+use crate::prose::numeral;
+use lab::build::cache::Cache;
+
+/// What is known about the names, and which the pages had so far.
+#[derive(Debug)]
+pub struct Text {
+    /// What was recorded.
+    pub glossary: Glossary,
+    /// What is exempt.
+    pub exempt: Exempt,
+    used: BTreeSet<String>,
+    index: OnceCell<Option<Index>>,
+}
+
+impl Text {
+    /// Reads what the repository has.
+    ///
+    /// # Errors
+    /// Files that are not understood.
+    pub fn read(root: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            glossary: Glossary::read(root)?,
+            exempt: Exempt::read(root)?,
+            used: BTreeSet::new(),
+            index: OnceCell::new(),
+        })
+    }
+
+    /// The faults of a page, whose file and text these are.
+    pub fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
+        let mut found = Vec::new();
+        for claim in claim::of_page(text) {
+            let is_known = self.glossary.names.contains_key(&claim.text);
+            if !is_known && !self.exempt.has(&claim.text, path) {
+                found.push(Fault {
+                    path: path.to_owned(),
+                    line: claim.line,
+                    message: self.message(&claim),
+                });
+            }
+            self.used.insert(claim.text);
+        }
+        found
+    }
+
+    /// The faults of the numbers that were typed into a page, whose file and text these are.
+    pub fn numerals(&mut self, path: &Path, text: &str, values: &Values) -> Vec<Fault> {
+        let mut found = Vec::new();
+        for numeral in numeral::of_page(text) {
+            if !self.exempt.has(&numeral.text, path) {
+                let steps = values.who_shows(path, &numeral.text);
+                let steps = steps.iter().map(|id| format!(" {{{{{id}}}}}"));
+                let shown: String = steps.take(4).collect();
+                let shown = match &*shown {
+                    "" => "no step of the chapter shows it".to_owned(),
+                    shown => format!("it is shown by{shown}"),
+                };
+                found.push(Fault {
+                    path: path.to_owned(),
+                    line: numeral.line,
+                    message: format!(
+                        "the number {} is typed, and should come from where it is seen ({shown}); one that nothing can \
+                         change stands in {}",
+                        numeral.text,
+                        exempt::PATH
+                    ),
+                });
+            }
+            self.used.insert(numeral.text);
+        }
+        found
+    }
+
+    /// The faults of the list of exemptions, once all pages were seen.
+    #[must_use]
+    pub fn exemptions(&self) -> Vec<Fault> {
+        let used = self.used.iter().map(String::as_str).collect();
+        let mut found = self.exempt.faults(&used);
+        let recorded = |name: &str| self.glossary.names.get(name).cloned();
+        found.extend(self.exempt.real(recorded));
+        found
+    }
+
+    fn message(&self, claim: &Claim) -> String {
+        let cached = || Index::at_hand(&Cache::of_user().ok()?);
+        let index = self.index.get_or_init(cached).as_ref();
+        let reply = |index| resolve(index, &claim.shape).map_err(|miss| miss.message(index));
+        match index.map(reply) {
+            Some(Ok(found)) => format!(
+                "`{}` ({}) was never recorded; do it: cargo run -p runner -- claims --record",
+                claim.text,
+                hint::words(&found)
+            ),
+            Some(Err(message)) => {
+                format!("{message}; if it is none of the kernel's: {}", exempt::PATH)
+            }
+            None => {
+                let names = self.glossary.names.keys();
+                let near = near(&claim.text, names.map(String::as_str));
+                format!(
+                    "`{}` was never recorded as a name of the kernel{}; a new one is recorded by `cargo run -p runner \
+                     -- claims --record`, and if it is none of the kernel's: {}",
+                    claim.text,
+                    told(&near),
+                    exempt::PATH
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! A claim: a code span of the text that has the shape of a kernel's name, such as `tcp_v4_connect`.
+//!
+//! Whether the kernel has the name is not asked here; this module only reads. The shape alone decides what is a
+//! claim, so that an author marks nothing: a word without an underscore, a command or an address is none.
+//! A name in a directive (`{{NUD_STALE}}`, `<!-- runner source … -->`) is one as well.
+//! The Markdown is read by the parser that mdbook uses, with mdbook's extensions, so a span here is a span there.
+
+use std::ops::Range;
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use crate::chapter::value;
+use crate::names::Kind;
+use crate::page::excerpt;
+
+/// A code span that claims something about the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What stands between the backticks.
+    pub text: String,
+    /// What it claims.
+    pub shape: Shape,
+    /// The line, from 1.
+    pub line: usize,
+    /// The span's bytes in the text, backticks included.
+    pub range: Range<usize>,
+    /// Whether it stands in a heading or in a link, where no other link can be.
+    pub bare: bool,
+    /// How many headings stand before it.
+    pub section: usize,
+}
+
+/// What the shape of a span says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// `tcp_v4_connect`, or the names in `fs_initcall(inet_init)`: whatever the kernel calls so.
+    Names(Vec<String>),
+    /// `struct sock`, and likewise with `union` and `enum`.
+    Tagged(Kind, String),
+    /// `sk->__sk_common.skc_state`: each is a member of the one before. The first may be a variable.
+    Members(Vec<String>),
+    /// `net/ipv4/tcp.c`, perhaps `net/ipv4/tcp.c:12`; or `tcp.c` alone.
+    File(String, Option<usize>),
+    /// `CONFIG_SMP`, perhaps with `=y`.
+    Config(String, Option<String>),
+    /// `/proc/net/arp`, or `net.ipv4.ip_forward` as the file that it is. A `*` stands for one folder.
+    Guest(String),
+    /// `tcp:tcp_probe`.
+    Tracepoint(String),
+}
+
+/// The folders at the top of a kernel tree.
+const TOP: [&str; 22] = [
+    "arch",
+    "block",
+    "certs",
+    "crypto",
+    "Documentation",
+    "drivers",
+    "fs",
+    "include",
+    "init",
+    "io_uring",
+    "ipc",
+    "kernel",
+    "lib",
+    "mm",
+    "net",
+    "rust",
+    "samples",
+    "scripts",
+    "security",
+    "sound",
+    "tools",
+    "virt",
+];
+
+/// How the names of source files end.
+const SOURCE: [&str; 5] = [".c", ".h", ".S", ".rst", ".lds"];
+
+/// What sysctl's dotted names begin with.
+const SYSCTL: [&str; 4] = ["net.", "kernel.", "vm.", "fs."];
+
+/// The claims of a page, in its order.
+#[must_use]
+pub fn of_page(text: &str) -> Vec<Claim> {
+    let mut found = Vec::new();
+    let (mut bare, mut section) = (0, 0);
+    let mut lines = Lines::of(text);
+    for (event, range) in Parser::new_ext(text, extensions()).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Heading { .. }) => {
+                section += 1;
+                bare += 1;
+            }
+            Event::Start(Tag::Link { .. } | Tag::Image { .. }) => bare += 1,
+            Event::End(TagEnd::Heading(_) | TagEnd::Link | TagEnd::Image) => bare -= 1,
+            Event::Code(code) => {
+                if let Some(shape) = shape(&code) {
+                    found.push(Claim {
+                        text: code.into_string(),
+                        shape,
+                        line: lines.at(range.start),
+                        range,
+                        bare: bare > 0,
+                        section,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    found.extend(of_directives(text));
+    found.sort_by_key(|claim| claim.range.start);
+    found
+}
+
+/// The names that a value is computed from, or that an excerpt is of. They cannot be links themselves.
+fn of_directives(text: &str) -> Vec<Claim> {
+    let mut found = Vec::new();
+    let mut lines = Lines::of(text);
+    let mut add = |name: &str, range: Range<usize>, line| {
+        found.push(Claim {
+            text: name.to_owned(),
+            // Here a name needs no underscore: `HZ`.
+            shape: shape(name).unwrap_or_else(|| Shape::Names(vec![name.to_owned()])),
+            line,
+            range,
+            bare: true,
+            section: 0,
+        });
+    };
+    for (range, inner) in value::find(text) {
+        let line = lines.at(range.start);
+        // What is wrong with it is told where it is filled in.
+        let directive = value::Directive::parse(inner);
+        for name in directive.iter().flat_map(value::Directive::names) {
+            add(name, range.clone(), line);
+        }
+    }
+    let mut at = 0;
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        if let Some(Ok(excerpt)) = excerpt::asked(line) {
+            add(&excerpt.symbol, at..at + line.len(), number);
+        }
+        at += line.len();
+    }
+    found
+}
+
+/// What mdbook adds to CommonMark.
+pub fn extensions() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_HEADING_ATTRIBUTES
+        | Options::ENABLE_DEFINITION_LIST
+        | Options::ENABLE_GFM
+}
+
+/// The lines of a text, for places that only go forward.
+struct Lines<'a> {
+    text: &'a str,
+    seen: usize,
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let (seen, line) = (0, 1);
+        Self { text, seen, line }
+    }
+
+    fn at(&mut self, place: usize) -> usize {
+        let between = self.text.as_bytes()[self.seen..place].iter();
+        self.line += between.filter(|byte| **byte == b'\n').count();
+        self.seen = place;
+        self.line
+    }
+}
+
+/// What a span claims, by its shape alone; nothing if it is an ordinary word.
+#[must_use]
+pub fn shape(text: &str) -> Option<Shape> {
+    let text = text.trim();
+    config(text)
+        .or_else(|| tagged(text))
+        .or_else(|| guest(text))
+        .or_else(|| file(text))
+        .or_else(|| tracepoint(text))
+        .or_else(|| names(text))
+        .or_else(|| members(text))
+}
+
+fn config(text: &str) -> Option<Shape> {
+    if let Some(unset) = text
+        .strip_prefix("# ")
+        .and_then(|rest| rest.strip_suffix(" is not set"))
+    {
+        return unset
+            .starts_with("CONFIG_")
+            .then(|| Shape::Config(unset.to_owned(), Some("n".to_owned())));
+    }
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    let rest = name.strip_prefix("CONFIG_")?;
+    (!rest.is_empty() && is_word(rest)).then(|| Shape::Config(name.to_owned(), value))
+}
+
+fn tagged(text: &str) -> Option<Shape> {
+    let (word, name) = text.split_once(' ')?;
+    let mut tags = [Kind::Struct, Kind::Union, Kind::Enum].into_iter();
+    let tag = tags.find(|tag| tag.word() == word)?;
+    let name = name.trim_end_matches([' ', '*']);
+    is_identifier(name).then(|| Shape::Tagged(tag, name.to_owned()))
+}
+
+fn guest(text: &str) -> Option<Shape> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-*:".contains(c);
+    if !text.chars().all(plain) {
+        return None;
+    }
+    if text.starts_with("/proc/") || text.starts_with("/sys/") {
+        let path = text.trim_end_matches('/');
+        return (path.matches('/').count() > 1).then(|| Shape::Guest(path.to_owned()));
+    }
+    let dotted = SYSCTL.iter().any(|root| text.starts_with(root));
+    let is_sysctl = dotted && text.contains('_') && !text.contains(['/', ':', '-']);
+    is_sysctl.then(|| Shape::Guest(format!("/proc/sys/{}", text.replace('.', "/"))))
+}
+
+fn file(text: &str) -> Option<Shape> {
+    let (path, line) = match text.rsplit_once(':') {
+        Some((path, line)) => (path, Some(line.parse().ok()?)),
+        None => (text, None),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-+*".contains(c);
+    if path.starts_with(['/', '.']) || !path.chars().all(plain) {
+        return None;
+    }
+    let is_source = SOURCE
+        .iter()
+        .any(|end| path.len() > end.len() && path.ends_with(end));
+    let is_below_top = path
+        .split_once('/')
+        .is_some_and(|(top, _)| TOP.contains(&top));
+    (is_source || is_below_top).then(|| Shape::File(path.trim_end_matches('/').to_owned(), line))
+}
+
+fn tracepoint(text: &str) -> Option<Shape> {
+    let (group, event) = text.split_once(':')?;
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_part =
+        |part: &str| part.starts_with(|c: char| c.is_ascii_lowercase()) && part.chars().all(lower);
+    let is_both = is_part(group) && is_part(event) && text.contains('_');
+    is_both.then(|| Shape::Tracepoint(text.to_owned()))
+}
+
+fn names(text: &str) -> Option<Shape> {
+    let text = text.trim_start_matches(['&', '*']);
+    let (name, arguments) = match text.strip_suffix(')').and_then(|call| call.split_once('(')) {
+        Some((name, arguments)) => (name, arguments),
+        None => (without_index(text), ""),
+    };
+    // `clock_settime(2)` is a page of the manual, and so not the kernel's.
+    let is_page = !arguments.is_empty() && arguments.bytes().all(|b| b.is_ascii_digit());
+    if !is_identifier(name) || is_page {
+        return None;
+    }
+    let words = arguments.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let all = std::iter::once(name).chain(words);
+    let names: Vec<String> = all
+        .filter(|word| is_identifier(word) && has_underscore(word))
+        .map(str::to_owned)
+        .collect();
+    (!names.is_empty()).then_some(Shape::Names(names))
+}
+
+fn members(text: &str) -> Option<Shape> {
+    let path = text.trim_start_matches(['&', '*']).trim_end_matches("()");
+    let parts: Vec<String> = path
+        .split("->")
+        .flat_map(|part| part.split('.'))
+        .map(|part| without_index(part).to_owned())
+        .collect();
+    let is_path = parts.len() > 1
+        && parts.iter().all(|part| is_identifier(part))
+        && (path.contains("->") || parts.iter().any(|part| has_underscore(part)));
+    is_path.then_some(Shape::Members(parts))
+}
+
+/// `inetsw` out of `inetsw[1]`.
+fn without_index(text: &str) -> &str {
+    match text
+        .strip_suffix(']')
+        .and_then(|inner| inner.split_once('['))
+    {
+        Some((name, _)) => name,
+        None => text,
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_identifier(text: &str) -> bool {
+    is_word(text) && !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// An underscore that joins something: `_` alone is none.
+pub fn has_underscore(text: &str) -> bool {
+    text.contains('_') && !text.trim_matches('_').is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_words_claim_nothing() {
+        for text in [
+            "connect",
+            "ping",
+            "sk",
+            "-nographic",
+            "ip route | head -3",
+            "10.0.3.1",
+            "ff:ff:ff:ff:ff:ff",
+            "f000:e05b",
+            "1:0",
+            "main()",
+            "clock_settime(2)",
+            "argv[0]",
+            "/proc",
+            "/sys/",
+            "/etc/fstab",
+            "/dev/net/tun",
+            "libc.so.6",
+            "root.ext3",
+            "kernel-configs/6.1.config",
+            "tests/snapshots/6.1",
+            "console=ttyS0",
+            "printk.time=1",
+            "break tcp_v4_connect",
+            "Makefile",
+            ".init.text",
+            "_",
+            "<optimized out>",
+            "0x0000_0001",
+            "",
+        ] {
+            assert_eq!(shape(text), None, "{text}");
+        }
+    }
+
+    fn names(list: &[&str]) -> Option<Shape> {
+        Some(Shape::Names(list.iter().map(|&n| n.to_owned()).collect()))
+    }
+
+    fn members(list: &[&str]) -> Option<Shape> {
+        Some(Shape::Members(list.iter().map(|&n| n.to_owned()).collect()))
+    }
+
+    #[test]
+    fn a_name_has_an_underscore() {
+        assert_eq!(shape("tcp_v4_connect"), names(&["tcp_v4_connect"]));
+        assert_eq!(shape("tcp_v4_connect()"), names(&["tcp_v4_connect"]));
+        assert_eq!(shape("&init_task"), names(&["init_task"]));
+        assert_eq!(shape("fib_table_hash[1]"), names(&["fib_table_hash"]));
+        assert_eq!(
+            shape("fs_initcall(inet_init)"),
+            names(&["fs_initcall", "inet_init"])
+        );
+        assert_eq!(shape("socket(AF_INET, …)"), names(&["AF_INET"]));
+        assert_eq!(shape("HAVE_ARCH_X"), names(&["HAVE_ARCH_X"]));
+    }
+
+    #[test]
+    fn a_path_of_members_is_read_part_by_part() {
+        let expected = members(&["sk", "__sk_common", "skc_state"]);
+        assert_eq!(shape("sk->__sk_common.skc_state"), expected);
+        assert_eq!(
+            shape("icsk_accept_queue.qlen"),
+            members(&["icsk_accept_queue", "qlen"])
+        );
+        assert_eq!(shape("neigh->output()"), members(&["neigh", "output"]));
+        assert_eq!(shape("a.b"), None);
+    }
+
+    #[test]
+    fn the_other_shapes() {
+        let file = |path: &str, line| Some(Shape::File(path.to_owned(), line));
+        assert_eq!(shape("net/ipv4/tcp.c"), file("net/ipv4/tcp.c", None));
+        assert_eq!(shape("net/ipv4/tcp.c:12"), file("net/ipv4/tcp.c", Some(12)));
+        assert_eq!(shape("init/"), file("init", None));
+        assert_eq!(shape("head64.c"), file("head64.c", None));
+        assert_eq!(shape("libbb/appletlib.c"), file("libbb/appletlib.c", None));
+        let config = |name: &str, value: Option<&str>| {
+            Some(Shape::Config(name.to_owned(), value.map(str::to_owned)))
+        };
+        assert_eq!(shape("CONFIG_SMP"), config("CONFIG_SMP", None));
+        assert_eq!(
+            shape("CONFIG_NR=\"a b\""),
+            config("CONFIG_NR", Some("\"a b\""))
+        );
+        assert_eq!(
+            shape("# CONFIG_SMP is not set"),
+            config("CONFIG_SMP", Some("n"))
+        );
+        let tagged = |word, name: &str| Some(Shape::Tagged(word, name.to_owned()));
+        assert_eq!(shape("struct sock"), tagged(Kind::Struct, "sock"));
+        assert_eq!(shape("struct sock *"), tagged(Kind::Struct, "sock"));
+        assert_eq!(shape("enum pid_type"), tagged(Kind::Enum, "pid_type"));
+        let guest = |path: &str| Some(Shape::Guest(path.to_owned()));
+        assert_eq!(shape("/proc/net/arp"), guest("/proc/net/arp"));
+        assert_eq!(shape("/proc/uptime"), guest("/proc/uptime"));
+        let forward = "/proc/sys/net/ipv4/ip_forward";
+        assert_eq!(shape("net.ipv4.ip_forward"), guest(forward));
+        let probe = Some(Shape::Tracepoint("tcp:tcp_probe".to_owned()));
+        assert_eq!(shape("tcp:tcp_probe"), probe);
+    }
+
+    #[test]
+    fn a_directive_has_names() {
+        let text = "{{A_B / HZ}} and {{1.1 c_d}}\n<!-- runner source struct e_f hash=1 -->\n";
+        let found = of_page(text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|claim| (&*claim.text, claim.line))
+            .collect();
+        assert_eq!(found, [("A_B", 1), ("HZ", 1), ("struct e_f", 2)]);
+    }
+
+    #[test]
+    fn spans_are_found_where_markdown_has_them() {
+        let text = "# The `a_b`\n\nA `c_d` and ``e_f``, `not\nx_y here` and [`g_h`](x.md).\n\n\
+                    ```c\n`i_j`\n```\n\n    `k_l`\n\n<div>\n`m_n`\n</div>\n\n\
+                    | x |\n| - |\n| `o_p` |\n\n- item `q_r`\n\\`s_t`\n<!-- `u_v` -->\n";
+        let found: Vec<_> = of_page(text)
+            .into_iter()
+            .map(|claim| {
+                assert!(text[claim.range.clone()].contains(&claim.text));
+                (claim.text, claim.line, claim.bare)
+            })
+            .collect();
+        let expected = [
+            ("a_b", 1, true),
+            ("c_d", 3, false),
+            ("e_f", 3, false),
+            ("g_h", 4, true),
+            ("o_p", 18, false),
+            ("q_r", 20, false),
+        ];
+        let expected = expected.map(|(text, line, bare)| (text.to_owned(), line, bare));
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,182 @@
+//! The list `tests/exempt.toml`: what has the shape of a kernel's name and is none, with a reason each.
+//!
+//! A list like this grows blind spots, so it is held short: an entry that the text does not use is a fault,
+//! and so is one that the kernel does have (`claims` looks).
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::chapter::Fault;
+use crate::names::resolve::Found;
+use crate::page::hint;
+
+/// Where the list lies, from the root of the repository.
+pub const PATH: &str = "tests/exempt.toml";
+
+/// The list.
+#[derive(Debug, Clone, Default)]
+pub struct Exempt {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    exempt: Vec<Entry>,
+}
+
+/// One exemption.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// The text of the span.
+    name: toml::Spanned<String>,
+    /// What it is, if it is not the kernel's.
+    reason: String,
+    /// The only page on which it is exempt, such as `04-start-kernel`, if not all.
+    page: Option<String>,
+    /// The kind of what the kernel happens to call so as well, such as `member`.
+    also: Option<String>,
+    #[serde(skip)]
+    line: usize,
+}
+
+impl Exempt {
+    /// Reads the list of a repository; one without a list exempts nothing.
+    ///
+    /// # Errors
+    /// A list that is not understood.
+    pub fn read(root: &Path) -> anyhow::Result<Self> {
+        match std::fs::read_to_string(root.join(PATH)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("read {PATH}")),
+            Ok(text) => Self::parse(&text),
+        }
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let file: File =
+            toml::from_str(text).with_context(|| format!("{PATH} is not understood"))?;
+        let mut entries = file.exempt;
+        for entry in &mut entries {
+            let before = &text[..entry.name.span().start];
+            entry.line = 1 + before.matches('\n').count();
+        }
+        Ok(Self { entries })
+    }
+
+    /// Whether a span of the page in this file is on the list.
+    #[must_use]
+    pub fn has(&self, text: &str, file: &Path) -> bool {
+        let stem = file.file_stem().unwrap_or_default();
+        let is_here = |entry: &Entry| entry.page.as_ref().is_none_or(|page| stem == page.as_str());
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.name.get_ref() == text && is_here(entry))
+    }
+
+    /// How many spans are on the list.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the list is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entries that are faults whatever the kernel has: not in `used`, twice there, or without a reason.
+    #[must_use]
+    pub fn faults(&self, used: &BTreeSet<&str>) -> Vec<Fault> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for entry in &self.entries {
+            let name = entry.name.get_ref().as_str();
+            let message = if entry.reason.trim().is_empty() {
+                format!("`{name}` is exempt without a reason; say what it is")
+            } else if !seen.insert(name) {
+                format!("`{name}` is exempt twice; remove one")
+            } else if !used.contains(name) {
+                format!("`{name}` is exempt, and the text has no such name; remove the exemption")
+            } else {
+                continue;
+            };
+            found.push(fault(entry, message));
+        }
+        found
+    }
+
+    /// The entries of which `real` knows that the kernel has them, and that do not say so themselves.
+    pub fn real(&self, mut real: impl FnMut(&str) -> Option<Found>) -> Vec<Fault> {
+        let found = self.entries.iter().filter_map(|entry| {
+            let name = entry.name.get_ref();
+            let found = real(name)?;
+            let kind = found.kind.word();
+            let message = format!(
+                "`{name}` is exempt, and the kernel has it: {}; remove the exemption, or write also = \"{kind}\" if \
+                 another thing is meant",
+                hint::words(&found)
+            );
+            (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
+        });
+        found.collect()
+    }
+}
+
+fn fault(entry: &Entry, message: String) -> Fault {
+    Fault {
+        path: PATH.into(),
+        line: entry.line,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_says_too_much_is_told_line_by_line() {
+        let text = "exempt = [\n  { name = \"a_b\", reason = \"x\" },\n  { name = \"c_d\", reason = \"x\" },\n\
+                    { name = \"a_b\", reason = \"x\" },\n  { name = \"e_f\", reason = \" \" },\n]\n";
+        let exempt = Exempt::parse(text).unwrap();
+        let page = Path::new("chapters/04-x.md");
+        assert!(exempt.has("a_b", page) && !exempt.has("a", page));
+        let used = BTreeSet::from(["a_b", "e_f"]);
+        let lines: Vec<_> = exempt
+            .faults(&used)
+            .iter()
+            .map(|fault| fault.line)
+            .collect();
+        assert_eq!(lines, [3, 4, 5]);
+        let found = Found {
+            kind: crate::names::Kind::Member,
+            place: "struct s +0".to_owned(),
+        };
+        let real = |exempt: &Exempt| exempt.real(|name| (name == "c_d").then(|| found.clone()));
+        assert_eq!((real(&exempt).len(), real(&exempt)[0].line), (1, 3));
+        for (also, faults) in [("member", 0), ("function", 1)] {
+            let entry = format!("{{ name = \"c_d\", reason = \"x\", also = \"{also}\" }}");
+            let exempt = Exempt::parse(&format!("exempt = [ {entry} ]")).unwrap();
+            assert_eq!(real(&exempt).len(), faults, "{also}");
+        }
+    }
+
+    #[test]
+    fn an_exemption_can_be_for_one_page() {
+        let text = "exempt = [ { name = \"a_b\", reason = \"x\", page = \"04-x\" } ]";
+        let exempt = Exempt::parse(text).unwrap();
+        assert!(exempt.has("a_b", Path::new("chapters/04-x.md")));
+        assert!(!exempt.has("a_b", Path::new("chapters/05-y.md")));
+    }
+
+    #[test]
+    fn an_entry_needs_its_reason() {
+        assert!(Exempt::parse("exempt = [ { name = \"a_b\" } ]").is_err());
+        assert_eq!(Exempt::parse("exempt = []").unwrap().len(), 0);
+    }
+}

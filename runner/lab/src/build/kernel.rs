@@ -1,0 +1,464 @@
+//! The kernel: configured from a fragment over tinyconfig, and built so that two builds anywhere
+//! with the same compiler give the same bytes.
+//!
+//! The tree is unpacked for this kernel alone and kept: gdb reads sources from it, and chapter 1
+//! replays the recipe in it by hand, where a `make` then finds nothing to do. It is built in-tree,
+//! so that the debug information names files as the kernel does (`net/ipv4/af_inet.c`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use duct::cmd;
+
+use crate::build::cache::{self, Cache, Inputs, Leftover};
+use crate::build::pins::KernelPin;
+use crate::build::recipe;
+use crate::build::sources::{self, Source};
+use crate::build::tarball;
+use crate::system::progress::Stage;
+
+/// The recipe, as a reader types it in the top folder of the unpacked source, with
+/// [`environment`] exported. `FRAGMENT` is beside the tree.
+pub const RECIPE: [&str; 2] = [
+    "scripts/kconfig/merge_config.sh -n kernel/configs/tiny.config arch/x86/configs/tiny.config ../fragment.config",
+    "make -j$(nproc) bzImage scripts_gdb",
+];
+
+/// The fragment's name beside the tree, which the recipe uses.
+const FRAGMENT: &str = "fragment.config";
+const TREE: &str = "linux";
+const LOG: &str = "build.log";
+const UNPACKED: &str = "unpacked";
+const BZIMAGE: &str = "linux/arch/x86/boot/bzImage";
+const VMLINUX: &str = "linux/vmlinux";
+const SCRIPTS: &str = "linux/scripts/gdb";
+
+/// A built kernel.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The source tree that it was built in.
+    pub tree: PathBuf,
+    /// The image that QEMU boots.
+    pub bzimage: PathBuf,
+    /// The ELF file with debug information that gdb reads.
+    pub vmlinux: PathBuf,
+    /// The log of its build.
+    pub log: PathBuf,
+    /// The SHA-256 of `bzimage`.
+    pub sha256: String,
+}
+
+/// The variables that make the build reproducible, for a tree at this path.
+pub fn environment(tree: &Path) -> Vec<(String, String)> {
+    let map = format!("-ffile-prefix-map={}=.", tree.display());
+    [
+        // Sorting and messages as everywhere else.
+        ("LC_ALL", "C"),
+        // These three are in the kernel's banner.
+        ("KBUILD_BUILD_TIMESTAMP", "2026-01-01"),
+        ("KBUILD_BUILD_USER", "reader"),
+        ("KBUILD_BUILD_HOST", "theseus"),
+        // Paths in the debug information change the build id, which is in the image.
+        ("KCFLAGS", &map),
+        ("KAFLAGS", &map),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// The kernel of this pin and fragment, built if it is not in the cache. `source` is asked for
+/// only then or when it decides which kernel is meant.
+pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) -> Result<Kernel> {
+    check_path(cache.root())?;
+    let compiler = compiler()?;
+    let inputs = inputs(fragment, source, &compiler);
+    let waiting = || {
+        eprintln!(
+            "Linux {}: another run is building it, waiting for that",
+            pin.version
+        );
+    };
+    let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
+        build(folder, pin, fragment, source)?;
+        Ok(outputs(folder))
+    })?;
+    Ok(Kernel {
+        tree: entry.path(TREE),
+        bzimage: entry.path(BZIMAGE),
+        vmlinux: entry.path(VMLINUX),
+        log: entry.path(LOG),
+        sha256: entry.sha256(BZIMAGE)?.to_owned(),
+    })
+}
+
+/// The tree that was built last, if it is of this version: to quote from, where no lab is asked for.
+#[must_use]
+pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
+    let tree = cache.newest("kernel")?.join(TREE);
+    (tree_version(&tree).ok()? == version).then_some(tree)
+}
+
+/// The versions of the compiler and the linker, which decide what comes out.
+pub fn compiler() -> Result<String> {
+    let first_line = |program: &str| -> Result<String> {
+        let said = cmd!(program, "--version").stderr_null().read();
+        let said =
+            said.with_context(|| format!("cannot run {program}; `runner setup` installs it"))?;
+        Ok(said.lines().next().unwrap_or_default().to_owned())
+    };
+    Ok(format!("{}; {}", first_line("gcc")?, first_line("ld")?))
+}
+
+/// What QEMU and gdb read, and what tells how it was made. Some trees lack gdb's scripts.
+fn outputs(folder: &Path) -> Vec<String> {
+    let mut outputs = [BZIMAGE, VMLINUX, "linux/.config"]
+        .map(str::to_owned)
+        .to_vec();
+    let scripts = walkdir::WalkDir::new(folder.join(SCRIPTS)).sort_by_file_name();
+    for script in scripts.into_iter().flatten() {
+        let path = script
+            .path()
+            .strip_prefix(folder)
+            .ok()
+            .and_then(Path::to_str);
+        outputs.extend(path.filter(|path| path.ends_with(".py")).map(str::to_owned));
+    }
+    outputs
+}
+
+fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
+    let environment = environment(Path::new("TREE"));
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    Inputs::new()
+        .with("source", source.identity())
+        // Only what counts: a better comment is no reason to build.
+        .with(
+            "fragment",
+            settings(fragment).collect::<Vec<_>>().join("\n"),
+        )
+        .with("recipe", RECIPE.join("\n"))
+        .with("environment", environment.join("\n"))
+        .with("compiler", compiler)
+}
+
+fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Result<()> {
+    // The compiler names its folder without links, and the prefix map has to say the same: a
+    // reader's home may be a link.
+    let folder = &folder
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", folder.display()))?;
+    check_path(folder)?;
+    let tree = folder.join(TREE);
+    let log = folder.join(LOG);
+    unpack_once(folder, &format!("unpack Linux {}", pin.version), source)?;
+    let version = tree_version(&tree)?;
+    if version != pin.version {
+        eprintln!(
+            "note: this is Linux {version}, and the book is about {}: expect other lines and addresses",
+            pin.version
+        );
+    }
+    fs::write(folder.join(FRAGMENT), fragment)
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
+
+    let environment = environment(&tree);
+    let mut stage = Stage::begin(format!("configure Linux {version}"));
+    recipe::run(RECIPE[0], &tree, &environment, &log, |_| {
+        stage.at("merge_config.sh");
+    })?;
+    let config =
+        fs::read_to_string(tree.join(".config")).context("merge_config.sh wrote no .config")?;
+    let refused = refused(fragment, &config);
+    if !refused.is_empty() {
+        bail!(
+            "kconfig did not honour these lines of the fragment:\n  {}\nthey lack something that they depend on, or another line selects the opposite; the log is {}",
+            refused.join("\n  "),
+            log.display()
+        );
+    }
+    stage.done();
+
+    let mut stage = Stage::begin(format!("build Linux {version}"));
+    // A run that was cut short has counted already: the banner would say #2 and be other bytes.
+    let _ = fs::remove_file(tree.join(".version"));
+    let mut objects = 0;
+    recipe::run(RECIPE[1], &tree, &environment, &log, |line| {
+        objects += u64::from(is_object(line));
+        stage.at(format!("{objects} of about {} objects", pin.objects));
+    })?;
+    stage.done();
+    Ok(())
+}
+
+/// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What that run has built since is
+/// worth something only as long as the machine was up: after a power cut, files may be empty that `make` takes for new.
+fn unpack_once(folder: &Path, name: &str, source: &Source) -> Result<()> {
+    let done = folder.join(UNPACKED);
+    // The same for all processes until the machine starts again.
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if fs::read_to_string(&done).is_ok_and(|then| then == boot) {
+        return Ok(());
+    }
+    let stage = Stage::begin(name);
+    let tree = folder.join(TREE);
+    unpack(source, &tree)?;
+    if !sources::is_linux(&tree) {
+        remove(&tree)?;
+        bail!(
+            "the kernel source is no Linux tarball: behind the first folder of its names there is no {}",
+            sources::MARK
+        );
+    }
+    cache::write_whole(&done, boot.as_bytes())?;
+    stage.done();
+    Ok(())
+}
+
+/// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew. Nothing is left of a
+/// source that is refused.
+///
+/// # Errors
+/// When the source is damaged or refused, or the folder cannot be written.
+pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
+    remove(tree)?;
+    fs::create_dir_all(tree).with_context(|| format!("cannot make {}", tree.display()))?;
+    let filled = fill(source, tree);
+    if filled.is_err() {
+        // The error matters more than whether its traces could be removed.
+        let _ = remove(tree);
+    }
+    filled
+}
+
+fn remove(tree: &Path) -> Result<()> {
+    match fs::remove_dir_all(tree) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", tree.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fill(source: &Source, tree: &Path) -> Result<()> {
+    match source {
+        Source::Tarball { path, sha256 } => {
+            let hash = cache::sha256_of_file(path)?;
+            if hash != *sha256 {
+                bail!(
+                    "{} has changed: its SHA-256 is {hash}, and was {sha256}",
+                    path.display()
+                );
+            }
+            tarball::unpack(path, tree).with_context(|| {
+                format!(
+                    "{} cannot be unpacked, and nothing of it was kept",
+                    path.display()
+                )
+            })
+        }
+        Source::Tree { path, .. } => {
+            // `/.` copies what is in the folder. Where the file system can share blocks, it does.
+            let copy = cmd!("cp", "-a", "--reflink=auto", path.join("."), tree);
+            copy.run()
+                .with_context(|| format!("cannot copy {} to {}", path.display(), tree.display()))?;
+            // The reader may have built in it, with other flags.
+            cmd!("make", "-s", "mrproper")
+                .dir(tree)
+                .run()
+                .context("cannot clean the copy of the tree")?;
+            Ok(())
+        }
+    }
+}
+
+/// kbuild refuses such a path, with a message about something else.
+pub fn check_path(root: &Path) -> Result<()> {
+    let path = root.display().to_string();
+    if path.contains([' ', ':', '\t']) {
+        bail!(
+            "a kernel cannot be built under {path}: its path holds a space or a colon; set XDG_CACHE_HOME to another folder"
+        );
+    }
+    Ok(())
+}
+
+fn tree_version(tree: &Path) -> Result<String> {
+    let path = tree.join("Makefile");
+    let makefile =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let value = |name: &str| {
+        makefile
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='))
+            .map(str::trim)
+    };
+    match (value("VERSION"), value("PATCHLEVEL"), value("SUBLEVEL")) {
+        (Some(version), Some(patchlevel), Some(sublevel)) => {
+            Ok(format!("{version}.{patchlevel}.{sublevel}"))
+        }
+        _ => bail!("{} gives no version: is this a Linux tree?", path.display()),
+    }
+}
+
+/// The lines of a fragment that set something.
+fn settings(fragment: &str) -> impl Iterator<Item = &str> {
+    let unset = |line: &str| line.starts_with("# CONFIG_") && line.ends_with(" is not set");
+    fragment
+        .lines()
+        .map(str::trim)
+        .filter(move |line| line.starts_with("CONFIG_") || unset(line))
+}
+
+/// The lines of a fragment that the final configuration does not have. Off is written in two ways,
+/// and an option that cannot be chosen at all is not written, which is off as well.
+fn refused<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
+    let honoured = |line: &str| {
+        let off = line
+            .strip_prefix("# ")
+            .and_then(|rest| rest.strip_suffix(" is not set"));
+        match off.or_else(|| line.strip_suffix("=n")) {
+            Some(name) => !config.lines().any(|have| {
+                have.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('='))
+            }),
+            None => config.lines().any(|have| have == line),
+        }
+    };
+    settings(fragment).filter(|line| !honoured(line)).collect()
+}
+
+/// Whether a line of `make` is about an object of the kernel: `  CC      net/ipv4/arp.o`.
+fn is_object(line: &str) -> bool {
+    line.starts_with("  CC  ") || line.starts_with("  AS  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unhonoured_lines_are_found() {
+        let fragment = "# why\nCONFIG_NET=y\nCONFIG_IPV6=y\n# CONFIG_VT is not set\nCONFIG_SMP=n\nCONFIG_INPUT=n\nCONFIG_N=8\n";
+        let config =
+            "CONFIG_NET=y\n# CONFIG_IPV6 is not set\nCONFIG_SMP=y\nCONFIG_VT_X=y\nCONFIG_N=8\n";
+        assert_eq!(refused(fragment, config), ["CONFIG_IPV6=y", "CONFIG_SMP=n"]);
+    }
+
+    #[test]
+    fn comments_of_the_fragment_do_not_change_the_key() {
+        let source = Source::Tarball {
+            path: "a".into(),
+            sha256: "1".into(),
+        };
+        let key = |fragment: &str| inputs(fragment, &source, "gcc").key();
+        assert_eq!(key("# one\nCONFIG_NET=y\n"), key("# two\n\nCONFIG_NET=y"));
+        assert_ne!(
+            key("CONFIG_NET=y"),
+            key("CONFIG_NET=y\n# CONFIG_VT is not set")
+        );
+        let moved = Source::Tarball {
+            path: "b".into(),
+            sha256: "1".into(),
+        };
+        assert_eq!(
+            key("CONFIG_NET=y"),
+            inputs("CONFIG_NET=y", &moved, "gcc").key()
+        );
+    }
+
+    #[test]
+    fn tarball_and_tree_are_unpacked_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = temp.path().join("linux-1");
+        fs::create_dir(&top).unwrap();
+        fs::write(top.join("Makefile"), "mrproper:\n\trm -f vmlinux\n").unwrap();
+        fs::write(top.join("vmlinux"), "of another build").unwrap();
+        let tarball = temp.path().join("linux.tar");
+        let tar = cmd!("tar", "-c", "-f", &tarball, "linux-1").dir(temp.path());
+        tar.run().unwrap();
+        let tree = temp.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("half"), "of an earlier run").unwrap();
+        let names = || {
+            let entries = fs::read_dir(&tree).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let sha256 = cache::sha256_of_file(&tarball).unwrap();
+        unpack(
+            &Source::Tarball {
+                path: tarball,
+                sha256,
+            },
+            &tree,
+        )
+        .unwrap();
+        assert_eq!(names(), ["Makefile", "vmlinux"]);
+        let fingerprint = String::new();
+        let path = top.clone();
+        unpack(&Source::Tree { path, fingerprint }, &tree).unwrap();
+        assert_eq!(names(), ["Makefile"]);
+        assert!(
+            top.join("vmlinux").exists(),
+            "the reader's own tree was changed"
+        );
+    }
+
+    #[test]
+    fn version_is_read_from_the_makefile() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(
+            temp.path().join("Makefile"),
+            "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 176\nEXTRAVERSION =\n",
+        )
+        .unwrap();
+        assert_eq!(tree_version(temp.path()).unwrap(), "6.1.176");
+    }
+
+    #[test]
+    fn prefix_map_names_the_folder_that_the_compiler_sees() {
+        let temp = tempfile::tempdir().unwrap();
+        let source = temp.path().join("source");
+        let (real, linked) = (temp.path().join("real"), temp.path().join("linked"));
+        fs::create_dir_all(source.join("scripts/kconfig")).unwrap();
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &linked).unwrap();
+        // A tree that only looks at what it is given.
+        let makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 176\nmrproper bzImage scripts_gdb:\n\
+                        \t@test $@ = mrproper || test \"$(KCFLAGS)\" = \"-ffile-prefix-map=`pwd -P`=.\"\n";
+        fs::write(source.join("Makefile"), makefile).unwrap();
+        let script = source.join("scripts/kconfig/merge_config.sh");
+        fs::write(&script, "#!/bin/sh\ntouch .config\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&script, executable).unwrap();
+        let mark = source.join(sources::MARK);
+        fs::create_dir_all(mark.parent().unwrap()).unwrap();
+        fs::write(mark, "").unwrap();
+        let source = Source::Tree {
+            path: source,
+            fingerprint: "1".into(),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .unwrap();
+        let pins = crate::build::pins::Pins::read(root).unwrap();
+        build(&linked, pins.kernel("6.1").unwrap(), "", &source).unwrap();
+    }
+
+    #[test]
+    fn path_that_kbuild_cannot_take_is_refused() {
+        assert!(
+            check_path(Path::new("/home/a b"))
+                .unwrap_err()
+                .to_string()
+                .contains("XDG_CACHE_HOME")
+        );
+        check_path(Path::new("/home/ab/.cache")).unwrap();
+    }
+}

@@ -1,0 +1,156 @@
+//! A build as a reader would type it: shell commands, one after the other, in one folder and one
+//! environment, with everything they print in a log.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::system::process::Process;
+use crate::system::process::WATCHED;
+
+/// How much of the log is shown when a command fails.
+const TAIL_LINES: usize = 20;
+/// The folder for temporary files, beside the log.
+const TEMPORARY: &str = "temporary";
+
+/// Runs a command line in `folder` with only `environment` (and the reader's `PATH` and `HOME`)
+/// set, and appends it and what it prints to `log`. `seen` gets each line. When the runner ends, however
+/// it ends, all that the line has started ends, too.
+///
+/// The rest of the reader's environment is kept out on purpose: a stray `ARCH`, `CFLAGS` or
+/// `KBUILD_OUTPUT` would build something else under the same key.
+pub fn run(
+    line: &str,
+    folder: &Path,
+    environment: &[(String, String)],
+    log: &Path,
+    mut seen: impl FnMut(&str),
+) -> Result<()> {
+    let mut file = open_log(log)?;
+    let mut note = |text: &str| {
+        writeln!(file, "{text}").with_context(|| format!("cannot write the log {}", log.display()))
+    };
+    note(&format!("$ {line}"))?;
+    // A compiler that is killed leaves what it was writing, and here it is found by the next run.
+    let temporary = log.with_file_name(TEMPORARY);
+    let _ = fs::remove_dir_all(&temporary);
+    fs::create_dir(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
+    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    let errors = writer.try_clone().context("cannot share a pipe")?;
+    let mut process = Process::start(WATCHED[0], |command| {
+        command
+            .args(&WATCHED[1..])
+            .args(["sh", "-c", line])
+            .current_dir(folder)
+            .env_clear()
+            .envs(full_environment(environment))
+            .env("TMPDIR", &temporary)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(errors);
+    })?;
+    let mut lines = BufReader::new(reader);
+    let mut bytes = Vec::new();
+    while lines
+        .read_until(b'\n', &mut bytes)
+        .with_context(|| format!("cannot read from `{line}`"))?
+        > 0
+    {
+        let text = String::from_utf8_lossy(&bytes);
+        note(text.trim_end())?;
+        seen(text.trim_end());
+        bytes.clear();
+    }
+    let status = process.child.wait();
+    let status = status.with_context(|| format!("cannot wait for `{line}`"))?;
+    let _ = fs::remove_dir_all(&temporary);
+    if status.success() {
+        return Ok(());
+    }
+    bail!(
+        "`{line}` failed ({status}) in {}\n{}\nthe whole log is {}",
+        folder.display(),
+        tail(log),
+        log.display()
+    )
+}
+
+/// The last lines of a log, indented.
+pub fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    last.iter()
+        .map(|line| format!("  | {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn open_log(log: &Path) -> Result<File> {
+    let opened = OpenOptions::new().create(true).append(true).open(log);
+    opened.with_context(|| format!("cannot open the log {}", log.display()))
+}
+
+fn full_environment(environment: &[(String, String)]) -> HashMap<OsString, OsString> {
+    let mut full = HashMap::new();
+    for name in ["PATH", "HOME"] {
+        if let Some(value) = std::env::var_os(name) {
+            full.insert(name.into(), value);
+        }
+    }
+    full.extend(
+        environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into())),
+    );
+    full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_seen_and_logged() {
+        let temp = tempfile::tempdir().unwrap();
+        let log = temp.path().join("log");
+        let environment = [("GREETING".to_owned(), "hello".to_owned())];
+        let mut seen = Vec::new();
+        run(
+            "echo $GREETING; echo there >&2",
+            temp.path(),
+            &environment,
+            &log,
+            |line| seen.push(line.to_owned()),
+        )
+        .unwrap();
+        assert_eq!(seen, ["hello", "there"]);
+        assert_eq!(
+            std::fs::read_to_string(&log).unwrap(),
+            "$ echo $GREETING; echo there >&2\nhello\nthere\n"
+        );
+    }
+
+    #[test]
+    fn failure_shows_the_end_of_the_log() {
+        let temp = tempfile::tempdir().unwrap();
+        let log = temp.path().join("log");
+        let error = run("seq 30; exit 3", temp.path(), &[], &log, |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("  | 30") && error.contains("  | 11") && !error.contains("  | 10\n"),
+            "{error}"
+        );
+        assert!(
+            error.contains("exit status: 3") && error.contains(&log.display().to_string()),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! The guest's root: busybox's links, the files of `rootfs/` and the programs compiled from the C
+//! sources there, packed as an initramfs.
+//!
+//! Nothing is installed when the guest boots: the links are in the archive. The archive is not
+//! compressed, because the one who would unpack it is an emulated processor.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use walkdir::WalkDir;
+
+use crate::build::busybox::Busybox;
+use crate::build::cache::{self, Cache, Entry, Inputs, Leftover};
+use crate::build::cpio::{Archive, Node};
+use crate::build::kernel::compiler;
+use crate::build::recipe;
+
+/// The folder of the guest's files, from the root of the repository.
+pub const FOLDER: &str = "rootfs";
+
+/// The programs: source in `rootfs/`, and place in the guest.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("agent.c", "sbin/agent"),
+    ("client.c", "bin/client"),
+    ("packet.c", "bin/packet"),
+    ("server.c", "bin/server"),
+    ("table.c", "bin/table"),
+];
+
+/// How a program is compiled, in the folder of its source. It is static, because the guest has no
+/// C library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit by
+/// nothing else.
+const COMPILE: &str =
+    "gcc -static -s -O1 -Wall -no-pie -Wl,--section-start=.boundary=0x5e3d0000 -Wl,--build-id=none";
+
+/// Folders that are empty until something is mounted or written there.
+const FOLDERS: [(&str, u32); 7] = [
+    ("dev", 0o755),
+    ("mnt", 0o755),
+    ("proc", 0o555),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sys", 0o555),
+    ("tmp", 0o1777),
+];
+
+const INITRAMFS: &str = "initramfs.cpio";
+
+/// The initramfs, packed if it is not in the cache.
+pub fn ready(cache: &Cache, repository: &Path, busybox: &Busybox) -> Result<PathBuf> {
+    let folder = repository.join(FOLDER);
+    let files = files(&folder)?;
+    let programs = programs(cache, &folder, &PROGRAMS)?;
+    let mut inputs = Inputs::new()
+        .with("format", "1")
+        .with("busybox", &busybox.sha256);
+    for (path, node) in &files {
+        inputs = inputs.with(&format!("file {path}"), describe(node));
+    }
+    for (_, place) in PROGRAMS {
+        inputs = inputs.with(
+            &format!("program {place}"),
+            programs.sha256(file_name(place))?,
+        );
+    }
+    let waiting = || eprintln!("initramfs: another run is packing it, waiting for that");
+    let entry = cache.ensure("initramfs", &inputs, Leftover::Discard, waiting, |folder| {
+        let mut archive = skeleton();
+        add_install_tree(&mut archive, &busybox.install)?;
+        for (path, node) in files {
+            archive.put(&path, node);
+        }
+        for (_, place) in PROGRAMS {
+            let bytes = read(&programs.path(file_name(place)))?;
+            archive.put(place, Node::File { mode: 0o755, bytes });
+        }
+        cache::write_whole(&folder.join(INITRAMFS), &archive.to_bytes())?;
+        Ok(vec![INITRAMFS.to_owned()])
+    })?;
+    Ok(entry.path(INITRAMFS))
+}
+
+/// The folders, and the one device that must be there before `/init` runs: without `/dev/console`
+/// it has no standard output.
+fn skeleton() -> Archive {
+    let mut archive = Archive::new();
+    for (path, mode) in FOLDERS {
+        archive.put(path, Node::Folder { mode });
+    }
+    archive.put(
+        "dev/console",
+        Node::Device {
+            mode: 0o600,
+            major: 5,
+            minor: 1,
+        },
+    );
+    archive
+}
+
+/// What `make install` of busybox made, with its links as they are.
+fn add_install_tree(archive: &mut Archive, install: &Path) -> Result<()> {
+    for entry in WalkDir::new(install).min_depth(1) {
+        let entry = entry.with_context(|| format!("cannot read {}", install.display()))?;
+        let path = relative(install, entry.path())?;
+        if entry.path_is_symlink() {
+            let target = fs::read_link(entry.path())?;
+            archive.put(
+                &path,
+                Node::Link {
+                    target: text(&target)?,
+                },
+            );
+        } else if entry.file_type().is_file() {
+            archive.put(
+                &path,
+                Node::File {
+                    mode: 0o755,
+                    bytes: read(entry.path())?,
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The files of `rootfs/` that go into the guest as they are. Of their modes only the executable
+/// bit counts, which git keeps; the rest is the reader's umask.
+fn files(folder: &Path) -> Result<Vec<(String, Node)>> {
+    let mut files = Vec::new();
+    for entry in WalkDir::new(folder).min_depth(1).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        let path = relative(folder, entry.path())?;
+        if entry.file_type().is_dir() || is_source(&path) {
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            bail!(
+                "{} is neither a file nor a folder; the guest's files are plain",
+                entry.path().display()
+            );
+        }
+        let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
+        let mode = if executable { 0o755 } else { 0o644 };
+        files.push((
+            path,
+            Node::File {
+                mode,
+                bytes: read(entry.path())?,
+            },
+        ));
+    }
+    Ok(files)
+}
+
+/// Sources and notes are for the reader, not for the guest; what an editor leaves is for nobody.
+fn is_source(path: &str) -> bool {
+    let name = file_name(path);
+    [".c", ".h", ".md", "~"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || name.starts_with('.')
+}
+
+/// Programs of the guest, compiled if they are not in the cache: source in `folder`, and place in the guest,
+/// whose last part names the output. They are keyed by all sources of the folder and the compiler.
+///
+/// # Errors
+/// When the compiler refuses a source, or the cache cannot be written.
+pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result<Entry> {
+    let mut inputs = Inputs::new()
+        .with("compile", COMPILE)
+        .with("compiler", compiler()?);
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = entry?.path();
+        let name = relative(folder, &path)?;
+        if name.ends_with(".c") || name.ends_with(".h") {
+            inputs = inputs.with(&name, cache::sha256_of(&read(&path)?));
+        }
+    }
+    let waiting = || eprintln!("guest programs: another run is compiling them, waiting for that");
+    cache.ensure("programs", &inputs, Leftover::Discard, waiting, |target| {
+        let environment = [("LC_ALL".to_owned(), "C".to_owned())];
+        let mut outputs = Vec::new();
+        for &(source, place) in places {
+            let name = file_name(place);
+            // The output is named from where gcc runs, in quotes: a cache may be anywhere.
+            let line = format!(
+                "{COMPILE} -ffile-prefix-map=\"$PWD\"=. -o '{}' {source}",
+                target.join(name).display()
+            );
+            recipe::run(
+                &line,
+                folder,
+                &environment,
+                &target.join("build.log"),
+                |_| {},
+            )?;
+            outputs.push(name.to_owned());
+        }
+        Ok(outputs)
+    })
+}
+
+fn describe(node: &Node) -> String {
+    match node {
+        Node::File { mode, bytes } => format!("{mode:o} {}", cache::sha256_of(bytes)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn relative(folder: &Path, path: &Path) -> Result<String> {
+    text(
+        path.strip_prefix(folder)
+            .context("a walk left its folder")?,
+    )
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = path
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))?;
+    Ok(text.to_owned())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rootfs_of_this_repository_has_what_the_guest_runs() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .unwrap();
+        let files = files(&root.join(FOLDER)).unwrap();
+        let mode = |path: &str| match files.iter().find(|(have, _)| have == path) {
+            Some((_, Node::File { mode, .. })) => *mode,
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(mode("init"), 0o755);
+        assert_eq!(mode("etc/init.d/rcS"), 0o755);
+        assert_eq!(mode("etc/inittab"), 0o644);
+        assert!(files.iter().all(|(path, _)| !path.ends_with(".c")));
+    }
+
+    #[test]
+    fn install_tree_keeps_its_links() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir(temp.path().join("bin")).unwrap();
+        fs::write(temp.path().join("bin/busybox"), "elf").unwrap();
+        std::os::unix::fs::symlink("bin/busybox", temp.path().join("linuxrc")).unwrap();
+        let mut archive = skeleton();
+        add_install_tree(&mut archive, temp.path()).unwrap();
+        assert_eq!(
+            archive.get("linuxrc"),
+            Some(&Node::Link {
+                target: "bin/busybox".into()
+            })
+        );
+        assert!(matches!(
+            archive.get("bin/busybox"),
+            Some(Node::File { mode: 0o755, .. })
+        ));
+        assert_eq!(archive.get("tmp"), Some(&Node::Folder { mode: 0o1777 }));
+    }
+}

@@ -1,0 +1,367 @@
+//! The sources of the kernel and of busybox: from several providers, in order, into the cache.
+//!
+//! A provider that cannot deliver says why, and the next one is tried. A provider that delivers
+//! other bytes than the pinned ones has failed as well: nothing of them is kept.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use duct::cmd;
+use sha2::{Digest as _, Sha256};
+
+use crate::build::apt::Apt;
+use crate::build::cache::{self, Cache, Inputs, Leftover};
+use crate::build::fetch::{self, Patience};
+use crate::build::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
+use crate::system::progress::Stage;
+
+/// Where the source of a kernel is, and what identifies it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A tarball.
+    Tarball {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 of its bytes.
+        sha256: String,
+    },
+    /// An unpacked tree of the reader's own. It is copied, never built in.
+    Tree {
+        /// Its folder.
+        path: PathBuf,
+        /// A hash over the names, sizes and times of all its files.
+        fingerprint: String,
+    },
+}
+
+/// What every Linux tree has that can build the lab's kernel.
+pub const MARK: &str = "kernel/configs/tiny.config";
+
+/// Whether it is the top of a Linux tree.
+#[must_use]
+pub fn is_linux(tree: &Path) -> bool {
+    tree.join(MARK).is_file()
+}
+
+impl Source {
+    /// What goes into the key of whatever is built from this source.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Tarball { sha256, .. } => sha256,
+            Self::Tree { fingerprint, .. } => fingerprint,
+        }
+    }
+
+    /// A source that the reader names: a tarball or a tree.
+    pub fn given(path: &Path) -> Result<Self> {
+        let path = path.canonicalize().with_context(|| {
+            format!(
+                "the kernel source {} is not there; give a tarball or an unpacked tree",
+                path.display()
+            )
+        })?;
+        if path.is_file() {
+            let sha256 = cache::sha256_of_file(&path)?;
+            return Ok(Self::Tarball { path, sha256 });
+        }
+        if !is_linux(&path) {
+            bail!(
+                "{} is neither a tarball nor the top of a Linux tree (it has no {MARK})",
+                path.display()
+            );
+        }
+        let fingerprint = fingerprint(&path)?;
+        Ok(Self::Tree { path, fingerprint })
+    }
+}
+
+/// One way to get a file, with the name that is shown when it fails.
+type Provider<'a> = (String, Box<dyn Fn(&Path, &mut Stage) -> Result<()> + 'a>);
+
+/// The cache's word for the kernel's source.
+const KERNEL: &str = "kernel-source";
+/// The cache's word for busybox's source.
+const BUSYBOX: &str = "busybox-source";
+
+/// What would be asked for each source, in order, by the cache's word for it.
+pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
+    let kernel = pins.kernel.get(crate::SERIES).map(kernel_providers);
+    let kernel = kernel.map(|names| (KERNEL, names));
+    kernel
+        .into_iter()
+        .chain([(BUSYBOX, busybox_providers(&pins.busybox))])
+        .collect()
+}
+
+fn kernel_providers(pin: &KernelPin) -> [String; 2] {
+    let DebianPackage {
+        package, version, ..
+    } = &pin.debian;
+    [
+        format!("the Debian package {package} {version}"),
+        pin.upstream.url.clone(),
+    ]
+}
+
+fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
+    let DebianSource { source, suite, .. } = &pin.debian;
+    [
+        format!("the Debian source package {source} of {suite}"),
+        pin.url.clone(),
+    ]
+}
+
+/// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
+pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
+    let file = format!("linux-{}.tar.xz", pin.version);
+    let inputs = Inputs::new()
+        .with("file", &file)
+        .with("debian", &pin.debian.member_sha256)
+        .with("upstream", &pin.upstream.url);
+    let [debian, site] = kernel_providers(pin);
+    let providers: Vec<Provider> = vec![
+        (
+            debian,
+            Box::new(|target, _| debian_package(&pin.debian, target)),
+        ),
+        (
+            site,
+            Box::new(|target, stage| {
+                upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
+                stage.note(
+                    "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
+                     the replays of chapters 1 and 4 will show where",
+                );
+                Ok(())
+            }),
+        ),
+    ];
+    let name = format!("source of Linux {}", pin.version);
+    cached(cache, KERNEL, &inputs, &name, &file, &providers)
+}
+
+/// The pinned busybox source: from the cache, or else from Debian's source package, or upstream.
+pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
+    let file = format!("busybox-{}.tar.bz2", pin.version);
+    let inputs = Inputs::new()
+        .with("file", &file)
+        .with("sha256", &pin.sha256);
+    let [debian, site] = busybox_providers(pin);
+    let providers: Vec<Provider> = vec![
+        (
+            debian,
+            Box::new(|target, _| {
+                let folder = beside(target, "apt")?;
+                let apt = Apt::prepare(&folder, "deb-src", &pin.debian.suite)?;
+                keep(
+                    &apt.source(&pin.debian.source, &pin.debian.file)?,
+                    target,
+                    &pin.sha256,
+                )
+            }),
+        ),
+        (
+            site,
+            Box::new(|target, stage| {
+                fetch::file(
+                    &pin.url,
+                    target,
+                    &pin.sha256,
+                    Patience::default(),
+                    |bytes, all| stage.at_bytes(bytes, all),
+                )
+            }),
+        ),
+    ];
+    let name = format!("source of busybox {}", pin.version);
+    cached(cache, BUSYBOX, &inputs, &name, &file, &providers)
+}
+
+fn cached(
+    cache: &Cache,
+    kind: &str,
+    inputs: &Inputs,
+    name: &str,
+    file: &str,
+    providers: &[Provider],
+) -> Result<Source> {
+    let waiting = || eprintln!("{name}: another run is fetching it, waiting for that");
+    let entry = cache.ensure(kind, inputs, Leftover::Discard, waiting, |folder| {
+        let mut stage = Stage::begin(name);
+        first_that_delivers(name, providers, &folder.join(file), &mut stage)?;
+        // The lists and packages of the providers have done their work.
+        for part in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
+            if part.is_dir() {
+                fs::remove_dir_all(&part)
+                    .with_context(|| format!("cannot remove {}", part.display()))?;
+            }
+        }
+        stage.done();
+        Ok(vec![file.to_owned()])
+    })?;
+    Ok(Source::Tarball {
+        path: entry.path(file),
+        sha256: entry.sha256(file)?.to_owned(),
+    })
+}
+
+fn first_that_delivers(
+    name: &str,
+    providers: &[Provider],
+    target: &Path,
+    stage: &mut Stage,
+) -> Result<()> {
+    let mut failures = Vec::new();
+    for (provider, deliver) in providers {
+        stage.at(format!("from {provider}"));
+        match deliver(target, stage) {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                let failure = format!("{provider}: {error:#}");
+                stage.note(&format!("  no {name} from {failure}"));
+                failures.push(failure);
+            }
+        }
+    }
+    bail!(
+        "the {name} could not be had:\n  {}\ncheck the network, and run again",
+        failures.join("\n  ")
+    )
+}
+
+fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
+    let folder = beside(target, "apt")?;
+    let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
+    let deb = apt.download(&pin.package, &pin.version)?;
+    check(&deb, &pin.sha256)?;
+    // tar names members as they were packed: with a leading `./`.
+    let member = format!("./{}", pin.member);
+    cmd!("dpkg-deb", "--fsys-tarfile", &deb)
+        .pipe(cmd!("tar", "-x", "-C", &folder, &member))
+        .stderr_null()
+        .run()
+        .with_context(|| format!("cannot take {} out of {}", pin.member, deb.display()))?;
+    keep(&folder.join(&pin.member), target, &pin.member_sha256)
+}
+
+/// Fetches a tarball whose hash is on the list published beside it. `file` is its name there.
+pub fn upstream(
+    pin: &Upstream,
+    file: &str,
+    target: &Path,
+    patience: Patience,
+    stage: &mut Stage,
+) -> Result<()> {
+    let list = fetch::text(&pin.checksums, patience)?;
+    let sha256 = fetch::listed_sha256(&list, file)
+        .with_context(|| format!("{} lists no {file}", pin.checksums))?;
+    fetch::file(&pin.url, target, sha256, patience, |bytes, all| {
+        stage.at_bytes(bytes, all);
+    })
+}
+
+/// Moves a file to its place if it is the pinned one.
+fn keep(found: &Path, target: &Path, sha256: &str) -> Result<()> {
+    check(found, sha256)?;
+    fs::rename(found, target).with_context(|| format!("cannot write {}", target.display()))
+}
+
+fn check(path: &Path, sha256: &str) -> Result<()> {
+    let hash = cache::sha256_of_file(path)?;
+    if hash != sha256 {
+        // The error matters more than whether the file could be removed.
+        let _ = fs::remove_file(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        bail!(
+            "{name} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it was kept"
+        );
+    }
+    Ok(())
+}
+
+fn beside(target: &Path, name: &str) -> Result<PathBuf> {
+    let folder = target.with_file_name(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Hashing a gigabyte of sources on every run would take longer than a chapter. Names, sizes and
+/// times change whenever a file does.
+fn fingerprint(tree: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let files = walkdir::WalkDir::new(tree).sort_by_file_name().into_iter();
+    for file in files.filter_entry(|entry| entry.file_name() != ".git") {
+        let file = file.with_context(|| format!("cannot read the tree {}", tree.display()))?;
+        if file.file_type().is_dir() {
+            continue;
+        }
+        let data = file.metadata()?;
+        let name = file
+            .path()
+            .strip_prefix(tree)
+            .unwrap_or(file.path())
+            .display();
+        hash.update(format!(
+            "{name} {} {}.{} {:o}\n",
+            data.len(),
+            data.mtime(),
+            data.mtime_nsec(),
+            data.mode()
+        ));
+    }
+    Ok(format!("tree {}", cache::hex(&hash.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_provider_is_tried_and_all_are_named_when_none_delivers() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("file");
+        let bad = || -> Provider { ("bad".into(), Box::new(|_, _| bail!("out of order"))) };
+        let good: Provider = (
+            "good".into(),
+            Box::new(|target, _| Ok(fs::write(target, "x")?)),
+        );
+        let mut stage = Stage::begin("test");
+        first_that_delivers("thing", &[bad(), good], &target, &mut stage).unwrap();
+        let error = first_that_delivers("thing", &[bad(), bad()], &target, &mut stage).unwrap_err();
+        assert_eq!(error.to_string().matches("bad: out of order").count(), 2);
+        stage.done();
+    }
+
+    #[test]
+    fn wrong_file_is_not_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let found = temp.path().join("found");
+        fs::write(&found, "other").unwrap();
+        let error = keep(&found, &temp.path().join("kept"), &"0".repeat(64)).unwrap_err();
+        assert!(error.to_string().contains("not the pinned file"));
+        assert!(fs::read_dir(temp.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn given_tree_is_known_by_what_is_in_it() {
+        let temp = tempfile::tempdir().unwrap();
+        assert!(
+            Source::given(temp.path())
+                .unwrap_err()
+                .to_string()
+                .contains("neither a tarball")
+        );
+        let configs = temp.path().join("kernel/configs");
+        fs::create_dir_all(&configs).unwrap();
+        fs::write(configs.join("tiny.config"), "").unwrap();
+        let before = Source::given(temp.path()).unwrap();
+        assert_eq!(before, Source::given(temp.path()).unwrap());
+        fs::write(temp.path().join("Makefile"), "VERSION = 6").unwrap();
+        assert_ne!(
+            before.identity(),
+            Source::given(temp.path()).unwrap().identity()
+        );
+    }
+}

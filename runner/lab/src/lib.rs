@@ -1,0 +1,19 @@
+//! The lab of *The Ship of Theseus*: it builds the machine, and drives it. It knows no Markdown, no
+//! book and no command line.
+//!
+//! The folders stand in the order in which they build on each other: a folder uses those before it.
+
+pub mod system;
+
+pub mod transcript;
+
+pub mod build;
+
+pub mod machine;
+
+pub mod replay;
+
+pub mod program;
+
+/// The kernel series of the book; it names the configuration and the folder of the snapshots.
+pub const SERIES: &str = "6.1";

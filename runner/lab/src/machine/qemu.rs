@@ -1,0 +1,285 @@
+//! The machine: QEMU's arguments, and the process.
+//!
+//! A machine on a wire of its own repeats itself: everything that real time could touch is kept away from
+//! the guest (ARCHITECTURE.md tells how each was found). Instructions are counted and are the clock (`-icount`, `-rtc clock=vm`), idle time
+//! passes at once (`sleep=off`), the network cards are e1000, whose transmission runs in the virtual CPU,
+//! and the guest's reports leave through a port that QEMU writes synchronously.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
+
+use anyhow::Context;
+
+use crate::machine::lab::Lab;
+use crate::system::process::{Process, set_nonblocking};
+use crate::transcript::visible;
+
+/// The program, as it is found on PATH.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// What the kernel is told; a page fault or a panic ends the machine, since it never reboots.
+const APPEND: &str = "console=ttyS0 quiet panic=-1";
+
+/// The first program of a machine that runs one program.
+pub const INIT: &str = "/.runner/init";
+
+/// How much memory a program has, in MiB, beside what is packed for it.
+const MEMORY: usize = 1024;
+
+/// How many lines of the console a message shows.
+const CONSOLE_LINES: usize = 12;
+/// How much of the end of a file these lines are looked for in, in bytes.
+const TAIL: u64 = 4096;
+/// How long each of QEMU's files may grow, in bytes. A guest can write to its console for ever; what is beyond is lost.
+const FILE_MAX: u64 = 64 << 20;
+
+/// What QEMU, and whoever has taken it over, may do no more once it runs: start programs, become somebody else, change how it is
+/// scheduled.
+const SANDBOX: [&str; 2] = [
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
+
+/// The files of a machine, by name, in the folder that QEMU runs in.
+pub mod file {
+    /// The kernel image.
+    pub const KERNEL: &str = "bzImage";
+    /// The initramfs with the chapter's steps.
+    pub const INITRAMFS: &str = "initramfs.cpio";
+    /// What the kernel prints to its serial console.
+    pub const CONSOLE: &str = "console.log";
+    /// The debugger's stub, a unix socket.
+    pub const STUB: &str = "gdb.sock";
+    /// Every frame on the wire between the network cards, in libpcap's format.
+    pub const CAPTURE: &str = "wire.pcap";
+    /// The memory that a program's output passes through.
+    pub const RING: &str = "ring";
+    /// What QEMU itself complains about.
+    pub const ERRORS: &str = "qemu.log";
+}
+
+/// What the guest's network cards are plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Both of them into a hub. Nothing from outside reaches the machine, and time is counted in instructions.
+    Hub,
+    /// One into `tap0` of the network that QEMU runs in. What is at the other end has its own
+    /// clock, so the machine has the real one.
+    Tap,
+}
+
+/// QEMU's arguments for the machine of the book, with the kernel in it.
+#[must_use]
+pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
+    let mut arguments = machine(network, debugger);
+    let files = ["-kernel", file::KERNEL, "-initrd", file::INITRAMFS];
+    arguments.extend(
+        files
+            .iter()
+            .chain(&["-append", APPEND])
+            .map(|&s| s.to_owned()),
+    );
+    arguments
+}
+
+/// The machine alone.
+#[must_use]
+pub fn machine(network: Network, debugger: bool) -> Vec<String> {
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |text: &str| arguments.extend(text.split(' ').map(str::to_owned));
+    add("-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot");
+    match network {
+        Network::Hub => hub(&mut add),
+        Network::Tap => tap(&mut add),
+    }
+    add(&format!("-serial file:{}", file::CONSOLE));
+    add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
+    if debugger {
+        add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
+    }
+    arguments
+}
+
+fn hub(add: &mut impl FnMut(&str)) {
+    add("-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm");
+    for (card, mac) in [("0", "52:54:00:12:34:56"), ("1", "52:54:00:12:34:57")] {
+        add(&format!(
+            "-netdev hubport,id=h{card},hubid=0 -device e1000,netdev=h{card},mac={mac}"
+        ));
+    }
+    add(&format!(
+        "-object filter-dump,id=wire,netdev=h0,file={}",
+        file::CAPTURE
+    ));
+    // At each stop for the debugger QEMU takes the processor for idle, and its clock jumps to the next timer
+    // there is. In a timer's interrupt the guest has none, and the next would be the clock chip's, at midnight. So
+    // a filter on a wire that leads nowhere has one every 100 ms, and touches nothing else.
+    add(
+        "-netdev hubport,id=tick,hubid=1 -object filter-buffer,id=ticks,netdev=tick,interval=100000",
+    );
+}
+
+fn tap(add: &mut impl FnMut(&str)) {
+    add("-rtc base=2026-01-01T00:00:00");
+    add("-netdev tap,id=h0,ifname=tap0,script=no,downscript=no");
+    add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
+}
+
+/// QEMU's arguments for the machine of one program of the reader's: no network cards and no debugger, but a ring of memory for
+/// what the program prints. The processor has all that TCG knows, as the program was made for another machine, but no random numbers
+/// of the host's. `packed` is the size of the initramfs in bytes.
+#[must_use]
+pub fn for_a_program(packed: usize) -> Vec<String> {
+    // While the files are unpacked they are in memory twice, and the file system there takes half of it at most.
+    let memory = MEMORY + 3 * packed.div_ceil(1024 * 1024);
+    let line = format!(
+        "-accel tcg -M pc -cpu max,-rdrand,-rdseed -m {memory} -nodefaults -display none -no-reboot \
+         -icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
+         -kernel {} -initrd {} -serial file:{} \
+         -object memory-backend-file,id=ring,size=8M,share=on,mem-path={} -device ivshmem-plain,memdev=ring,addr=0x1e \
+         -chardev file,id=messages,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=messages",
+        file::KERNEL,
+        file::INITRAMFS,
+        file::CONSOLE,
+        file::RING
+    );
+    let mut words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+    // Of the boot's instructions, 28 in 100 replace names in the formats of trace events. No program needs that.
+    let append = format!("{APPEND} rdinit={INIT} initcall_blacklist=trace_eval_init");
+    words.extend(["-append".to_owned(), append]);
+    words
+}
+
+/// The arguments that have QEMU lock itself in; none if it was built without seccomp.
+#[must_use]
+pub fn sandbox() -> &'static [&'static str] {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        let asked = Command::new(PROGRAM)
+            .args(SANDBOX)
+            .arg("-version")
+            .stdin(Stdio::null())
+            .output();
+        asked.is_ok_and(|answer| answer.status.success())
+    });
+    if *KNOWN { &SANDBOX } else { &[] }
+}
+
+/// A running machine.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The process.
+    pub process: Process,
+    /// What the guest's agent reports.
+    pub reports: ChildStdout,
+}
+
+impl Qemu {
+    /// Starts the machine whose files lie in `folder`: on a hub, or on a tap in the lab.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub fn start(folder: &Path, lab: Option<&Lab>, debugger: bool) -> anyhow::Result<Self> {
+        let network = lab.map_or(Network::Hub, |_| Network::Tap);
+        let enter = lab.map(Lab::enter).unwrap_or_default();
+        Self::spawn(folder, &enter, &arguments(network, debugger))
+    }
+
+    /// Starts a machine in `folder` by QEMU's arguments, by way of the command `within`.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub fn spawn(folder: &Path, within: &[String], arguments: &[String]) -> anyhow::Result<Self> {
+        let errors = File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
+        let mut process = Process::start("prlimit", |command| {
+            command.arg(format!("--fsize={FILE_MAX}")).args(within);
+            command.arg(PROGRAM).args(sandbox()).args(arguments);
+            command.current_dir(folder);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(errors);
+        })?;
+        let reports = process
+            .child
+            .stdout
+            .take()
+            .context("QEMU has no standard output")?;
+        set_nonblocking(&reports)?;
+        Ok(Self { process, reports })
+    }
+
+    /// What is said of a machine that has ended although it was still needed.
+    pub fn ended_early(&mut self, folder: &Path) -> anyhow::Error {
+        let how = self.process.end();
+        anyhow::anyhow!(
+            "the machine ended before its time{how}; {}",
+            last_words(folder)
+        )
+    }
+}
+
+/// What the console ends with, for a message about a guest that says no more; nothing if it has said nothing.
+#[must_use]
+pub fn console(folder: &Path) -> String {
+    match end_of(&folder.join(file::CONSOLE)).unwrap_or_default() {
+        text if text.is_empty() => String::new(),
+        text => format!("\nthe guest's console ends with\n    {text}"),
+    }
+}
+
+/// The last lines of a file, indented.
+fn end_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = visible(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+    Ok(last.join("\n    "))
+}
+
+/// The end of a machine's console, and of QEMU's complaints.
+#[must_use]
+pub fn last_words(folder: &Path) -> String {
+    let tail = |name| end_of(&folder.join(name)).unwrap_or_default();
+    format!(
+        "its console ends with\n    {}\nand QEMU said\n    {}",
+        tail(file::CONSOLE),
+        tail(file::ERRORS)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_on_the_hub_has_no_way_out() {
+        for debugger in [false, true] {
+            let all = arguments(Network::Hub, debugger).join(" ");
+            for needed in ["-nodefaults", "-icount shift=7,sleep=off", "clock=vm"] {
+                assert!(all.contains(needed), "{needed}: {all}");
+            }
+            for outside in ["tcp:", "user", "tap", "virtfs", "virtio", "hostfwd"] {
+                assert!(!all.contains(outside), "{outside}: {all}");
+            }
+            assert_eq!(all.contains("-S -gdb unix:"), debugger);
+        }
+    }
+
+    #[test]
+    fn a_machine_for_a_program_has_room_for_it_and_no_way_out() {
+        let small = for_a_program(1).join(" ");
+        assert!(small.contains(" -m 1027 "), "{small}");
+        let large = for_a_program(1 << 30).join(" ");
+        assert!(large.contains(" -m 4096 "), "{large}");
+        for outside in ["tcp:", "net", "virtfs", "virtio", "hostfwd"] {
+            assert!(!small.contains(outside), "{outside}: {small}");
+        }
+    }
+}

@@ -1,0 +1,764 @@
+//! The windows on one machine: the guest's shells, the debugger, the wire, and the lab.
+//!
+//! Without the debugger the guest runs through its commands by itself, and the reports wait here
+//! until their step comes. With it the machine stops at the boundary before each command, and a step of
+//! the guest lets it run on: until the boundary again, or until a breakpoint holds it. What a window
+//! has printed since its last step belongs to its next step, and a step without a command just looks.
+//! A chapter that looks at the wire has a debugger in any case, since a look needs a machine that stands still.
+//!
+//! A machine in the lab has company that does not stand still. So there the guest lives on whenever this waits
+//! for something else: at the boundary it is told to take a nap, again and again. And as real time has no
+//! moment at which all is quiet, a look waits for the end of the command, or for what gdb prints.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::machine::gdb::{Gdb, Place, is_continue};
+use crate::machine::lab::Lab;
+use crate::machine::qemu::{self, Qemu, file};
+use crate::machine::report::{Report, Reports};
+use crate::machine::shell::{Shell, late};
+use crate::machine::window::{Flood, Misuse, Watch, Window};
+use crate::machine::wire::Wire;
+use crate::replay::desk;
+use crate::system::process::{Late, MOMENT, Signals, drain};
+use crate::transcript::capture::{self, Frame};
+use crate::transcript::step::{Step, StepId, Terminal, Until};
+use crate::transcript::{Output, visible};
+
+/// How long QEMU and gdb may take to come up, in real time.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How long gdb may look for the ways in which a command could go on, in real time.
+const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a command in the guest may take to end at Ctrl-C, in real time.
+const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
+const TYPED_MAX: usize = 16384;
+
+/// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
+#[derive(Debug)]
+pub struct Overrun(String);
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` did not end before the guest asked for its next command; only `continue` can go on waiting",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Overrun {}
+
+/// Whether a machine has a debugger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debugger {
+    /// If a step of the chapter needs one.
+    AsNeeded,
+    /// In any case: somebody will type what the chapter does not know.
+    Always,
+}
+
+/// A running machine with its windows.
+#[derive(Debug)]
+pub struct Session<'a> {
+    // gdb goes first, so that it does not see its connection break.
+    gdb: Option<Gdb>,
+    qemu: Qemu,
+    lab: Option<Lab>,
+    signals: &'a Signals,
+    folder: PathBuf,
+    reports: Reports,
+    queue: VecDeque<Report>,
+    /// The step that the agent is at.
+    current: Option<StepId>,
+    windows: BTreeMap<Terminal, Window>,
+    wire: Wire,
+    /// Whether gdb is connected to the machine.
+    connected: bool,
+    /// Whether the guest's steps come from a reader, and no more from the initramfs.
+    typed: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps on the machine.
+    ///
+    /// # Errors
+    /// When QEMU or gdb cannot be started or do not come up.
+    pub fn start(
+        folder: &Path,
+        steps: &[&Step],
+        debugger: Debugger,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
+        let first_gdb = steps.iter().find(|step| step.terminal == Terminal::Gdb);
+        let has = |terminal| steps.iter().any(|step| step.terminal == terminal);
+        let debugger = debugger == Debugger::Always
+            || first_gdb.is_some()
+            || has(Terminal::Wire)
+            || has(Terminal::Lab);
+        let lab = has(Terminal::Lab)
+            .then(|| Lab::start(folder, signals))
+            .transpose()?;
+        let qemu = Qemu::start(folder, lab.as_ref(), debugger)?;
+        let gdb = debugger.then(|| Gdb::start(folder)).transpose()?;
+        let mut session = Self {
+            gdb,
+            qemu,
+            lab,
+            signals,
+            folder: folder.to_owned(),
+            reports: Reports::default(),
+            queue: VecDeque::new(),
+            current: None,
+            windows: BTreeMap::new(),
+            wire: Wire::default(),
+            connected: false,
+            typed: false,
+        };
+        if debugger {
+            session.wait_for_stub()?;
+            if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
+                session.connect()?;
+                if steps
+                    .first()
+                    .is_none_or(|step| step.terminal != Terminal::Gdb)
+                {
+                    session.run_to_boundary()?;
+                }
+            }
+            // What gdb says while it loads its symbols: all of it, once gdb has answered.
+            session.command("echo")?;
+            session.gdb_mut()?.take_printed();
+        }
+        Ok(session)
+    }
+
+    /// Does a step on the machine, for somebody who watches the window of a shell.
+    ///
+    /// # Errors
+    /// [`Misuse`]; a deadline; a machine or a debugger that has ended; a signal.
+    pub fn run(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
+        match step.terminal {
+            Terminal::Guest | Terminal::Server => self.guest(step, watch),
+            Terminal::Gdb => self.debugger(step),
+            Terminal::Wire => self.wire.run(&self.folder, step, self.signals),
+            Terminal::Lab => self.lab(step, watch),
+            Terminal::Host => bail!("{} is not on the machine", step.terminal),
+        }
+    }
+
+    /// Gives the machine to a reader, who types what no chapter knows: from now on the guest's steps are those that
+    /// [`Session::run`] is given. gdb gets the kernel's own commands, `lx-ps` and the like.
+    ///
+    /// # Errors
+    /// When gdb refuses, or the session has none.
+    pub fn hand_over(&mut self) -> anyhow::Result<()> {
+        let printed = self.gdb_mut()?.take_printed();
+        if !self.connected {
+            self.connect()?;
+        }
+        self.command(Gdb::SCRIPTS)?;
+        let gdb = self.gdb_mut()?;
+        gdb.take_printed();
+        gdb.put_back(printed);
+        self.typed = true;
+        Ok(())
+    }
+
+    /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can repeat. If gdb itself was busy, only
+    /// that ends.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended, or does not answer; a signal.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if !self.gdb_mut()?.is_settled() {
+            self.gdb_mut()?.press_ctrl_c()?;
+        }
+        let until = Instant::now() + START_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            for window in self.windows.values_mut() {
+                window.forget_flood();
+            }
+            let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
+            match taken {
+                Err(error) if error.is::<Flood>() => {}
+                taken => taken?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the command that runs in the lab's shell; tells whether it did end.
+    ///
+    /// # Errors
+    /// A shell that has ended; a signal.
+    pub fn interrupt_lab(&mut self) -> anyhow::Result<bool> {
+        let signals = self.signals;
+        self.shell_mut()?.interrupt(signals)
+    }
+
+    /// Ends the command that runs in a shell of the guest, as Ctrl-C would there; tells whether it did end. If not, gdb holds the machine,
+    /// or the command goes on in the background.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended; a signal.
+    pub fn interrupt_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
+        let printed = self.gdb_mut()?.take_printed();
+        self.stop()?;
+        let shell = usize::from(terminal == Terminal::Server);
+        self.command(&Gdb::prepare_interrupt(shell))?;
+        let ended = self.signal_guest(terminal)?;
+        // What has stopped the machine now is something to see.
+        let stopped = self.gdb_mut()?.take_printed();
+        self.command("python theseus.unwatch()")?;
+        let held = self.is_held();
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(if held { stopped } else { printed });
+        Ok(ended)
+    }
+
+    fn signal_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
+        let until = Instant::now() + CTRL_C_DEADLINE;
+        let mut somebody = true;
+        while self.window(terminal).is_busy() {
+            if somebody {
+                self.command("python theseus.watch()")?;
+            }
+            if !self.go_on(until)? {
+                // The kernel never idles, or the command does not care.
+                return Ok(false);
+            }
+            if !self.is_held() {
+                continue;
+            }
+            let stopped = self.gdb_mut()?.take_printed();
+            self.command("python theseus.send()")?;
+            match self.gdb_mut()?.take_printed().0.trim_end() {
+                "sent" => {}
+                "nobody" => somebody = false,
+                // A breakpoint of the reader's.
+                _ => {
+                    self.gdb_mut()?.put_back(stopped);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the machine run on until it stops by itself; gives `false` if it has to be stopped then, or if the time was over before.
+    fn go_on(&mut self, until: Instant) -> anyhow::Result<bool> {
+        self.gdb_mut()?.take_printed();
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        if self.gdb_mut()?.place == Place::Boundary && self.current.is_none() {
+            self.nap()?;
+        } else {
+            self.gdb_mut()?.resume()?;
+        }
+        while !self.gdb_mut()?.is_settled() {
+            for window in self.windows.values_mut() {
+                window.forget_flood();
+            }
+            match self.intake(until, |_| String::new()) {
+                Err(error) if error.is::<Late>() => {
+                    self.stop()?;
+                    return Ok(false);
+                }
+                Err(error) if error.is::<Flood>() => {}
+                taken => taken?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes too long.
+    ///
+    /// # Errors
+    /// A debugger that has ended; a signal.
+    pub fn complete(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
+        if !self.gdb_mut()?.is_settled() {
+            return Ok(Vec::new());
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.ask_matches(command)?;
+        let until = Instant::now() + COMPLETE_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            match self.intake(until, |_| String::new()) {
+                Err(error) if error.is::<Late>() => self.stop()?,
+                taken => taken?,
+            }
+        }
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(printed);
+        Ok(gdb.take_matches())
+    }
+
+    /// Whether gdb holds the machine, so that nobody can type into the guest.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.gdb
+            .as_ref()
+            .is_some_and(|gdb| gdb.place == Place::Held)
+    }
+
+    /// The windows with something that nobody has seen.
+    #[must_use]
+    pub fn unseen_windows(&self) -> Vec<Terminal> {
+        let gdb = self.gdb.as_ref().filter(|gdb| gdb.has_printed());
+        let lab = self
+            .lab
+            .as_ref()
+            .map(|lab| (&Terminal::Lab, &lab.shell.window));
+        let windows = self.windows.iter().chain(lab);
+        let unseen = windows.filter(|(_, window)| window.has_unseen() || window.has_ended());
+        let unseen = unseen.map(|(terminal, _)| *terminal);
+        gdb.map(|_| Terminal::Gdb)
+            .into_iter()
+            .chain(unseen)
+            .collect()
+    }
+
+    /// The step whose command still runs in a shell.
+    #[must_use]
+    pub fn busy_with(&self, terminal: Terminal) -> Option<StepId> {
+        let lab = self.lab.as_ref().map(|lab| &lab.shell.window);
+        let window = match terminal {
+            Terminal::Lab => lab,
+            _ => self.windows.get(&terminal),
+        };
+        window.filter(|window| window.is_busy())?.taken_by()
+    }
+
+    /// Whether a look at the window waits for something: in the lab, where the guest goes on meanwhile.
+    #[must_use]
+    pub fn waits_for(&self, terminal: Terminal) -> bool {
+        let gdb_waits = terminal == Terminal::Gdb && !self.is_held();
+        self.lab.is_some() && (gdb_waits || self.busy_with(terminal).is_some())
+    }
+
+    /// Whether frames have passed that no look at the wire has shown.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
+        self.wire.has_unseen(&self.folder, self.signals)
+    }
+
+    fn connect(&mut self) -> anyhow::Result<()> {
+        self.command(&Gdb::connect())?;
+        self.command(&Gdb::watch_boundary())?;
+        self.connected = true;
+        Ok(())
+    }
+
+    /// What would be lost if the chapter ended here.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn unseen(&self) -> anyhow::Result<Option<String>> {
+        let lab = self
+            .lab
+            .as_ref()
+            .map(|lab| (&Terminal::Lab, &lab.shell.window));
+        if let Some((_, window)) = lab
+            && let (true, Some(id)) = (window.is_busy(), window.taken_by())
+        {
+            return Ok(Some(format!(
+                "the command of step {id} still runs; add a step `lab`, which waits for its end"
+            )));
+        }
+        for (terminal, window) in self.windows.iter().chain(lab) {
+            if let (true, Some(id)) = (window.has_unseen(), window.taken_by()) {
+                return Ok(Some(format!(
+                    "what step {id} printed in the window `{terminal}` is shown nowhere; add a step `{terminal}`"
+                )));
+            }
+        }
+        if self.gdb.as_ref().is_some_and(Gdb::has_printed) {
+            return Ok(Some(
+                "what gdb printed last is shown nowhere; add a step `gdb`".to_owned(),
+            ));
+        }
+        Ok(self
+            .has_unseen_frames()?
+            .then(|| "the frames that came last are shown nowhere; add a step `wire`".to_owned()))
+    }
+
+    /// The frames that have passed the wire by now.
+    ///
+    /// # Errors
+    /// When the capture cannot be read.
+    pub fn frames(&self) -> anyhow::Result<Vec<Frame>> {
+        let path = self.folder.join(file::CAPTURE);
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        capture::parse(&bytes)
+    }
+
+    fn guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
+        let terminal = step.terminal;
+        check_turn(self.windows.entry(terminal).or_default(), step)?;
+        if step.is_typed_by_agent() {
+            self.type_into_guest(step, watch)?;
+        } else if self.lab.is_some() {
+            let until = Instant::now() + step.deadline;
+            while self.window(terminal).is_busy() {
+                self.pump(until, step)?;
+                watch(self.window(terminal));
+            }
+        }
+        look(self.window(terminal), step)
+    }
+
+    fn lab(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
+        let until = Instant::now() + step.deadline;
+        let shell = self.shell_mut()?;
+        check_turn(&shell.window, step)?;
+        if !step.command.is_empty() {
+            shell.begin(step)?;
+        }
+        while match &step.until {
+            Until::End => self.shell_mut()?.window.is_busy(),
+            Until::Quiet => false,
+            Until::Text(text) => {
+                let window = &self.shell_mut()?.window;
+                window.is_busy() && !window.shows(text)
+            }
+        } {
+            self.pump(until, step)?;
+            watch(&mut self.shell_mut()?.window);
+        }
+        look(&mut self.shell_mut()?.window, step)
+    }
+
+    fn shell_mut(&mut self) -> anyhow::Result<&mut Shell> {
+        let lab = self.lab.as_mut().context("the chapter has no lab")?;
+        Ok(&mut lab.shell)
+    }
+
+    /// Gives the agent its part of the step; with the debugger, until it holds the machine again.
+    fn type_into_guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<()> {
+        let window = self.windows.entry(step.terminal).or_default();
+        if window.is_gone() {
+            bail!(Misuse(format!(
+                "the shell of the window `{}` has ended in an earlier step",
+                step.terminal
+            )));
+        }
+        let until = Instant::now() + step.deadline;
+        if self.gdb.is_some() {
+            self.wait_until_settled(until, step, watch)?;
+            if self.gdb_mut()?.place != Place::Boundary {
+                bail!(Misuse(
+                    "the debugger holds the machine, so the guest cannot read the command; \
+                     let it run on first: gdb continue"
+                        .to_owned()
+                ));
+            }
+            if self.typed {
+                self.write_step(step)?;
+            }
+            self.gdb_mut()?.resume()?;
+        }
+        if !step.command.is_empty() {
+            self.window(step.terminal).begin(step.id);
+        }
+        self.current = Some(step.id);
+        self.take_reports()?;
+        if self.gdb.is_none() {
+            while self.current.is_some() {
+                self.pump(until, step)?;
+            }
+            return Ok(());
+        }
+        self.wait_until_settled(until, step, watch)?;
+        while self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
+            // The step has not ended, so this is one stop that was told twice: seen once in about a thousand.
+            self.gdb_mut()?.resume()?;
+            self.wait_until_settled(until, step, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next in the initramfs.
+    fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
+        let packed = desk::step(step);
+        if packed.len() > TYPED_MAX {
+            bail!(Misuse(format!(
+                "a command typed into the guest has at most {TYPED_MAX} bytes"
+            )));
+        }
+        let printed = self.gdb_mut()?.take_printed();
+        self.gdb_mut()?.write_typed(&packed)?;
+        self.settle_at_start()?;
+        self.command(Gdb::TYPED)?;
+        self.gdb_mut()?.put_back(printed);
+        Ok(())
+    }
+
+    fn debugger(&mut self, step: &Step) -> anyhow::Result<Output> {
+        let until = Instant::now() + step.deadline;
+        let looks = step.command.is_empty();
+        while looks && self.lab.is_some() && self.gdb_mut()?.place != Place::Held {
+            self.pump(until, step)?;
+        }
+        let gdb = self.gdb_mut()?;
+        if looks != gdb.has_printed() {
+            bail!(Misuse(if looks {
+                "nothing has stopped the machine since gdb's last step, so there is nothing to see: no step in between \
+                 reaches a breakpoint"
+                    .to_owned()
+            } else {
+                "gdb has printed something since its last step, as a breakpoint was hit; \
+                 a step `gdb` without a command shows it first"
+                    .to_owned()
+            }));
+        }
+        if !looks {
+            self.type_into_gdb(step)?;
+        }
+        let gdb = self.gdb_mut()?;
+        let (stdout, stderr) = gdb.take_printed();
+        let status = i32::from(!looks && gdb.has_refused());
+        let [stdout, stderr] = [stdout, stderr].map(|text| visible(text.as_bytes()));
+        Ok(Output {
+            stdout,
+            stderr,
+            status,
+            guest_ns: None,
+        })
+    }
+
+    fn type_into_gdb(&mut self, step: &Step) -> anyhow::Result<()> {
+        let until = Instant::now() + step.deadline;
+        if self.lab.is_some() {
+            // It may be on its way from a nap.
+            self.wait_until_settled(until, step, &mut |_| {})?;
+        }
+        let gdb = self.gdb_mut()?;
+        let interrupts = step.command == "interrupt";
+        match (gdb.place, interrupts) {
+            (Place::Held, false) => gdb.send(&step.command)?,
+            (Place::Boundary, true) => {
+                for command in Gdb::watch_idle() {
+                    self.command(&command)?;
+                }
+                let gdb = self.gdb_mut()?;
+                gdb.take_printed();
+                gdb.resume()?;
+            }
+            (Place::Held, true) => {
+                bail!(Misuse("the debugger holds the machine already".to_owned()))
+            }
+            _ => bail!(Misuse(
+                "gdb still waits in its last `continue`, and the guest for its next command; \
+                 take the machine first: gdb interrupt"
+                    .to_owned()
+            )),
+        }
+        self.wait_until_settled(until, step, &mut |_| {})?;
+        while interrupts && self.gdb_mut()?.place == Place::Boundary {
+            // A command that goes on has woken the agent before the kernel was idle.
+            self.nap()?;
+            self.wait_until_settled(until, step, &mut |_| {})?;
+        }
+        if step.command == Gdb::connect() {
+            let printed = self.gdb_mut()?.take_printed();
+            self.command(&Gdb::watch_boundary())?;
+            self.connected = true;
+            self.gdb_mut()?.put_back(printed);
+        }
+        if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
+            bail!(Overrun(step.command.clone()));
+        }
+        Ok(())
+    }
+
+    fn gdb_mut(&mut self) -> anyhow::Result<&mut Gdb> {
+        self.gdb.as_mut().context("the chapter has no debugger")
+    }
+
+    fn wait_until_settled(
+        &mut self,
+        until: Instant,
+        step: &Step,
+        watch: Watch<'_>,
+    ) -> anyhow::Result<()> {
+        while !self.gdb_mut()?.is_settled() {
+            self.intake(until, |folder| late(step) + &qemu::console(folder))?;
+            if let Some(window) = self.windows.get_mut(&step.terminal) {
+                watch(window);
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of the runner's own, outside the transcript.
+    fn command(&mut self, command: &str) -> anyhow::Result<()> {
+        self.gdb_mut()?.send(command)?;
+        self.settle_at_start()?;
+        let gdb = self.gdb_mut()?;
+        if gdb.has_refused() {
+            bail!(
+                "gdb refused `{command}`: {}",
+                gdb.take_printed().1.trim_end()
+            );
+        }
+        Ok(())
+    }
+
+    fn run_to_boundary(&mut self) -> anyhow::Result<()> {
+        self.gdb_mut()?.resume()?;
+        self.settle_at_start()
+    }
+
+    fn settle_at_start(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + START_DEADLINE;
+        while !self.gdb_mut()?.is_settled() {
+            self.intake(until, |folder| {
+                format!(
+                    "gdb or the machine did not come up within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(folder)
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits for QEMU to open the debugger's socket.
+    fn wait_for_stub(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + START_DEADLINE;
+        while !self.folder.join(file::STUB).exists() {
+            if self.qemu.process.ended()?.is_some() {
+                return Err(self.qemu.ended_early(&self.folder));
+            }
+            if Instant::now() > until {
+                bail!(
+                    "QEMU opened no socket for the debugger within {} s; {}",
+                    START_DEADLINE.as_secs(),
+                    qemu::last_words(&self.folder)
+                );
+            }
+            match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
+                Err(error) if error.is::<Late>() => {}
+                waited => waited?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something to happen outside of the guest's present step. In the lab the machine runs meanwhile.
+    fn pump(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
+        let waits = |gdb: &Gdb| gdb.is_settled() && gdb.place == Place::Boundary;
+        if self.lab.is_some() && self.current.is_none() && self.gdb.as_ref().is_some_and(waits) {
+            self.nap()?;
+        }
+        self.intake(until, |folder| late(step) + &qemu::console(folder))
+    }
+
+    /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
+    fn nap(&mut self) -> anyhow::Result<()> {
+        let printed = self.gdb_mut()?.take_printed();
+        self.command(Gdb::SLEEP)?;
+        let gdb = self.gdb_mut()?;
+        gdb.put_back(printed);
+        gdb.resume()
+    }
+
+    /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
+    /// had reported before the debugger stopped it is then in the pipe.
+    fn intake(&mut self, until: Instant, late: impl FnOnce(&Path) -> String) -> anyhow::Result<()> {
+        let mut pipes = vec![self.qemu.reports.as_fd()];
+        pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
+        pipes.extend(self.lab.iter().flat_map(|lab| lab.shell.pipes()));
+        self.signals.wait(&pipes, until, || late(&self.folder))?;
+        if let Some(lab) = &mut self.lab {
+            lab.shell.read()?;
+        }
+        if let Some(gdb) = &mut self.gdb {
+            gdb.read()?;
+        }
+        let (bytes, closed) = drain(&mut self.qemu.reports)?;
+        self.queue.extend(self.reports.feed(&bytes)?);
+        self.take_reports()?;
+        if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
+            return Err(self.qemu.ended_early(&self.folder));
+        }
+        Ok(())
+    }
+
+    /// Takes in the reports of the step that the agent is at. Without the debugger the guest may be further,
+    /// and the reports of later steps are left.
+    fn take_reports(&mut self) -> anyhow::Result<()> {
+        while self.current.is_some() || self.gdb.is_some() {
+            let Some(report) = self.queue.pop_front() else {
+                break;
+            };
+            match report {
+                Report::Begin(number) => match self.current {
+                    Some(id) if number == id.to_string() => {}
+                    Some(id) => bail!("the guest runs step {number} instead of {id}"),
+                    None => bail!("the guest runs step {number} unasked"),
+                },
+                Report::Out(window, bytes) => self.window(window).print(false, &bytes),
+                Report::Err(window, bytes) => self.window(window).print(true, &bytes),
+                Report::End {
+                    window,
+                    status,
+                    guest_ns,
+                } => self.window(window).end(status, Some(guest_ns)),
+                Report::Gone(window) => self.window(window).leave(),
+                Report::Next => self.current = None,
+                Report::Done => bail!("the guest has no further command"),
+            }
+            if self.windows.values().any(Window::is_flooded) {
+                bail!(Flood);
+            }
+        }
+        Ok(())
+    }
+
+    fn window(&mut self, terminal: Terminal) -> &mut Window {
+        self.windows.entry(terminal).or_default()
+    }
+}
+
+/// A command needs an idle shell, and a look something to see.
+fn check_turn(window: &Window, step: &Step) -> Result<(), Misuse> {
+    let terminal = step.terminal;
+    match (window.taken_by(), step.command.is_empty()) {
+        (None, true) if window.unseen_bytes() == 0 => Err(Misuse(format!(
+            "nothing has happened in the window `{terminal}` since its last step; give a command"
+        ))),
+        (Some(id), false) => Err(Misuse(format!(
+            "the window `{terminal}` is busy with step {id}, or nobody has looked at its end; \
+             a step `{terminal}` without a command shows it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What the step shows of its window; an awaited text must be in it.
+fn look(window: &mut Window, step: &Step) -> anyhow::Result<Output> {
+    let output = window.look(&step.until);
+    if let Until::Text(text) = &step.until
+        && !(output.stdout.contains(text.as_str()) || output.stderr.contains(text.as_str()))
+        && !window.is_busy()
+    {
+        bail!(
+            "the command ended without printing `{text}`; it printed\n{}{}",
+            output.stdout,
+            output.stderr
+        );
+    }
+    Ok(output)
+}

@@ -1,0 +1,253 @@
+//! The replay of a chapter: its steps, in order, in their terminals; and whatever somebody types after them.
+
+pub mod desk;
+pub mod own_kernel;
+pub mod provenance;
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::machine::session::{Debugger, Session};
+use crate::machine::shell::{Shell, ShellEnded};
+use crate::machine::window::{Misuse, Watch};
+use crate::replay::desk::{Desk, Parts};
+use crate::system::process::Signals;
+use crate::system::process::WATCHED;
+use crate::transcript::script::Script;
+use crate::transcript::step::{Step, Terminal, Until};
+use crate::transcript::{Output, Record, Transcript};
+
+/// A step that ended with another exit status than the chapter expects.
+#[derive(Debug)]
+pub struct UnexpectedStatus {
+    found: i32,
+    step: Step,
+}
+
+impl fmt::Display for UnexpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "exit status {} where the chapter expects {}; if it is meant, write status={} before `{}`",
+            self.found, self.step.status, self.found, self.step.terminal
+        )
+    }
+}
+
+impl std::error::Error for UnexpectedStatus {}
+
+/// What has become of a command that was cut short.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// What it had printed, where no look shows it.
+    pub output: Output,
+    /// What the reader should know.
+    pub note: Option<&'static str>,
+}
+
+/// What happens in a replay, as it happens.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The step's command is typed now.
+    Begin(&'a Step),
+    /// The step has ended, after this much real time.
+    End(&'a Step, &'a Record, Duration),
+}
+
+/// A replay under way: the machine, the reader's shell, and what was printed so far.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    script: Script<'a>,
+    signals: &'a Signals,
+    debugger: Debugger,
+    session: Option<Session<'a>>,
+    host: Option<Shell>,
+    /// The steps that ran.
+    pub records: Vec<Record>,
+    // The folder goes last, when nothing runs in it any more.
+    desk: Desk,
+}
+
+impl<'a> Replay<'a> {
+    /// Lays everything out; nothing runs yet.
+    ///
+    /// # Errors
+    /// When a part of the lab is missing, or the private folder cannot be written.
+    pub fn new(
+        root: &Path,
+        script: Script<'a>,
+        parts: &Parts,
+        debugger: Debugger,
+        signals: &'a Signals,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            script,
+            signals,
+            debugger,
+            session: None,
+            host: None,
+            records: Vec::new(),
+            desk: Desk::lay_out(root, parts, script.steps)?,
+        })
+    }
+
+    /// Runs the first `count` steps of the chapter. `watch` is told of each as it begins and ends.
+    ///
+    /// # Errors
+    /// With the place of the step in the chapter's file: what [`Replay::run`] says, [`UnexpectedStatus`], and a disk that is full.
+    pub fn run_first(
+        &mut self,
+        count: usize,
+        watch: &mut dyn FnMut(&Event<'_>),
+    ) -> anyhow::Result<()> {
+        let script = self.script;
+        for step in &script.steps[..count] {
+            watch(&Event::Begin(step));
+            let start = Instant::now();
+            let output = self.run(step, &mut |_| {}).and_then(|output| {
+                // What a full disk has cut off would look like a kernel that does something else.
+                self.desk.check_room()?;
+                Ok(output)
+            });
+            let output = output.with_context(|| place(script, step))?;
+            let record = Record::new(step, output);
+            watch(&Event::End(step, &record, start.elapsed()));
+            if record.output.status != step.status {
+                let error = UnexpectedStatus {
+                    found: record.output.status,
+                    step: step.clone(),
+                };
+                return Err(error).with_context(|| place(script, step));
+            }
+            self.records.push(record);
+        }
+        Ok(())
+    }
+
+    /// Runs a step, of the chapter or of the reader's, for somebody who watches the window of a shell.
+    ///
+    /// # Errors
+    /// What [`Session::run`] and [`Shell::run`] say.
+    pub fn run(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
+        match step.terminal {
+            Terminal::Host => {
+                if self.host.is_none() {
+                    let shell = Shell::start(Terminal::Host, &WATCHED, self.desk.path())?;
+                    self.host = Some(shell);
+                }
+                let host = self.host.as_mut().expect("it was just made");
+                let done = host.run_watched(step, self.signals, watch);
+                if done.as_ref().is_err_and(anyhow::Error::is::<ShellEnded>) {
+                    self.host = None;
+                }
+                done
+            }
+            _ => self.session()?.run(step, watch),
+        }
+    }
+
+    /// Ctrl-C in a window: in a shell it ends the command that runs, and one of this machine's that does not come back is replaced; in
+    /// gdb's window it stops the machine. Tells what has become of it.
+    ///
+    /// # Errors
+    /// What [`Session::stop`], [`Session::interrupt_guest`] and [`Shell::interrupt`] say.
+    pub fn interrupt(&mut self, terminal: Terminal) -> anyhow::Result<Stopped> {
+        let mut stopped = Stopped::default();
+        match (terminal, &mut self.host) {
+            (Terminal::Host, Some(host)) => {
+                let ended = host.interrupt(self.signals)?;
+                stopped.output = host.window.look(&Until::End);
+                if !ended {
+                    self.host = None;
+                    stopped.note = Some("the shell did not come back from it; a new one begins");
+                }
+            }
+            (Terminal::Lab, _) => {
+                if !self.session()?.interrupt_lab()? {
+                    stopped.note = Some("the command still runs");
+                }
+            }
+            (Terminal::Guest | Terminal::Server, _) => {
+                let session = self.session()?;
+                if !session.interrupt_guest(terminal)? {
+                    stopped.note = Some(match session.is_held() {
+                        true => "the command did not end at Ctrl-C, and gdb has the machine now",
+                        false => "the command still runs",
+                    });
+                }
+            }
+            _ => self.session()?.stop()?,
+        }
+        Ok(stopped)
+    }
+
+    /// The machine, started if it is not.
+    ///
+    /// # Errors
+    /// When QEMU or gdb do not come up.
+    pub fn session(&mut self) -> anyhow::Result<&mut Session<'a>> {
+        if self.session.is_none() {
+            let steps = self.script.steps.iter();
+            let on_machine: Vec<&Step> = steps
+                .filter(|step| step.terminal != Terminal::Host)
+                .collect();
+            let folder = self.desk.path();
+            let session = Session::start(folder, &on_machine, self.debugger, self.signals)?;
+            self.session = Some(session);
+        }
+        Ok(self.session.as_mut().expect("it was just made"))
+    }
+}
+
+/// Replays the first `count` steps of the chapter and gives what they printed. `watch` is told of each
+/// step as it begins and ends.
+///
+/// # Errors
+/// What [`Replay::run_first`] says.
+pub fn replay(
+    root: &Path,
+    script: Script<'_>,
+    count: usize,
+    parts: &Parts,
+    signals: &Signals,
+    watch: &mut dyn FnMut(&Event<'_>),
+) -> anyhow::Result<Transcript> {
+    let mut replay = Replay::new(root, script, parts, Debugger::AsNeeded, signals)?;
+    replay.run_first(count, watch)?;
+    let session = &replay.session;
+    if count == script.steps.len()
+        && let Some(session) = session
+        && let Some(unseen) = session.unseen()?
+    {
+        return Err(Misuse(unseen)).with_context(|| script.path.display().to_string());
+    }
+    let frames = match session {
+        Some(session) if script.has(Terminal::Wire) => Some(session.frames()?),
+        _ => None,
+    };
+    Ok(Transcript {
+        records: replay.records,
+        frames,
+    })
+}
+
+/// How much of a command an error shows, in characters.
+const COMMAND_SHOWN: usize = 200;
+
+fn place(script: Script<'_>, step: &Step) -> String {
+    let command = match step.command.char_indices().nth(COMMAND_SHOWN) {
+        Some((end, _)) => format!("{}…", &step.command[..end]),
+        None if step.command.is_empty() => "(look)".to_owned(),
+        None => step.command.clone(),
+    };
+    format!(
+        "{}:{}: step {} `{} {command}`",
+        script.path.display(),
+        step.line,
+        step.id,
+        step.terminal
+    )
+}

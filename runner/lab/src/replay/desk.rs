@@ -1,0 +1,176 @@
+//! The folder in which a chapter is replayed: private, with the names that the book uses in it.
+//!
+//! `bzImage`, `vmlinux`, `linux`, `busybox`, `rootfs` and `kernel-configs` lead to the lab and the
+//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed behind it.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::build::cpio::{Archive, Node};
+use crate::build::setup::Lab;
+use crate::machine::qemu::file;
+use crate::replay::own_kernel::OwnKernel;
+use crate::system::scratch::Scratch;
+use crate::transcript::step::{Step, Terminal, Until};
+
+/// What a chapter is replayed with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The kernel image.
+    pub bzimage: PathBuf,
+    /// The kernel with its debug information.
+    pub vmlinux: PathBuf,
+    /// The tree in which the kernel was built.
+    pub linux: PathBuf,
+    /// The tree in which busybox was built.
+    pub busybox: PathBuf,
+    /// The root file system, without steps.
+    pub initramfs: PathBuf,
+}
+
+impl From<Lab> for Parts {
+    fn from(lab: Lab) -> Self {
+        Self {
+            bzimage: lab.kernel.bzimage,
+            vmlinux: lab.kernel.vmlinux,
+            linux: lab.kernel.tree,
+            busybox: lab.busybox.tree,
+            initramfs: lab.initramfs,
+        }
+    }
+}
+
+impl Parts {
+    /// Takes the reader's kernel in place of the book's.
+    pub fn replace_kernel(&mut self, own: OwnKernel) {
+        self.bzimage = own.bzimage;
+        self.vmlinux = own.vmlinux;
+        self.linux = own.folder;
+    }
+}
+
+/// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the
+/// kernel allocates behind the initramfs.
+const STEPS_BLOCK: usize = 64 * 1024;
+
+/// A folder that is gone when it is dropped.
+#[derive(Debug)]
+pub struct Desk {
+    folder: Scratch,
+}
+
+impl Desk {
+    /// Lays out the folder for the chapter whose steps are given.
+    ///
+    /// # Errors
+    /// When a part of the lab is missing, or the folder cannot be written.
+    pub fn lay_out(root: &Path, parts: &Parts, steps: &[Step]) -> anyhow::Result<Self> {
+        let folder = Scratch::new().with_context(|| {
+            let place = std::env::temp_dir();
+            format!(
+                "make a private folder for the replay in {}; TMPDIR names another place",
+                place.display()
+            )
+        })?;
+        let desk = Self { folder };
+        for (name, target) in [
+            (file::KERNEL, &parts.bzimage),
+            ("vmlinux", &parts.vmlinux),
+            ("linux", &parts.linux),
+            ("busybox", &parts.busybox),
+            ("rootfs.cpio", &parts.initramfs),
+            ("rootfs", &root.join("rootfs")),
+            ("kernel-configs", &root.join("kernel-configs")),
+        ] {
+            symlink(target, desk.path().join(name))
+                .with_context(|| format!("put {name} on the desk"))?;
+        }
+        let mut initramfs = std::fs::read(&parts.initramfs)
+            .with_context(|| format!("read {}", parts.initramfs.display()))?;
+        initramfs.extend(pack(steps));
+        std::fs::write(desk.path().join(file::INITRAMFS), initramfs)
+            .context("write the initramfs with the chapter's steps")?;
+        Ok(desk)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture, may not tell when it has not.
+    ///
+    /// # Errors
+    /// Why nothing more can be written.
+    pub fn check_room(&self) -> anyhow::Result<()> {
+        let block = self.path().join(".block");
+        let written = std::fs::write(&block, [0; 4096]);
+        let _ = std::fs::remove_file(&block);
+        written.with_context(|| format!("write to the replay's folder {}", self.path().display()))
+    }
+}
+
+/// An archive with the file /steps, as `rootfs/agent.c` reads it.
+fn pack(steps: &[Step]) -> Vec<u8> {
+    let in_guest = || steps.iter().filter(|step| step.terminal.is_in_guest());
+    let mut bytes = b"guest".to_vec();
+    if in_guest().any(|step| step.terminal == Terminal::Server) {
+        bytes.extend(b" server");
+    }
+    bytes.push(b'\n');
+    for step in in_guest().filter(|step| step.is_typed_by_agent()) {
+        bytes.extend(self::step(step));
+    }
+    let mut archive = Archive::new();
+    archive.put("steps", Node::File { mode: 0o600, bytes });
+    let mut packed = archive.to_bytes();
+    packed.resize(packed.len().next_multiple_of(STEPS_BLOCK), 0);
+    packed
+}
+
+/// A step as `rootfs/agent.c` reads it.
+#[must_use]
+pub fn step(step: &Step) -> Vec<u8> {
+    let Step {
+        id,
+        terminal,
+        command,
+        until,
+        ..
+    } = step;
+    let (how, text) = match until {
+        Until::End => ("wait", ""),
+        Until::Quiet => ("background", ""),
+        Until::Text(text) => ("until", text.as_str()),
+    };
+    let lengths = format!("{} {}", command.len(), text.len());
+    format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_guest_types_is_packed() {
+        let step =
+            |words: &str| Step::parse(&crate::transcript::words::split(words).unwrap(), 1).unwrap();
+        let steps = [
+            step("5.1 gdb continue"),
+            step("5.2 guest 'echo ü'"),
+            step("5.3 guest"),
+            step("5.4 until=up server serve"),
+            step("5.5 until=hello server"),
+        ];
+        let packed = pack(&steps);
+        assert_eq!(packed.len(), STEPS_BLOCK);
+        let text = String::from_utf8_lossy(&packed);
+        let expected = "guest server\n5.2 guest wait 7 0\necho ü\n\n\
+                        5.4 server until 5 2\nserve\nup\n5.5 server until 0 5\n\nhello\n\0";
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("5.1") && !text.contains("5.3"));
+    }
+}

@@ -1,0 +1,173 @@
+//! A kernel of the reader's own, for `--kernel`: where its parts lie, and whether they belong together.
+//!
+//! An image holds its vmlinux without debug information, packed. Both carry the build id, which the linker makes of
+//! the whole kernel, so a vmlinux of another build is noticed before gdb shows lines that do not run.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use duct::cmd;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object as _};
+
+use crate::build::tarball::PACKERS;
+use crate::machine::qemu::file;
+
+/// A kernel that can be replayed with.
+#[derive(Debug, Clone)]
+pub struct OwnKernel {
+    /// The image that QEMU boots.
+    pub bzimage: PathBuf,
+    /// The ELF file that gdb reads.
+    pub vmlinux: PathBuf,
+    /// The folder that was given; a tree, if the reader has given one.
+    pub folder: PathBuf,
+    /// What gdb will lack, as a note for the reader.
+    pub note: Option<String>,
+}
+
+/// The command line names no kernel, and why.
+#[derive(Debug)]
+pub struct NoKernel(String);
+
+impl fmt::Display for NoKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--kernel {}", self.0)
+    }
+}
+
+impl std::error::Error for NoKernel {}
+
+impl OwnKernel {
+    /// Looks into `given`: a built tree, or a folder that holds bzImage and vmlinux.
+    ///
+    /// # Errors
+    /// [`NoKernel`].
+    pub fn find(given: &Path) -> Result<Self, NoKernel> {
+        let name = given.display();
+        let no = |why: String| NoKernel(format!("{name}: {why}"));
+        let folder = fs::canonicalize(given).map_err(|error| {
+            no(format!(
+                "{error}; give a built tree, or a folder with bzImage and vmlinux"
+            ))
+        })?;
+        if !folder.is_dir() {
+            return Err(no(
+                "this is a file; give the folder that holds bzImage and vmlinux, or the built tree"
+                    .to_owned(),
+            ));
+        }
+        let in_tree = folder.join("arch/x86/boot/bzImage");
+        let images = [in_tree, folder.join(file::KERNEL)];
+        let bzimage = images.into_iter().find(|image| image.is_file());
+        let vmlinux = Some(folder.join("vmlinux")).filter(|vmlinux| vmlinux.is_file());
+        let (bzimage, vmlinux) = match (bzimage, vmlinux) {
+            (Some(bzimage), Some(vmlinux)) => (bzimage, vmlinux),
+            (None, None) if folder.join("Kconfig").is_file() => {
+                return Err(no("this tree is not built; in it, after the configuration: make bzImage scripts_gdb (chapter 1 shows both)".to_owned()));
+            }
+            (bzimage, vmlinux) => return Err(no(lacks(bzimage.as_deref(), vmlinux.as_deref()))),
+        };
+        let (build, debug) = read_elf(&vmlinux).map_err(no)?;
+        let packed = build_id_of_image(&bzimage).map_err(no)?;
+        if let (Some(build), Some(packed)) = (build, packed)
+            && build != packed
+        {
+            return Err(no(format!(
+                "bzImage and vmlinux are of two builds ({} and {}), so gdb would show lines that do not run; \
+                 `make bzImage` makes both, or copy both from one build",
+                hex(&packed),
+                hex(&build)
+            )));
+        }
+        let note = (!debug).then(|| {
+            format!(
+                "note: {} has no debug information, so gdb knows neither lines nor arguments, and each of its steps \
+                 will differ; CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y gives it some",
+                vmlinux.display()
+            )
+        });
+        Ok(Self {
+            bzimage,
+            vmlinux,
+            folder,
+            note,
+        })
+    }
+}
+
+fn lacks(bzimage: Option<&Path>, vmlinux: Option<&Path>) -> String {
+    match (bzimage, vmlinux) {
+        (Some(bzimage), _) => format!(
+            "{} has no vmlinux beside it, which gdb reads; copy it from the top of the tree that the image was built in",
+            bzimage.display()
+        ),
+        (_, Some(_)) => {
+            "there is a vmlinux, and no bzImage, which QEMU boots; `make bzImage` makes it in arch/x86/boot".to_owned()
+        }
+        (None, None) => "no kernel is in it: neither vmlinux, nor bzImage or arch/x86/boot/bzImage".to_owned(),
+    }
+}
+
+/// The build id of a vmlinux, and whether it has debug information.
+fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
+    let bytes =
+        fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let elf = ElfFile64::<Endianness>::parse(&*bytes);
+    let elf =
+        elf.map_err(|error| format!("{} is no ELF file for 64 bits: {error}", path.display()))?;
+    let debug = elf.section_by_name(".debug_info").is_some();
+    Ok((elf.build_id().ok().flatten().map(<[u8]>::to_vec), debug))
+}
+
+/// The build id that is packed in an image; none if this machine cannot unpack it, or if it has none.
+fn build_id_of_image(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let bytes =
+        fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if bytes.get(0x202..0x206) != Some(b"HdrS") {
+        return Err(format!("{} is no image of an x86 kernel", path.display()));
+    }
+    let unpacked = payload(&bytes).and_then(unpack);
+    let id = |elf: Vec<u8>| -> Option<Vec<u8>> {
+        let elf = ElfFile64::<Endianness>::parse(&*elf).ok()?;
+        Some(elf.build_id().ok()??.to_vec())
+    };
+    Ok(unpacked.and_then(id))
+}
+
+/// The packed vmlinux; Documentation/x86/boot.rst of the kernel says where it lies.
+fn payload(bytes: &[u8]) -> Option<&[u8]> {
+    let word = |at: usize| -> Option<usize> {
+        let four = bytes.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(four)).ok()
+    };
+    let sectors = match usize::from(bytes[0x1f1]) {
+        0 => 4,
+        sectors => sectors,
+    };
+    let begin = (sectors + 1) * 512 + word(0x248)?;
+    bytes.get(begin..begin.checked_add(word(0x24c)?)?)
+}
+
+fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+    let (magic, words) = PACKERS
+        .iter()
+        .find(|(magic, _)| packed.starts_with(magic))?;
+    // The kernel's build appends the unpacked size, which only gzip has of itself.
+    let size = if magic.starts_with(b"\x1f") { 0 } else { 4 };
+    let packed = &packed[..packed.len().checked_sub(size)?];
+    let unpacked = cmd(words[0], &words[1..])
+        .stdin_bytes(packed)
+        .stdout_capture()
+        .stderr_null()
+        .unchecked()
+        .run();
+    Some(unpacked.ok()?.stdout)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = crate::build::cache::hex(bytes);
+    text.truncate(12);
+    text
+}

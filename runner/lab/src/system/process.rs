@@ -1,0 +1,373 @@
+//! A child process that cannot outlive the runner, and pipes that are read without blocking.
+//!
+//! A child leads a process group of its own, which is killed and reaped when the [`Process`] is
+//! dropped: on success, on failure and on a signal alike. A runner that is itself killed takes it along
+//! ([`with_us`]).
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use signal_hook::SigId;
+use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
+
+/// Runs a command whose children do not outlive the runner either, not even when that is killed: somebody in
+/// its process group waits for the runner's end, and then ends the group.
+pub const WATCHED: [&str; 4] = [
+    "sh",
+    "-c",
+    "(tail --pid=$PPID -s 0.1 -f /dev/null; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec \"$@\"",
+    "sh",
+];
+
+/// The words that run a child of ours which the kernel kills when we end. util-linux's setpriv needs no unsafe code for
+/// that; and if we have ended before it asked, the child has another parent by now, and does nothing.
+#[must_use]
+pub fn with_us() -> [String; 8] {
+    let us = std::process::id().to_string();
+    let check = r#"[ $PPID = $0 ] && exec "$@""#;
+    [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sh",
+        "-c",
+        check,
+        &us,
+    ]
+    .map(str::to_owned)
+}
+
+/// How long the end of a child may lie behind the end of its output.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often somebody looks who has nothing to wait for.
+pub const MOMENT: Duration = Duration::from_millis(2);
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    /// The child; its pipes may be taken.
+    pub child: Child,
+}
+
+impl Process {
+    /// Starts `program`; `prepare` adds arguments, pipes and the working folder.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
+        let words = with_us();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program).process_group(0);
+        prepare(&mut command);
+        let child = command
+            .spawn()
+            .with_context(|| format!("start {program} (through setpriv, of util-linux)"))?;
+        Ok(Self { child })
+    }
+
+    /// Tells the child and what it has started that the reader pressed Ctrl-C.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn press_ctrl_c(&self) -> anyhow::Result<()> {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let group = group.context("the child has no number")?;
+        kill_process_group(group, Signal::INT).context("send a child SIGINT")
+    }
+
+    /// The exit status of a child that has ended.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().context("ask for a child's state")
+    }
+
+    /// A file that can be read once the child has ended.
+    ///
+    /// # Errors
+    /// When the system is older than Linux 5.3.
+    pub fn end_as_file(&self) -> anyhow::Result<OwnedFd> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.context("the child has no number")?;
+        pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
+    }
+
+    /// How a child has ended that closed its output, as it stands in a message: ` (signal: 9 (SIGKILL))`; nothing if it goes on.
+    pub fn end(&mut self) -> String {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return format!(" ({status})"),
+                Ok(None) if Instant::now() < until => std::thread::sleep(MOMENT),
+                _ => return String::new(),
+            }
+        }
+    }
+
+    /// Kills the child and all of its group, and does not wait for their end.
+    pub fn kill(&self) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // They may have ended by themselves.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes reads from a pipe return at once when it is empty.
+///
+/// # Errors
+/// When the system refuses.
+pub fn set_nonblocking(pipe: &impl AsFd) -> anyhow::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(pipe).context("read a pipe's flags")?;
+    rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK)
+        .context("set a pipe's flags")
+}
+
+/// The most that [`drain`] takes at once, in bytes: who writes for ever must not keep us from looking at the clock.
+const DRAIN_MAX: usize = 1 << 20;
+
+/// What a non-blocking pipe holds now, or the beginning of it, and whether its other end is closed.
+///
+/// # Errors
+/// When the read fails for another reason than emptiness.
+pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16384];
+    while bytes.len() < DRAIN_MAX {
+        match pipe.read(&mut chunk) {
+            Ok(0) => return Ok((bytes, true)),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return Ok((bytes, false));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("read from a child's pipe"),
+        }
+    }
+    Ok((bytes, false))
+}
+
+/// The runner was told to stop, by this signal.
+#[derive(Debug)]
+pub struct Interrupted(i32);
+
+impl Interrupted {
+    /// What a shell makes of a program that the signal ended.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        u8::try_from(128 + self.0).unwrap_or(u8::MAX)
+    }
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; everything that was started has been ended")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// What was waited for did not come in time.
+#[derive(Debug)]
+pub struct Late(String);
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Late {}
+
+/// Says whether a signal does what it does by default. A handler cannot be taken back, only be told to act
+/// as if there were none, so this is registered once.
+static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|| {
+    let flag = Arc::new(AtomicBool::new(false));
+    for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
+        signal_hook::flag::register_conditional_default(signal, flag.clone())?;
+    }
+    Ok(flag)
+});
+
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: afterwards they end the runner
+/// again, so that a question can be answered with Ctrl-C. There is one at a time.
+#[derive(Debug)]
+pub struct Signals {
+    woken: UnixStream,
+    /// The last one that was another than SIGINT, or 0.
+    told_to_end: Arc<AtomicUsize>,
+    registered: Vec<SigId>,
+    let_through: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Catches the signals; [`Signals::wait`] tells of them.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn catch() -> anyhow::Result<Self> {
+        let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
+        set_nonblocking(&woken)?;
+        let told_to_end = Arc::new(AtomicUsize::new(0));
+        let let_through = LET_THROUGH
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
+            .clone();
+        let_through.store(false, Ordering::SeqCst);
+        let mut registered = Vec::new();
+        for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
+            // First, so that who is woken can see it.
+            if signal != SIGINT {
+                let id =
+                    signal_hook::flag::register_usize(signal, told_to_end.clone(), signal as usize);
+                registered.push(id.context("catch a signal")?);
+            }
+            let write = write.try_clone().context("share the pipe for signals")?;
+            let id = signal_hook::low_level::pipe::register(signal, write);
+            registered.push(id.context("catch a signal")?);
+        }
+        Ok(Self {
+            woken,
+            told_to_end,
+            registered,
+            let_through,
+        })
+    }
+
+    /// Whether what was caught is just Ctrl-C; then it is forgotten, and [`Signals::wait`] waits again.
+    ///
+    /// # Errors
+    /// When the pipe for signals cannot be read.
+    pub fn take_ctrl_c(&self) -> anyhow::Result<bool> {
+        let (bytes, _) = drain(&mut &self.woken)?;
+        Ok(!bytes.is_empty() && self.told_to_end.load(Ordering::SeqCst) == 0)
+    }
+
+    /// Waits until one of `pipes` can be read or has been closed.
+    ///
+    /// # Errors
+    /// [`Interrupted`] on a signal; [`Late`] with what `late` says once `until` has passed.
+    pub fn wait(
+        &self,
+        pipes: &[BorrowedFd<'_>],
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let fds = pipes
+            .iter()
+            .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN));
+        self.poll(fds.collect(), until, late)
+    }
+
+    /// Waits until `pipe` takes 4096 bytes at once, or until its other end is closed.
+    ///
+    /// # Errors
+    /// As [`Signals::wait`].
+    pub fn wait_for_room(
+        &self,
+        pipe: BorrowedFd<'_>,
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let fds = vec![PollFd::from_borrowed_fd(pipe, PollFlags::OUT)];
+        self.poll(fds, until, late)
+    }
+
+    fn poll<'a>(
+        &'a self,
+        mut fds: Vec<PollFd<'a>>,
+        until: Instant,
+        late: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        fds.push(PollFd::new(&self.woken, PollFlags::IN));
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).context("the deadline lies too far away")?;
+            match poll(&mut fds, Some(&timeout)) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error).context("wait for the guest and the debugger"),
+                Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
+                    let signal = match self.told_to_end.load(Ordering::SeqCst) {
+                        0 => SIGINT,
+                        other => other as i32,
+                    };
+                    bail!(Interrupted(signal))
+                }
+                // Somebody who never pauses is no reason to miss the deadline.
+                Ok(_) if left.is_zero() => bail!(Late(late())),
+                Ok(0) => continue,
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+        self.let_through.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::process::Stdio;
+
+    #[test]
+    fn a_dropped_process_takes_its_children_along() {
+        let mut process = Process::start("sh", |command| {
+            command
+                .args(["-c", "sleep 1000 & echo $!; wait"])
+                .stdout(Stdio::piped());
+        })
+        .unwrap();
+        let mut stdout = process.child.stdout.take().unwrap();
+        let mut line = [0; 16];
+        let count = stdout.read(&mut line).unwrap();
+        let grandchild: i32 = std::str::from_utf8(&line[..count])
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        drop(process);
+        // The pipe closes when its last holder, the sleep, is gone.
+        assert_eq!(
+            stdout.read(&mut line).unwrap(),
+            0,
+            "process {grandchild} lives on"
+        );
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait_however_much_there_is_to_read() {
+        let signals = Signals::catch().unwrap();
+        let (silent, other) = UnixStream::pair().unwrap();
+        let until = Instant::now() + Duration::from_millis(20);
+        let wait = || signals.wait(&[silent.as_fd()], until, || "late".to_owned());
+        assert_eq!(wait().unwrap_err().to_string(), "late");
+        (&other).write_all(b"more").unwrap();
+        assert_eq!(wait().unwrap_err().to_string(), "late");
+    }
+}

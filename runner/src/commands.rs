@@ -1,0 +1,14 @@
+//! The subcommands, a file each.
+
+pub mod claims;
+pub mod clean;
+pub mod cmdrun;
+pub mod mdbook;
+pub mod play;
+pub mod preprocess;
+pub mod record;
+pub mod renumber;
+pub mod run;
+pub mod setup;
+pub mod show;
+pub mod verify;

@@ -1,0 +1,270 @@
+//! `runner chapter`: replays a chapter and says whether it is still true.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::root;
+use crate::screen::{self, Screen};
+use book::chapter::Chapter;
+use book::snapshot::Snapshot;
+use book::snapshot::verdict::{Verdict, compare};
+use lab::build::cache::Cache;
+use lab::replay::own_kernel::OwnKernel;
+use lab::replay::provenance;
+use lab::replay::{Event, replay};
+use lab::system::process::Signals;
+use lab::system::progress::Stage;
+use lab::system::scratch::Scratch;
+use lab::transcript::capture::{self, Frame};
+use lab::transcript::step::StepId;
+use lab::transcript::{Output, Transcript};
+
+/// What to replay, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The chapter: its number or its slug, such as 5 or inet-init
+    chapter: String,
+    /// Stop after this step
+    #[arg(long, value_name = "N.M")]
+    to: Option<StepId>,
+    /// Show nothing before this step; the steps before it run all the same
+    #[arg(long, value_name = "N.M")]
+    from: Option<StepId>,
+    /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
+    #[arg(long, value_name = "PATH")]
+    kernel: Option<PathBuf>,
+    /// Build the whole lab from nothing for this replay, in a temporary cache
+    #[arg(long)]
+    fresh: bool,
+    /// Replay so often, and compare the raw transcripts byte for byte
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    repeat: usize,
+    /// Print the transcript and the verdict as JSON
+    #[arg(long)]
+    json: bool,
+    /// Tell each step's real time, and the guest's clock
+    #[arg(long)]
+    timings: bool,
+}
+
+/// One step of the transcript, as `--json` prints it.
+#[derive(Serialize)]
+struct StepJson<'a> {
+    step: String,
+    terminal: &'a str,
+    command: &'a str,
+    #[serde(flatten)]
+    output: &'a Output,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    real_ms: Option<u128>,
+}
+
+/// Runs the subcommand: 0 the same, 1 different.
+///
+/// # Errors
+/// When the chapter is wrong or the lab cannot run.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let chapter = Chapter::find(&root, &args.chapter)?;
+    let count = args
+        .to
+        .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;
+    let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
+    let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
+    let fresh = args.fresh.then(Fresh::new).transpose()?;
+    let mut options = context.options(&root)?;
+    if let Some(fresh) = &fresh {
+        options.cache = fresh.cache();
+    }
+    let mut parts = context.parts(&options, [&chapter])?;
+    if let Some(own) = own {
+        if let Some(note) = &own.note {
+            eprintln!("{note}");
+        }
+        parts.replace_kernel(own);
+    }
+    let provenance = provenance::of(&root, &parts)?;
+    let screen = Screen {
+        from: from as u32,
+        timings: args.timings,
+    };
+    let signals = Signals::catch()?;
+    let start = Instant::now();
+    let mut real = Vec::new();
+    let transcript = replay(
+        &root,
+        chapter.script(),
+        count,
+        &parts,
+        &signals,
+        &mut |event| {
+            if let Event::End(_, _, elapsed) = event {
+                real.push(*elapsed);
+            }
+            if !args.json {
+                screen.show(event);
+            }
+        },
+    )?;
+    let took = start.elapsed();
+    let now = Snapshot {
+        provenance,
+        transcript,
+    };
+    let recorded = Snapshot::read(&root, &chapter.name)?;
+    if args.repeat > 1 {
+        let again = || {
+            replay(
+                &root,
+                chapter.script(),
+                count,
+                &parts,
+                &signals,
+                &mut |_| {},
+            )
+        };
+        let by_meaning = recorded.as_ref().is_some_and(Snapshot::is_by_meaning);
+        if !repeats(again, args.repeat, &now, by_meaning)? {
+            return Ok(ExitCode::from(1));
+        }
+    }
+    drop(signals);
+    let last = StepId {
+        number: count as u32,
+        ..chapter.last()
+    };
+    let verdict = recorded.map(|recorded| compare(&recorded, &now, last));
+    if let (Some(frames), false) = (&now.transcript.frames, args.json) {
+        // The replay is what counts: a cache that takes no capture is no reason to fail.
+        let kept = match keep_capture(&options.cache, &chapter.name, frames) {
+            Ok(path) => format!("kept in {}", path.display()),
+            Err(error) => format!("not kept: {error:#}"),
+        };
+        anstream::println!("\nthe wire: {} frames, {kept}", frames.len());
+    }
+    if args.json {
+        print_json(
+            &chapter,
+            &now,
+            args.timings.then_some(&real[..]),
+            verdict.as_ref(),
+        )?;
+    } else if let Some(verdict) = &verdict {
+        screen::verdict(&chapter, count, took, verdict, args.kernel.is_some());
+    } else {
+        screen::never_recorded(chapter.number);
+    }
+    let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
+    Ok(ExitCode::from(u8::from(!same)))
+}
+
+/// Keeps the capture of the last replay of a chapter, for tcpdump or Wireshark.
+fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<PathBuf> {
+    let folder = cache.root().join("captures");
+    let path = folder.join(format!("{name}.pcap"));
+    let kept = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, capture::file(frames)));
+    if kept.is_err() {
+        // A part of a capture would be taken for the whole. There may be none.
+        let _ = std::fs::remove_file(&path);
+    }
+    kept.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
+struct Fresh(Scratch);
+
+impl Fresh {
+    fn new() -> anyhow::Result<Self> {
+        // Beside the reader's cache: the temporary folder may be too small for a kernel's tree.
+        let beside = Cache::of_user()?.root().to_owned();
+        std::fs::create_dir_all(&beside)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| Scratch::new_in(&beside, "fresh-"))
+            .map(Self)
+            .with_context(|| format!("make a temporary cache in {}", beside.display()))
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::at(self.0.path())
+    }
+}
+
+/// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
+/// chapter that was recorded so. Shows where one is not.
+fn repeats(
+    again: impl Fn() -> anyhow::Result<Transcript>,
+    times: usize,
+    first: &Snapshot,
+    by_meaning: bool,
+) -> anyhow::Result<bool> {
+    let Some(last) = first.transcript.records.last().map(|record| record.id) else {
+        return Ok(true);
+    };
+    let first = first.clone().of_kind(by_meaning);
+    let mut agree = 1;
+    let mut stage = Stage::begin("replay again");
+    for done in 1..times {
+        stage.at(format!("{done} of {times}, {} differ", done - agree));
+        let now = Snapshot {
+            provenance: first.provenance.clone(),
+            transcript: again()?,
+        };
+        match compare(&first, &now, last) {
+            Verdict::Different { steps } => steps.iter().for_each(screen::difference),
+            Verdict::Exact | Verdict::SameMeaning { .. } => agree += 1,
+        }
+    }
+    stage.at(format!("{times} of {times}"));
+    stage.done();
+    let how = if by_meaning {
+        "in meaning"
+    } else {
+        "byte for byte"
+    };
+    anstream::eprintln!("{agree} of {times} replays agree {how}");
+    Ok(agree == times)
+}
+
+fn print_json(
+    chapter: &Chapter,
+    now: &Snapshot,
+    real: Option<&[Duration]>,
+    verdict: Option<&Verdict>,
+) -> anyhow::Result<()> {
+    let steps: Vec<_> = now
+        .transcript
+        .records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| StepJson {
+            step: record.id.to_string(),
+            terminal: record.terminal.word(),
+            command: &record.command,
+            output: &record.output,
+            real_ms: real.map(|real| real[index].as_millis()),
+        })
+        .collect();
+    let provenance: serde_json::Map<_, _> = now
+        .provenance
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
+    let frames = now.transcript.frames.as_ref();
+    let frames: Option<Vec<_>> = frames.map(|all| all.iter().map(Frame::to_string).collect());
+    let whole = serde_json::json!({
+        "chapter": chapter.number,
+        "provenance": provenance,
+        "steps": steps,
+        "frames": frames,
+        "result": verdict,
+    });
+    println!("{}", serde_json::to_string_pretty(&whole)?);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `runner verify`: replays chapters side by side, and says of each whether it is still true.
+//!
+//! A machine uses one core, so there are as many replays at a time as there are cores. A chapter with a `lab` waits for
+//! the real clock more than it works, so these go beside the others, one after the other. The replays share
+//! nothing but what was built, which none of them changes.
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::cli::code_of;
+use crate::context::Context;
+use crate::root;
+use crate::screen;
+use book::chapter::{self, Chapter};
+use book::snapshot::Snapshot;
+use book::snapshot::verdict::{Verdict, compare};
+use lab::replay::provenance;
+use lab::replay::replay;
+use lab::system::process::Signals;
+use lab::transcript::step::Terminal;
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The chapters: numbers or slugs; all of the book if none is named
+    chapters: Vec<String>,
+    /// How many chapters to replay at a time; as many as there are cores if not given
+    #[arg(long, value_name = "COUNT")]
+    jobs: Option<NonZeroUsize>,
+}
+
+/// How the verification of a chapter ended, and after how much real time.
+struct Verified {
+    chapter: Chapter,
+    outcome: anyhow::Result<Option<Verdict>>,
+    took: Duration,
+}
+
+/// Runs the subcommand: 0 all the same, 1 a chapter differs.
+///
+/// # Errors
+/// When a chapter's file is wrong or the lab cannot be made.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let root = root::find()?;
+    let chapters: Vec<Chapter> = if args.chapters.is_empty() {
+        let paths = chapter::paths(&root)?;
+        let all = paths.iter().map(|path| Chapter::read(&root, path));
+        all.collect::<Result<_, _>>()?
+    } else {
+        let named = args
+            .chapters
+            .iter()
+            .map(|wanted| Chapter::find(&root, wanted));
+        named.collect::<Result<_, _>>()?
+    };
+    let parts = context.parts(&context.options(&root)?, &chapters)?;
+    let provenance = provenance::of(&root, &parts)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
+    let signals = Signals::catch()?;
+    let start = Instant::now();
+    let verify = |chapter: Chapter| {
+        let start = Instant::now();
+        let count = chapter.steps.len();
+        let outcome = replay(
+            &root,
+            chapter.script(),
+            count,
+            &parts,
+            &signals,
+            &mut |_| {},
+        );
+        let took = start.elapsed();
+        let outcome = outcome.and_then(|transcript| {
+            let provenance = provenance.clone();
+            let now = Snapshot {
+                provenance,
+                transcript,
+            };
+            let recorded = Snapshot::read(&root, &chapter.name)?;
+            Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
+        });
+        Verified {
+            chapter,
+            outcome,
+            took,
+        }
+    };
+    let total = chapters.len();
+    let beside = |chapter: &Chapter| args.jobs.is_none() && chapter.has(Terminal::Lab);
+    let (waits, works): (Vec<_>, Vec<_>) = chapters.into_iter().partition(beside);
+    let extra = usize::from(!waits.is_empty());
+    let queues = [works, waits].map(|chapters| Mutex::new(chapters.into_iter()));
+    let worst = Mutex::new(0);
+    std::thread::scope(|scope| {
+        let (works, waits) = (&queues[0], &queues[1]);
+        for queue in std::iter::repeat_n(works, jobs).chain(std::iter::repeat_n(waits, extra)) {
+            scope.spawn(|| {
+                loop {
+                    let chapter = queue.lock().expect("no thread panics with it").next();
+                    let Some(chapter) = chapter else { break };
+                    let verified = verify(chapter);
+                    // One chapter's lines stay together.
+                    let mut worst = worst.lock().expect("no thread panics with it");
+                    let code = tell(&verified);
+                    *worst = code.max(*worst);
+                    let interrupted = verified
+                        .outcome
+                        .is_err_and(|e| e.is::<lab::system::process::Interrupted>());
+                    if interrupted {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let code = worst.into_inner().expect("no thread panics with it");
+    screen::summary(total, (jobs + extra).min(total), start.elapsed(), code);
+    Ok(ExitCode::from(code))
+}
+
+/// Shows how it ended; gives the exit code.
+fn tell(verified: &Verified) -> u8 {
+    let Verified {
+        chapter,
+        outcome,
+        took,
+    } = verified;
+    match outcome {
+        Ok(Some(verdict)) => {
+            screen::verdict(chapter, chapter.steps.len(), *took, verdict, false);
+            u8::from(matches!(verdict, Verdict::Different { .. }))
+        }
+        Ok(None) => {
+            screen::never_recorded(chapter.number);
+            1
+        }
+        Err(error) => {
+            anstream::eprintln!("{error:#}");
+            code_of(error)
+        }
+    }
+}

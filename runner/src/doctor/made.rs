@@ -1,0 +1,107 @@
+//! The lab itself: whether it is made, and what making it takes. Nothing is built or fetched here.
+
+use anyhow::Context as _;
+
+use super::Found;
+use crate::context::Context;
+use crate::root;
+use lab::build::cache::Absent;
+use lab::build::pins::Pins;
+use lab::build::setup;
+use lab::build::sources;
+
+/// What building takes, in seconds of one processor.
+const KERNEL_SECONDS: u64 = 420;
+const BUSYBOX_SECONDS: u64 = 104;
+/// Fetching, unpacking and configuring, which more processors do not shorten.
+const OTHER_SECONDS: u64 = 20;
+
+/// What the cache has and lacks of the lab.
+#[derive(Debug)]
+pub struct Lab {
+    pins: Pins,
+    absent: Vec<Absent>,
+}
+
+impl Lab {
+    /// Whether nothing is left to do.
+    pub fn is_made(&self) -> bool {
+        self.absent.is_empty()
+    }
+
+    fn lacks(&self, kind: &str) -> bool {
+        self.absent.iter().any(|absent| absent.kind == kind)
+    }
+}
+
+/// Looks for all parts of the lab.
+///
+/// # Errors
+/// What keeps it from looking, as the finding of the check.
+pub fn look(context: &Context) -> Result<Lab, Found> {
+    let root = root::find().map_err(|error| Found::skip(format!("{error:#}")))?;
+    let look = || -> anyhow::Result<Lab> {
+        let mut options = context.options(&root)?;
+        options.cache = options.cache.frozen();
+        let pins = Pins::read(&options.repository)?;
+        let mut absent = Vec::new();
+        for part in [
+            setup::kernel(&options, &pins).map(drop),
+            setup::guest(&options, &pins).map(drop),
+        ] {
+            if let Err(error) = part {
+                absent.push(error.downcast::<Absent>().context("look for the lab")?);
+            }
+        }
+        Ok(Lab { pins, absent })
+    };
+    look().map_err(|error| {
+        let remedy = "Mend that, and look again; without it no lab can be made";
+        Found::bad(format!("{error:#}"), remedy)
+    })
+}
+
+/// Tells whether the lab is made, and how long it would take.
+pub fn made(lab: &Result<Lab, Found>) -> Found {
+    let lab = match lab {
+        Ok(lab) => lab,
+        Err(found) => return found.clone(),
+    };
+    if lab.is_made() {
+        return Found::ok("all made");
+    }
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let mut work = 0;
+    for (parts, seconds) in [
+        (["kernel-source", "kernel"], KERNEL_SECONDS),
+        (["busybox-source", "busybox"], BUSYBOX_SECONDS),
+    ] {
+        if parts.iter().any(|part| lab.lacks(part)) {
+            work += seconds;
+        }
+    }
+    let minutes = (OTHER_SECONDS + work / processors).div_ceil(60);
+    let names: Vec<String> = lab.absent.iter().map(Absent::to_string).collect();
+    Found::warn(
+        names.join("; "),
+        format!(
+            "`runner setup` makes it, and so does the first chapter; about {minutes} min with {processors} processors"
+        ),
+    )
+}
+
+/// Tells where the sources would come from.
+pub fn sources(lab: &Lab) -> Found {
+    let wanted: Vec<String> = sources::providers(&lab.pins)
+        .into_iter()
+        .filter(|(kind, _)| lab.lacks(kind))
+        .map(|(kind, names)| format!("{kind}: {}", names.join(", or else ")))
+        .collect();
+    if wanted.is_empty() {
+        return Found::ok("nothing is left to fetch");
+    }
+    Found::skip(format!(
+        "to be fetched, which was not tried; {}",
+        wanted.join("; ")
+    ))
+}
