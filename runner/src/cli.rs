@@ -27,7 +27,7 @@ use book::chapter::{Faults, NoChapter};
 use lab::build::cache::{Cache, Given};
 use lab::machine::session::Overrun;
 use lab::machine::window::Misuse;
-use lab::program::needs;
+use lab::program::closure;
 use lab::replay::UnexpectedStatus;
 use lab::replay::own_kernel::NoKernel;
 use lab::system::process::Interrupted;
@@ -182,7 +182,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<show::Stale>()
         || error.is::<Misuse>()
         || error.is::<NoKernel>()
-        || error.is::<needs::Unfit>()
+        || error.is::<closure::Unfit>()
         || error.is::<Overrun>()
     {
         WRONG

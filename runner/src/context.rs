@@ -6,7 +6,7 @@ use anyhow::Result;
 use book::chapter::Chapter;
 use lab::build::cache::Given;
 use lab::build::setup::{self, Options};
-use lab::replay::desk::Parts;
+use lab::replay::workdir::Parts;
 use lab::transcript::step::Terminal;
 
 use crate::doctor;

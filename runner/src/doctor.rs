@@ -4,11 +4,11 @@
 //! for the reason, because the settings that could be one differ between systems. A check whose ground
 //! another check has found missing is skipped.
 
-mod attempt;
 mod machine;
 mod made;
 mod network;
 mod place;
+mod probe;
 mod screen;
 mod tools;
 

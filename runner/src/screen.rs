@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde::{Deserialize, Serialize};
 
 use book::chapter::Chapter;
-use book::snapshot::verdict::{Difference, Verdict};
+use book::snapshot::compare::{Difference, Verdict};
 use lab::replay::Event;
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};

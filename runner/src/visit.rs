@@ -5,11 +5,11 @@
 
 pub mod draft;
 pub mod editor;
+pub mod frontend;
 pub mod keyboard;
 pub mod pane;
 pub mod panes;
 pub mod reader;
-pub mod seat;
 pub mod tmux;
 
 use std::path::Path;
@@ -20,11 +20,12 @@ use crate::root;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::verdict::{Verdict, compare};
+use book::snapshot::compare::{Verdict, compare};
+use frontend::Frontend;
 use keyboard::Keyboard;
 use lab::machine::session::Debugger;
-use lab::replay::desk::Parts;
 use lab::replay::provenance;
+use lab::replay::workdir::Parts;
 use lab::replay::{Event, Replay};
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
@@ -32,7 +33,6 @@ use lab::transcript::Transcript;
 use lab::transcript::step::{Step, StepId, Terminal};
 use panes::Panes;
 use reader::Reader;
-use seat::Seat;
 
 /// Where to go, and how far.
 #[derive(Debug, clap::Args)]
@@ -66,12 +66,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     replay.session()?.hand_over()?;
     let windows = windows(&chapter);
     let window = last_window(before);
-    let seat: Box<dyn Seat + '_> =
+    let frontend: Box<dyn Frontend + '_> =
         match Panes::open(&chapter, &windows, window, &histories, &signals)? {
             Some(panes) => Box::new(panes),
             None => Box::new(Keyboard::new(histories, &signals)?),
         };
-    let mut reader = Reader::new(seat, replay, &signals, windows, window, draft);
+    let mut reader = Reader::new(frontend, replay, &signals, windows, window, draft);
     reader.greet()?;
     reader.stay()
 }

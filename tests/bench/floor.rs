@@ -20,7 +20,7 @@ use lab::build::cpio::{Archive, Node};
 use lab::build::setup;
 use lab::machine::gdb::{BOUNDARY, Gdb};
 use lab::machine::qemu::{self, file};
-use lab::replay::desk::{Desk, Parts};
+use lab::replay::workdir::{Parts, Workdir};
 use lab::transcript::step::Terminal;
 
 const ROUNDS: usize = 5;
@@ -33,7 +33,7 @@ fn main() {
     let lab = setup::ready(&setup::Options::new(&root).unwrap()).unwrap();
     let parts = Parts::from(lab);
     let chapter = Chapter::find(&root, "5").unwrap();
-    let desk = Desk::lay_out(&root, &parts, &chapter.steps).unwrap();
+    let desk = Workdir::lay_out(&root, &parts, &chapter.steps).unwrap();
     let script = script(&chapter, desk.path());
     let host: Vec<_> = chapter
         .steps
@@ -232,8 +232,8 @@ fn boot_to_first_command(folder: &Path) -> Duration {
 }
 
 /// A desk whose initramfs holds one program, which exits: the kernel panics, and QEMU ends.
-fn bare_desk(root: &Path, parts: &Parts) -> Desk {
-    let desk = Desk::lay_out(root, parts, &[]).unwrap();
+fn bare_desk(root: &Path, parts: &Parts) -> Workdir {
+    let desk = Workdir::lay_out(root, parts, &[]).unwrap();
     let program = desk.path().join("init");
     let source = desk.path().join("init.c");
     std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();

@@ -1,10 +1,12 @@
 //! Caches that cannot be written, and caches that many use at once.
 
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use lab::build::cache::Cache;
 
 use crate::fixture::{Book, Ran};
+use crate::kill::{hangs, wait_until_it_hangs};
 use crate::place::{Place, in_own_mounts};
 
 /// A command with this cache mounted read-only, as an ordinary user: tcpdump as root wants to be another.
@@ -158,4 +160,44 @@ fn what_a_run_uses_is_not_cleaned_away() {
         .ends_with(0)
         .prints("removed");
     assert!(Cache::at(place.root()).list().unwrap().is_empty());
+}
+
+#[test]
+fn the_lab_that_a_fresh_replay_builds_is_not_cleaned_away() {
+    let place = Place::made();
+    let book = Book::new(&["guest 'echo there'"]);
+    let mut replay = place.command_in(&book, &["chapter", "5", "--fresh"]);
+    hangs(&mut replay, &place, "make");
+    let mut replay = replay.spawn().unwrap();
+    wait_until_it_hangs(&place);
+    let listed = Cache::at(place.root()).list().unwrap();
+    let fresh: Vec<_> = listed
+        .iter()
+        .filter(|entry| entry.kind == "fresh")
+        .collect();
+    assert_eq!(fresh.len(), 1, "{listed:#?}");
+    let folder = fresh[0].folder.clone();
+    let files = || walkdir::WalkDir::new(&folder).into_iter().flatten().count();
+    let before = files();
+    place
+        .run(&["clean", "--yes"])
+        .ends_with(3)
+        .complains(&format!(
+            "{} is used by another run; it stays",
+            folder.display()
+        ));
+    assert_eq!(files(), before);
+    // The reader's own lab is another, which nobody uses now.
+    assert_eq!(place.entries("kernel").len(), 0);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&replay),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    replay.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while folder.exists() {
+        assert!(Instant::now() < until, "{} stays", folder.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -139,35 +139,74 @@ fn a_setup_that_is_killed_at_random_is_gone_on_with() {
     place.is_as_made();
 }
 
+/// Has this program hang in what the command starts, whatever it is told.
+pub fn hangs(command: &mut Command, place: &Place, name: &str) {
+    let programs = place.folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    let script = "#!/bin/bash\n\
+                  case \"$*\" in *--print-uris*) echo \"'http://localhost/dists/x' x 0\"; exit;; esac\n\
+                  trap '' INT TERM HUP PIPE\nsleep 1000\n";
+    let program = programs.join(name);
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let path = std::env::var("PATH").unwrap();
+    command
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+}
+
+/// Waits until the program has come to [`hangs`].
+#[track_caller]
+pub fn wait_until_it_hangs(place: &Place) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let is_asleep = |line: &String| line.starts_with("sleep 1000");
+    while !processes(place.folder.path()).iter().any(is_asleep) {
+        assert!(Instant::now() < until, "nothing hangs");
+        sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_build_ends_with_its_runner_whatever_it_does() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
         let place = Place::without(&["kernel"]);
-        let programs = place.folder.path().join("bin");
-        fs::create_dir(&programs).unwrap();
-        let make = programs.join("make");
-        fs::write(
-            &make,
-            "#!/bin/bash\ntrap '' INT TERM HUP PIPE\nsleep 1000\n",
-        )
-        .unwrap();
-        fs::set_permissions(&make, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let mut command = place.command(&["setup"]);
-        let path = std::env::var("PATH").unwrap();
-        command
-            .env("PATH", format!("{}:{path}", programs.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        hangs(&mut command, &place, "make");
         let child = command.spawn().unwrap();
-        while !processes(place.folder.path())
-            .iter()
-            .any(|line| line.starts_with("sleep 1000"))
-        {
-            sleep(Duration::from_millis(10));
-        }
+        wait_until_it_hangs(&place);
         assert!(!killed(child, signal, Duration::ZERO, place.folder.path()));
         place.run(&["setup"]).ends_with(0);
         place.is_as_made();
+    }
+}
+
+#[test]
+fn what_copies_a_tree_or_fetches_ends_with_its_runner() {
+    for (program, signal) in [
+        ("cp", Signal::KILL),
+        ("make", Signal::KILL),
+        ("make", Signal::INT),
+        ("apt-get", Signal::KILL),
+    ] {
+        let place = Place::without(&["kernel"]);
+        let mut command = place.command(&["setup"]);
+        if program == "apt-get" {
+            command.env_remove("THESEUS_KERNEL_SOURCE");
+        } else {
+            let tree = place.folder.path().join("tree");
+            fs::create_dir_all(tree.join("kernel/configs")).unwrap();
+            fs::write(tree.join("kernel/configs/tiny.config"), "").unwrap();
+            command.env("THESEUS_KERNEL_SOURCE", tree);
+        }
+        hangs(&mut command, &place, program);
+        let child = command.spawn().unwrap();
+        wait_until_it_hangs(&place);
+        assert!(!killed(child, signal, Duration::ZERO, place.folder.path()));
     }
 }
 

@@ -112,7 +112,7 @@ fn an_odd_place_of_the_cache_is_told() {
     );
     with("XDG_CACHE_HOME", Some("/tmp/a b"))
         .only_bad(&["cache"])
-        .says("cache", "bad", &["/tmp/a b", "a space or a colon"]);
+        .says("cache", "bad", &["/tmp/a b", "its path holds ' '"]);
     with("HOME", None).only_bad(&["cache"]).says(
         "cache",
         "bad",

@@ -155,6 +155,41 @@ fn slow_server_is_waited_for() {
     assert_eq!(fetch(&url, &sha256_of(BODY)), None);
 }
 
+/// Answers that the file is elsewhere.
+fn redirect(stream: &mut TcpStream, to: &str) {
+    let head = "HTTP/1.1 302 Found\r\nContent-Length: 4\r\nConnection: close\r\nLocation: ";
+    write!(stream, "{head}{to}\r\n\r\nover").unwrap();
+}
+
+#[test]
+fn redirect_is_followed_but_not_for_ever_and_not_out_of_http() {
+    let url = serve(|path, stream| match path {
+        "/moved" => redirect(stream, "/moved-again"),
+        "/moved-again" => redirect(stream, "/here"),
+        "/circle" => redirect(stream, "/circle"),
+        "/out" => redirect(stream, "file:///etc/hostname"),
+        _ => respond(stream, BODY.len(), BODY),
+    });
+    let hash = sha256_of(BODY);
+    assert_eq!(fetch(&format!("{url}/moved"), &hash), None);
+    for (path, word) in [("/circle", "redirects"), ("/out", "file")] {
+        let error = fetch(&format!("{url}{path}"), &hash).unwrap();
+        assert!(error.contains(word) && error.contains(path), "{error}");
+    }
+    let error = fetch("file:///etc/hostname", &hash).unwrap();
+    assert!(error.contains("Protocol \"file\""), "{error}");
+}
+
+#[test]
+fn text_that_never_ends_is_given_up() {
+    let url = serve(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+    });
+    let error = fetch::text(&url, PATIENCE).unwrap_err().to_string();
+    assert!(error.contains("longer than 1048576 bytes"), "{error}");
+}
+
 /// Fetches as from kernel.org, with a list that has this hash for the file.
 fn upstream(listed: &str) -> Result<(), String> {
     let list = format!("-----BEGIN PGP SIGNED MESSAGE-----\n\n{listed}  linux-1.tar.xz\n");

@@ -3,4 +3,5 @@
 mod cpio;
 mod fetch;
 mod help;
+mod packages;
 mod program;

@@ -7,9 +7,9 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use book::names::Index;
-use book::names::resolve::resolve;
-use book::prose::claim;
+use book::prose::mention;
+use book::symbols::Index;
+use book::symbols::resolve::resolve;
 use lab::build::setup::{self, Options};
 use mdbook_preprocessor::PreprocessorContext;
 use mdbook_preprocessor::book::{Book, Chapter};
@@ -271,7 +271,7 @@ fn caught(mutant: &Mutant, root: &Path, index: &Index) -> Result<(), String> {
         return Err(format!("not at line {line}: {said}"));
     }
     if of == Of::Name {
-        let shape = claim::shape(to.trim_matches('`')).ok_or("no claim")?;
+        let shape = mention::shape(to.trim_matches('`')).ok_or("no claim")?;
         if let Ok(found) = resolve(index, &shape) {
             return Err(format!("the kernel has it: {found:?}"));
         }

@@ -7,8 +7,8 @@
 
 pub mod backtrace;
 pub mod buffer;
+pub mod call_graph;
 pub mod call_tree;
-pub mod calls;
 pub mod layer;
 pub mod map;
 pub mod network;

@@ -5,7 +5,7 @@ pub mod chapter;
 
 pub mod snapshot;
 
-pub mod names;
+pub mod symbols;
 
 pub mod prose;
 

@@ -5,10 +5,10 @@
 //! transcript, so that mdbook-cmdrun, which scans what it inserted once more, finds nothing to run.
 //! mdbook colours and decorates `code` elements; steps have none.
 
+pub mod check;
 pub mod excerpt;
 pub mod hint;
 pub mod values;
-pub mod wording;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -14,8 +14,8 @@
 //! no newline ended the one before. `=` gives the exit status and, for the guest, the time in nanoseconds.
 //! Behind the steps of a chapter that looks at the wire, a line `frames` begins the list of what passed there.
 
+pub mod compare;
 pub mod meaning;
-pub mod verdict;
 
 use std::path::{Path, PathBuf};
 

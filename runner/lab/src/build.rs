@@ -5,6 +5,7 @@ pub mod busybox;
 pub mod cache;
 pub mod cpio;
 pub mod fetch;
+pub mod fresh;
 pub mod kernel;
 pub mod packages;
 pub mod pins;

@@ -1,4 +1,4 @@
 //! One program of this machine in the guest, with all that it needs.
 
+pub mod closure;
 pub mod ldso;
-pub mod needs;

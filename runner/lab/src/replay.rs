@@ -1,8 +1,8 @@
 //! The replay of a chapter: its steps, in order, in their terminals; and whatever somebody types after them.
 
-pub mod desk;
 pub mod own_kernel;
 pub mod provenance;
+pub mod workdir;
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use anyhow::Context;
 use crate::machine::session::{Debugger, Session};
 use crate::machine::shell::{Shell, ShellEnded};
 use crate::machine::window::{Misuse, Watch};
-use crate::replay::desk::{Desk, Parts};
+use crate::replay::workdir::{Parts, Workdir};
 use crate::system::process::Signals;
 use crate::system::process::WATCHED;
 use crate::transcript::script::Script;
@@ -68,7 +68,7 @@ pub struct Replay<'a> {
     /// The steps that ran.
     pub records: Vec<Record>,
     // The folder goes last, when nothing runs in it any more.
-    desk: Desk,
+    workdir: Workdir,
 }
 
 impl<'a> Replay<'a> {
@@ -90,7 +90,7 @@ impl<'a> Replay<'a> {
             session: None,
             host: None,
             records: Vec::new(),
-            desk: Desk::lay_out(root, parts, script.steps)?,
+            workdir: Workdir::lay_out(root, parts, script.steps)?,
         })
     }
 
@@ -109,7 +109,7 @@ impl<'a> Replay<'a> {
             let start = Instant::now();
             let output = self.run(step, &mut |_| {}).and_then(|output| {
                 // What a full disk has cut off would look like a kernel that does something else.
-                self.desk.check_room()?;
+                self.workdir.check_room()?;
                 Ok(output)
             });
             let output = output.with_context(|| place(script, step))?;
@@ -135,7 +135,7 @@ impl<'a> Replay<'a> {
         match step.terminal {
             Terminal::Host => {
                 if self.host.is_none() {
-                    let shell = Shell::start(Terminal::Host, &WATCHED, self.desk.path())?;
+                    let shell = Shell::start(Terminal::Host, &WATCHED, self.workdir.path())?;
                     self.host = Some(shell);
                 }
                 let host = self.host.as_mut().expect("it was just made");
@@ -194,7 +194,7 @@ impl<'a> Replay<'a> {
             let on_machine: Vec<&Step> = steps
                 .filter(|step| step.terminal != Terminal::Host)
                 .collect();
-            let folder = self.desk.path();
+            let folder = self.workdir.path();
             let session = Session::start(folder, &on_machine, self.debugger, self.signals)?;
             self.session = Some(session);
         }

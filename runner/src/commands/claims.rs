@@ -14,13 +14,13 @@ use crate::context::Context;
 use crate::root;
 use book::chapter::value;
 use book::chapter::{self, Fault, Faults};
-use book::names::resolve::{Found, resolve};
-use book::names::{Index, Kind};
 use book::page::excerpt;
-use book::prose::claim::{self, Claim};
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
+use book::prose::mention::{self, Mention};
 use book::prose::numeral;
+use book::symbols::resolve::{Found, resolve};
+use book::symbols::{Index, Kind};
 use lab::build::pins::Pins;
 use lab::build::setup;
 
@@ -36,7 +36,7 @@ pub struct Args {
 #[derive(Debug, Default)]
 pub struct Book {
     /// Each file, relative to the repository, with its claims.
-    pub pages: Vec<(PathBuf, Vec<Claim>)>,
+    pub pages: Vec<(PathBuf, Vec<Mention>)>,
     /// The numbers that are typed; they are not the kernel's to answer, but share its list of exemptions.
     numerals: BTreeSet<String>,
     /// How many values are computed, and how many excerpts of the source are quoted.
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     println!("{}", answer.summary(&book, &exempt));
     let mut faults = exempt.faults(&book.texts());
-    faults.extend(exempt.real(|name| resolve(&index, &claim::shape(name)?).ok()));
+    faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
     if !faults.is_empty() {
         return Err(Faults(faults).into());
     }
@@ -104,7 +104,7 @@ impl Book {
             book.numerals.extend(numerals.map(|numeral| numeral.text));
             book.directives.0 += value::find(&text).len();
             book.directives.1 += text.lines().filter_map(excerpt::asked).count();
-            book.pages.push((path, claim::of_page(&text)));
+            book.pages.push((path, mention::of_page(&text)));
         }
         Ok(book)
     }
@@ -116,19 +116,19 @@ impl Book {
         // A name that comes a hundred times is looked up once, and so is a wrong one.
         let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
         for (path, claims) in &self.pages {
-            for claim in claims {
-                if exempt.has(&claim.text, path) {
+            for mention in claims {
+                if exempt.has(&mention.text, path) {
                     answer.exempt += 1;
                     continue;
                 }
-                let reply = asked.entry(&claim.text);
+                let reply = asked.entry(&mention.text);
                 match reply.or_insert_with(|| {
-                    resolve(index, &claim.shape).map_err(|miss| miss.message(index))
+                    resolve(index, &mention.shape).map_err(|miss| miss.message(index))
                 }) {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
                     Err(message) => answer.unknown.push(Fault {
                         path: path.clone(),
-                        line: claim.line,
+                        line: mention.line,
                         message: message.clone(),
                     }),
                 }
@@ -144,7 +144,7 @@ impl Book {
     /// The texts of all that could be exempt.
     fn texts(&self) -> BTreeSet<&str> {
         let claims = self.pages.iter().flat_map(|(_, claims)| claims);
-        let claims = claims.map(|claim| claim.text.as_str());
+        let claims = claims.map(|mention| mention.text.as_str());
         claims
             .chain(self.numerals.iter().map(String::as_str))
             .collect()

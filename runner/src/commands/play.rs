@@ -12,14 +12,14 @@ use crate::root;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::verdict::{Verdict, compare};
+use book::snapshot::compare::{Verdict, compare};
 use lab::build::cache::Cache;
+use lab::build::fresh::Fresh;
 use lab::replay::own_kernel::OwnKernel;
 use lab::replay::provenance;
 use lab::replay::{Event, replay};
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
-use lab::system::scratch::Scratch;
 use lab::transcript::capture::{self, Frame};
 use lab::transcript::step::StepId;
 use lab::transcript::{Output, Transcript};
@@ -76,8 +76,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;
     let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
     let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
-    let fresh = args.fresh.then(Fresh::new).transpose()?;
     let mut options = context.options(&root)?;
+    let fresh = args.fresh.then(|| Fresh::new(&options.cache)).transpose()?;
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
     }
@@ -175,25 +175,6 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
     }
     kept.with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
-}
-
-/// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
-struct Fresh(Scratch);
-
-impl Fresh {
-    fn new() -> anyhow::Result<Self> {
-        // Beside the reader's cache: the temporary folder may be too small for a kernel's tree.
-        let beside = Cache::of_user()?.root().to_owned();
-        std::fs::create_dir_all(&beside)
-            .map_err(anyhow::Error::from)
-            .and_then(|()| Scratch::new_in(&beside, "fresh-"))
-            .map(Self)
-            .with_context(|| format!("make a temporary cache in {}", beside.display()))
-    }
-
-    fn cache(&self) -> Cache {
-        Cache::at(self.0.path())
-    }
 }
 
 /// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a

@@ -24,10 +24,10 @@ use book::chapter::{self, Chapter, Fault, Faults, Fence};
 use book::drawing;
 use book::drawing::map::Leaf;
 use book::page;
+use book::page::check::Text;
 use book::page::excerpt;
 use book::page::hint;
 use book::page::values::Values;
-use book::page::wording::Text;
 use book::prose::glossary::Glossary;
 use book::snapshot::Snapshot;
 use lab::build::cache::Cache;
@@ -79,6 +79,8 @@ struct Filling {
     names: Glossary,
     /// The kernel's source, if it is there.
     tree: Option<PathBuf>,
+    /// Keeps that from being removed.
+    _cache: Option<Cache>,
     changed: Vec<Fault>,
 }
 
@@ -88,7 +90,10 @@ impl Filling {
         let cache = Cache::of_user().ok();
         Ok(Self {
             values: Values::read(root, names.clone())?,
-            tree: cache.and_then(|cache| kernel::tree_at_hand(&cache, &names.linux)),
+            tree: cache
+                .as_ref()
+                .and_then(|cache| kernel::tree_at_hand(cache, &names.linux)),
+            _cache: cache,
             names,
             changed: Vec::new(),
         })

@@ -10,12 +10,12 @@ use anyhow::{Context as _, bail};
 use crate::context::Context;
 use crate::root;
 use book::chapter::Chapter;
-use book::snapshot::verdict::{Verdict, compare};
+use book::snapshot::compare::{Verdict, compare};
 use book::snapshot::{self, Snapshot};
 use lab::build::packages::confirm;
-use lab::replay::desk::Parts;
 use lab::replay::provenance;
 use lab::replay::replay;
+use lab::replay::workdir::Parts;
 use lab::system::process::Signals;
 
 /// What to record.

@@ -24,7 +24,7 @@ use lab::build::cpio::{Archive, Node};
 use lab::build::rootfs;
 use lab::build::setup;
 use lab::machine::qemu::{self, Qemu, file};
-use lab::program::needs::{self, Needs, Unfit};
+use lab::program::closure::{self, Closure, Unfit};
 use lab::system::process::Signals;
 use lab::system::scratch::Scratch;
 
@@ -106,27 +106,27 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// The program with all that it needs, its folders, and the order to start it.
 fn pack(args: &Args) -> anyhow::Result<Archive> {
-    let program = needs::find(&args.command[0])?;
+    let program = closure::find(&args.command[0])?;
     let cwd = std::env::current_dir().context("find the current folder")?;
-    let mut needs = Needs::new();
-    needs.add_program(&program)?;
+    let mut closure = Closure::new();
+    closure.add_program(&program)?;
     for path in &args.with {
-        let path = needs::absolute(path)?;
+        let path = closure::absolute(path)?;
         ensure!(
             path.exists(),
             Unfit(format!("there is no {} to pack", path.display()))
         );
-        needs.add(&path)?;
+        closure.add(&path)?;
     }
-    needs.add_folder(&cwd)?;
+    closure.add_folder(&cwd)?;
     for name in ["HOME", "TMPDIR"] {
         if let Some(folder) = std::env::var_os(name).map(PathBuf::from)
             && folder.is_absolute()
         {
-            needs.add_folder(&folder)?;
+            closure.add_folder(&folder)?;
         }
     }
-    let mut archive = needs.into_archive();
+    let mut archive = closure.into_archive();
     // It would be made without the sticky bit if a packed file lies in it.
     archive.put("tmp", Node::Folder { mode: 0o1777 });
     archive.put(

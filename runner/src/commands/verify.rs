@@ -15,7 +15,7 @@ use crate::root;
 use crate::screen;
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
-use book::snapshot::verdict::{Verdict, compare};
+use book::snapshot::compare::{Verdict, compare};
 use lab::replay::provenance;
 use lab::replay::replay;
 use lab::system::process::Signals;

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Found;
-use super::attempt::{self, PATIENCE};
-use lab::machine::lab;
+use super::probe::{self, PATIENCE};
+use lab::machine::tap;
 
 const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
@@ -47,9 +47,9 @@ pub fn nat() -> Found {
 }
 
 fn within(words: &[&'static str]) -> Result<(), String> {
-    let mut all = lab::within();
+    let mut all = tap::within();
     all.extend(words.iter().copied().map(str::to_owned));
-    let ended = attempt::run(&all, Path::new("/"), PATIENCE)?;
+    let ended = probe::run(&all, Path::new("/"), PATIENCE)?;
     match ended.status {
         Some(0) => Ok(()),
         _ => Err(ended.stderr),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Found;
-use super::attempt::{self, Ended, PATIENCE};
+use super::probe::{self, Ended, PATIENCE};
 use crate::tools::{REMEDY, TOOLS};
 use lab::build::packages;
 use lab::machine::gdb::{Gdb, SETTINGS};
@@ -49,7 +49,7 @@ pub fn compiler() -> Found {
     let tried = in_folder(|folder| {
         let source = "int main(void) { return 7; }\n";
         std::fs::write(folder.join("seven.c"), source).map_err(|error| error.to_string())?;
-        let compiled = attempt::run(
+        let compiled = probe::run(
             &["gcc", "-static", "-o", "seven", "seven.c"],
             folder,
             PATIENCE,
@@ -58,7 +58,7 @@ pub fn compiler() -> Found {
             return Err(format!("gcc -static makes no program: {}", compiled.stderr));
         }
         let program = folder.join("seven");
-        match attempt::run(&[&program], folder, PATIENCE)?.status {
+        match probe::run(&[&program], folder, PATIENCE)?.status {
             Some(7) => Ok(()),
             other => Err(format!(
                 "a program that should end with 7 ended with {other:?}"
@@ -118,17 +118,17 @@ pub fn gdb() -> Found {
         ]
         .concat();
         prepare(folder)?;
-        let machine = attempt::start(&words, folder)?;
+        let machine = probe::start(&words, folder)?;
         let until = Instant::now() + PATIENCE;
         while !folder.join(file::STUB).exists() {
             if Instant::now() > until {
-                attempt::bury(machine);
+                probe::bury(machine);
                 return Err("QEMU opens no socket for it".to_owned());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         let stepped = steps(folder);
-        attempt::bury(machine);
+        probe::bury(machine);
         stepped
     });
     match tried {
@@ -148,7 +148,7 @@ fn steps(folder: &Path) -> Result<(), String> {
     script.extend([&*target, &boundary, "stepi", "print $al"]);
     std::fs::write(folder.join("script"), script.join("\n")).map_err(|error| error.to_string())?;
     let words = ["gdb", "-nx", "-q", "-batch", "-x", "script"];
-    let Ended { stdout, stderr, .. } = attempt::run(&words, folder, PATIENCE)?;
+    let Ended { stdout, stderr, .. } = probe::run(&words, folder, PATIENCE)?;
     if stdout.contains("$1 = 16") {
         return Ok(());
     }
@@ -183,7 +183,7 @@ fn runs_firmware<S: AsRef<std::ffi::OsStr>>(
     patience: Duration,
 ) -> Result<(), String> {
     prepare(folder)?;
-    let ended = attempt::run(words, folder, patience)?;
+    let ended = probe::run(words, folder, patience)?;
     match ended.status {
         Some(SAID) => Ok(()),
         _ if !ended.stderr.is_empty() => Err(ended.stderr),
@@ -203,7 +203,7 @@ fn prepare(folder: &Path) -> Result<(), String> {
 /// Whether the programs are there that lay out the pages.
 pub fn mdbook() -> Found {
     let lacks = TOOLS.iter().find_map(|tool| {
-        let ended = attempt::run(&[tool.name, "--help"], Path::new("/"), PATIENCE);
+        let ended = probe::run(&[tool.name, "--help"], Path::new("/"), PATIENCE);
         ended.err().map(|_| tool.name)
     });
     match lacks {
@@ -219,7 +219,7 @@ pub fn mdbook() -> Found {
 
 /// Whether a visit can have its windows side by side.
 pub fn tmux() -> Found {
-    let said = attempt::run(&["tmux", "-V"], Path::new("/"), PATIENCE);
+    let said = probe::run(&["tmux", "-V"], Path::new("/"), PATIENCE);
     match said.map(|ended| ended.stdout.trim().to_owned()) {
         Ok(version) if !version.is_empty() => Found::ok(version),
         _ => Found::warn(
@@ -231,7 +231,7 @@ pub fn tmux() -> Found {
 
 /// What a program calls itself.
 fn version(program: &str) -> String {
-    let said = attempt::run(&[program, "--version"], Path::new("/"), PATIENCE);
+    let said = probe::run(&[program, "--version"], Path::new("/"), PATIENCE);
     let said = said.map(|ended| ended.stdout).unwrap_or_default();
     match said.lines().next() {
         Some(line) if !line.is_empty() => line.to_owned(),

@@ -16,7 +16,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 
 use super::editor::{Editor, Next, Pressed};
-use super::seat::{Complete, Seat, Situation, Typed};
+use super::frontend::{Complete, Frontend, Situation, Typed};
 use crate::screen::{self, Prompt};
 use lab::system::process::{Late, Signals, drain, set_nonblocking};
 use lab::transcript::Output;
@@ -57,7 +57,7 @@ impl<'a> Keyboard<'a> {
     }
 }
 
-impl Seat for Keyboard<'_> {
+impl Frontend for Keyboard<'_> {
     fn read(
         &mut self,
         window: Terminal,

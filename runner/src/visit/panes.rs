@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::frontend::{Complete, Frontend, Situation, Typed};
 use super::keyboard;
 use super::pane::{Order, Report, received, send};
-use super::seat::{Complete, Seat, Situation, Typed};
 use super::tmux::Tmux;
 use crate::screen;
 use book::chapter::Chapter;
@@ -340,7 +340,7 @@ impl<'a> Panes<'a> {
     }
 }
 
-impl Seat for Panes<'_> {
+impl Frontend for Panes<'_> {
     fn read(
         &mut self,
         _: Terminal,

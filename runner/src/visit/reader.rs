@@ -7,7 +7,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::seat::{Seat, Situation, Typed};
+use super::frontend::{Frontend, Situation, Typed};
 use crate::cli;
 use crate::visit::draft::Draft;
 use lab::machine::gdb;
@@ -24,7 +24,7 @@ const WORDS: [&str; 3] = [".save ", ".help", ".quit"];
 
 /// The reader on the machine.
 pub struct Reader<'a> {
-    seat: Box<dyn Seat + 'a>,
+    frontend: Box<dyn Frontend + 'a>,
     replay: Replay<'a>,
     signals: &'a Signals,
     /// The windows that the machine has.
@@ -39,10 +39,10 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Takes the seat, in this window, on a machine that was handed over.
+    /// Takes the frontend, in this window, on a machine that was handed over.
     #[must_use]
     pub fn new(
-        seat: Box<dyn Seat + 'a>,
+        frontend: Box<dyn Frontend + 'a>,
         replay: Replay<'a>,
         signals: &'a Signals,
         windows: Vec<Terminal>,
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         draft: Draft,
     ) -> Self {
         Self {
-            seat,
+            frontend,
             replay,
             signals,
             windows,
@@ -68,18 +68,18 @@ impl<'a> Reader<'a> {
     pub fn greet(&mut self) -> anyhow::Result<()> {
         let records = &self.replay.records;
         // One window has no room for more than the last step.
-        let seen = match self.seat.shows_all() {
+        let seen = match self.frontend.shows_all() {
             true => 0,
             false => records.len().saturating_sub(1),
         };
         for record in &records[seen..] {
             let step = Step::typed(record.id, record.terminal, &record.command);
-            self.seat.heading(&step, false);
-            self.seat.output(record.terminal, &record.output);
+            self.frontend.heading(&step, false);
+            self.frontend.output(record.terminal, &record.output);
         }
-        if !self.seat.shows_all() {
+        if !self.frontend.shows_all() {
             let help = format!("\n{}", self.help());
-            self.seat.aside(self.terminal, &help);
+            self.frontend.aside(self.terminal, &help);
         }
         self.look_around()
     }
@@ -87,13 +87,13 @@ impl<'a> Reader<'a> {
     /// Reads lines until there are no more.
     ///
     /// # Errors
-    /// A signal; a seat that is gone.
+    /// A signal; a frontend that is gone.
     pub fn stay(&mut self) -> anyhow::Result<ExitCode> {
         loop {
             match self.read() {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) if error.is::<Interrupted>() && self.seat.is_left() => break,
+                Err(error) if error.is::<Interrupted>() && self.frontend.is_left() => break,
                 Err(error) => return Err(error),
             }
         }
@@ -104,14 +104,14 @@ impl<'a> Reader<'a> {
     fn read(&mut self) -> anyhow::Result<bool> {
         let now = self.situation()?;
         let Self {
-            seat,
+            frontend,
             replay,
             windows,
             over,
             ..
         } = self;
         let mut complete = |window, line: &str| complete(replay, windows, *over, window, line);
-        let (window, typed) = seat.read(self.terminal, &now, &mut complete)?;
+        let (window, typed) = frontend.read(self.terminal, &now, &mut complete)?;
         if window != self.terminal {
             self.terminal = window;
             self.left = None;
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
             ".quit" => return Ok(false),
             ".help" => {
                 let help = self.help();
-                self.seat.aside(self.terminal, &help);
+                self.frontend.aside(self.terminal, &help);
                 Ok(())
             }
             ".save" => self.save(rest.trim()),
@@ -197,13 +197,13 @@ Ctrl-C: ends the command; in .gdb, stops the machine, and so it does if the comm
 .help: this; .quit or Ctrl-D: leaves, and everything that was started ends
 The guest stands still while you type.",
             windows.join(" "),
-            self.seat.ways(),
+            self.frontend.ways(),
             self.draft.behind
         )
     }
 
     fn tell(&mut self, text: &str) {
-        self.seat.tell(self.terminal, text);
+        self.frontend.tell(self.terminal, text);
     }
 
     fn name_window(&mut self, word: &str) {
@@ -219,7 +219,7 @@ The guest stands still while you type.",
     fn go_to(&mut self, window: Terminal) {
         self.terminal = window;
         self.left = None;
-        self.seat.go_to(window, "");
+        self.frontend.go_to(window, "");
     }
 
     /// Looks at the window, if there is something to see or to wait for.
@@ -306,9 +306,9 @@ The guest stands still while you type.",
             return Ok(());
         }
         self.stop_draft(terminal);
-        self.seat.begin(terminal);
+        self.frontend.begin(terminal);
         let done = self.cut_short(terminal);
-        self.seat.end();
+        self.frontend.end();
         done?;
         self.look_around()
     }
@@ -323,7 +323,7 @@ The guest stands still while you type.",
         if held && self.terminal.is_in_guest() {
             self.left = Some(self.terminal);
             self.terminal = Terminal::Gdb;
-            self.seat.go_to(
+            self.frontend.go_to(
                 Terminal::Gdb,
                 "gdb holds the machine: this is its window now",
             );
@@ -333,23 +333,23 @@ The guest stands still while you type.",
         {
             self.terminal = left;
             let why = format!("gdb waits: this is the window `{left}` again");
-            self.seat.go_to(left, &why);
+            self.frontend.go_to(left, &why);
         }
         Ok(())
     }
 
     /// Does a step, and shows it; tells whether it went through to its end.
     fn step(&mut self, terminal: Terminal, command: &str) -> anyhow::Result<bool> {
-        self.seat.begin(terminal);
+        self.frontend.begin(terminal);
         let done = self.run(terminal, command);
-        self.seat.end();
+        self.frontend.end();
         done
     }
 
     fn run(&mut self, terminal: Terminal, command: &str) -> anyhow::Result<bool> {
         let mut step = Step::typed(self.draft.next_id(), terminal, command);
         let own = terminal == self.terminal && !command.is_empty() && command != "interrupt";
-        let seat = &mut self.seat;
+        let frontend = &mut self.frontend;
         let mut has_heading = false;
         let done = self.replay.run(&step, &mut |window| {
             let lines = window.take_lines();
@@ -357,17 +357,17 @@ The guest stands still while you type.",
                 return;
             }
             if !std::mem::replace(&mut has_heading, true) {
-                seat.heading(&step, own);
+                frontend.heading(&step, own);
             }
-            seat.output(terminal, &lines);
+            frontend.output(terminal, &lines);
         });
         let error = match done {
             Ok(output) => {
                 step.status = output.status;
                 if !has_heading {
-                    self.seat.heading(&step, own);
+                    self.frontend.heading(&step, own);
                 }
-                self.seat.output(terminal, &output);
+                self.frontend.output(terminal, &output);
                 self.draft.push(step);
                 return Ok(true);
             }
@@ -382,7 +382,7 @@ The guest stands still while you type.",
             return Err(error);
         }
         if !has_heading {
-            self.seat.heading(&step, own);
+            self.frontend.heading(&step, own);
         }
         let why = match error.is::<Interrupted>() {
             true => "cut short".to_owned(),
@@ -391,18 +391,18 @@ The guest stands still while you type.",
             }
             false => error.to_string(),
         };
-        self.seat.tell(terminal, &why);
+        self.frontend.tell(terminal, &why);
         self.stop_draft(terminal);
         self.draft.push(step);
         if cut {
-            self.cut_short(self.seat.interrupter().unwrap_or(terminal))?;
+            self.cut_short(self.frontend.interrupter().unwrap_or(terminal))?;
         }
         Ok(false)
     }
 
     fn stop_draft(&mut self, terminal: Terminal) {
         if self.draft.stop() {
-            self.seat.tell(
+            self.frontend.tell(
                 terminal,
                 "(no replay can repeat that: .save keeps what you typed before)",
             );
@@ -417,9 +417,9 @@ The guest stands still while you type.",
                 done => break done?,
             }
         };
-        self.seat.output(terminal, &stopped.output);
+        self.frontend.output(terminal, &stopped.output);
         if let Some(note) = stopped.note {
-            self.seat.tell(terminal, note);
+            self.frontend.tell(terminal, note);
         }
         Ok(())
     }

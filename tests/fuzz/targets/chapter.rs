@@ -6,11 +6,11 @@ use std::path::Path;
 use book::chapter::Chapter;
 use book::chapter::value;
 use book::page::excerpt;
-use book::prose::claim;
+use book::prose::mention;
 use lab::transcript::step::{DEADLINE, Step};
 
 pub fn read(text: &str) {
-    let _ = claim::of_page(text);
+    let _ = mention::of_page(text);
     let _ = value::find(text);
     text.lines().for_each(|line| drop(excerpt::asked(line)));
     match Chapter::parse(Path::new("chapters/05-five.md"), text) {

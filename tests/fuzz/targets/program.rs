@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use lab::program::needs::Needs;
+use lab::program::closure::Closure;
 
 static FILE: LazyLock<PathBuf> =
     LazyLock::new(|| std::env::temp_dir().join(format!("fuzz-program-{}", std::process::id())));
 
 pub fn read(bytes: &[u8]) {
     std::fs::write(&*FILE, bytes).unwrap();
-    let _ = Needs::new().add_program(&FILE);
+    let _ = Closure::new().add_program(&FILE);
     std::fs::remove_file(&*FILE).unwrap();
 }
 

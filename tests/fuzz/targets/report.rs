@@ -1,7 +1,7 @@
 //! Whatever a hostile guest writes to the agent's port, in pieces of whatever size it arrives, means the same.
 #![cfg_attr(not(test), no_main)]
 
-use lab::machine::report::Reports;
+use lab::machine::agent::Reports;
 
 pub fn read(input: &[u8]) {
     let Some((size, bytes)) = input.split_first() else {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::drawing::calls::{Calls, Node};
+use crate::drawing::call_graph::{Calls, Node};
 use crate::drawing::layer::Layer;
 use crate::page::{anchor, escape};
 use lab::transcript::Record;

@@ -9,11 +9,11 @@
 use std::path::Path;
 
 use crate::chapter::Fault;
-use crate::names::Kind;
-use crate::names::resolve::Found;
 use crate::page::escape;
-use crate::prose::claim;
 use crate::prose::glossary::Glossary;
+use crate::prose::mention;
+use crate::symbols::Kind;
+use crate::symbols::resolve::Found;
 use lab::transcript::words;
 
 const BEGIN: &str = "<!-- runner source ";
@@ -126,7 +126,7 @@ impl Excerpt {
             let value = word.split_once('=').map_or("", |(_, value)| value);
             *place = Some(value.to_owned());
         }
-        if claim::shape(&excerpt.symbol).is_none() {
+        if mention::shape(&excerpt.symbol).is_none() {
             return Err(format!(
                 "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has not the shape of a kernel's name",
                 excerpt.symbol

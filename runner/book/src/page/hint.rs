@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::resolve::Found;
 use crate::page::escape;
-use crate::prose::claim;
 use crate::prose::glossary::Glossary;
+use crate::prose::mention;
+use crate::symbols::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
 #[must_use]
@@ -17,17 +17,17 @@ pub fn decorate(text: &str, glossary: &Glossary) -> String {
     let mut page = String::with_capacity(text.len() * 2);
     let mut done = 0;
     let mut seen = BTreeSet::new();
-    for claim in claim::of_page(text) {
-        let Some(found) = glossary.names.get(&claim.text).filter(|_| !claim.bare) else {
+    for mention in mention::of_page(text) {
+        let Some(found) = glossary.names.get(&mention.text).filter(|_| !mention.bare) else {
             continue;
         };
-        let is_first = seen.insert((claim.section, claim.text.clone()));
+        let is_first = seen.insert((mention.section, mention.text.clone()));
         let (before, after) = tags(found, glossary, is_first);
-        page += &text[done..claim.range.start];
+        page += &text[done..mention.range.start];
         page += &before;
-        page += &text[claim.range.clone()];
+        page += &text[mention.range.clone()];
         page += after;
-        done = claim.range.end;
+        done = mention.range.end;
     }
     page + &text[done..]
 }
@@ -67,7 +67,7 @@ pub fn words(found: &Found) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::Kind;
+    use crate::symbols::Kind;
 
     fn glossary() -> Glossary {
         let found = |kind, place: &str| Found {

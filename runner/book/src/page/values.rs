@@ -221,8 +221,8 @@ impl Source for Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::Kind;
-    use crate::names::resolve::Found;
+    use crate::symbols::Kind;
+    use crate::symbols::resolve::Found;
 
     fn filled(text: &str) -> (String, Vec<String>) {
         let snapshot = |text| Snapshot::parse(text).unwrap();

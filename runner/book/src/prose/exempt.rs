@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::chapter::Fault;
-use crate::names::resolve::Found;
 use crate::page::hint;
+use crate::symbols::resolve::Found;
 
 /// Where the list lies, from the root of the repository.
 pub const PATH: &str = "tests/exempt.toml";
@@ -154,7 +154,7 @@ mod tests {
             .collect();
         assert_eq!(lines, [3, 4, 5]);
         let found = Found {
-            kind: crate::names::Kind::Member,
+            kind: crate::symbols::Kind::Member,
             place: "struct s +0".to_owned(),
         };
         let real = |exempt: &Exempt| exempt.real(|name| (name == "c_d").then(|| found.clone()));

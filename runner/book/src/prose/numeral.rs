@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use regex::Regex;
 
 use crate::chapter::value;
-use crate::prose::claim::extensions;
+use crate::prose::mention::extensions;
 
 /// A typed number.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use duct::cmd;
+
+use crate::build::recipe;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -74,22 +77,20 @@ impl Apt {
     fn run(&self, arguments: &[&str]) -> Result<()> {
         let mut all = options(&self.folder, rustix::process::geteuid().is_root());
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let output = cmd("apt-get", &all)
-            .dir(&self.folder)
-            .stdin_null()
-            .stderr_to_stdout()
-            .stdout_capture()
-            .unchecked()
-            .run()
-            .context("cannot run apt-get")?;
-        if output.status.success() {
+        let mut complaints = Vec::new();
+        let prepare = |command: &mut Command| {
+            command.arg("apt-get").args(&all).current_dir(&self.folder);
+        };
+        let status = recipe::watched(prepare, |line| {
+            if line.starts_with("E:") || line.starts_with("Err") {
+                complaints.push(line.to_owned());
+            }
+            Ok(())
+        })
+        .context("cannot run apt-get")?;
+        if status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stdout);
-        let complaints: Vec<_> = said
-            .lines()
-            .filter(|line| line.starts_with("E:") || line.starts_with("Err"))
-            .collect();
         bail!(
             "apt-get {} failed: {}",
             arguments.join(" "),

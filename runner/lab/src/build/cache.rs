@@ -26,6 +26,8 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::build::fresh;
+
 const STAMP: &str = "complete";
 /// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots has.
 const SMALL: u64 = 8 << 20;
@@ -76,8 +78,7 @@ pub struct Stamp {
     pub inputs: Inputs,
     /// The files of the entry that others use, by path inside the entry, with their SHA-256.
     pub outputs: BTreeMap<String, String>,
-    /// What each was like when it had this hash. Stamps of earlier versions lack it.
-    #[serde(default)]
+    /// What each was like when it had this hash.
     pub seen: BTreeMap<String, Seen>,
 }
 
@@ -339,20 +340,35 @@ impl Cache {
             .with_context(|| format!("cannot unlock {}", folder.display()))
     }
 
-    /// The folder of the entry of this kind that was completed last.
+    /// The folder of the entry of this kind that was completed last, and is not being made anew. From now on this
+    /// process has a share of its lock.
     pub fn newest(&self, kind: &str) -> Option<PathBuf> {
-        let folders = folders_in(&self.root.join(kind)).ok()?;
         let completed = |folder: &PathBuf| fs::metadata(folder.join(STAMP)).ok()?.modified().ok();
-        let dated = folders
-            .into_iter()
-            .filter_map(|folder| Some((completed(&folder)?, folder)));
-        dated.max().map(|(_, folder)| folder)
+        let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();
+        let (_, lock, folder) = folders
+            .filter_map(|folder| {
+                let lock = match share(&folder) {
+                    Err(TryLockError::WouldBlock) => return None,
+                    other => other.ok(),
+                };
+                Some((completed(&folder)?, lock, folder))
+            })
+            .max_by_key(|(completed, ..)| *completed)?;
+        let stamp = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
+        let entry = Entry { folder, stamp };
+        let folder = entry.folder.clone();
+        self.given.lock().push((entry, lock));
+        Some(folder)
     }
 
     /// All entries, complete or not, sorted by kind and key.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
         for kind in folders_in(&self.root)? {
+            if fresh::is_fresh(&kind) {
+                found.push(listed(Path::new("fresh"), kind));
+                continue;
+            }
             for folder in folders_in(&kind)? {
                 found.push(listed(&kind, folder));
             }
@@ -363,7 +379,10 @@ impl Cache {
 
     /// Removes one entry. One that another run makes or uses now is refused.
     pub fn remove(&self, entry: &Listed) -> Result<()> {
-        remove(&entry.folder)
+        match fresh::is_fresh(&entry.folder) {
+            true => fresh::remove(&entry.folder),
+            false => remove(&entry.folder),
+        }
     }
 }
 

@@ -1,20 +1,43 @@
-//! Downloads a file over HTTP, hashing it on the way: it is kept only when it is what was wanted.
+//! Downloads a file with curl, hashing it on the way: it is kept only when it is what was wanted.
 //!
-//! The deadlines are for silence, not for the whole: a large file over a slow line may take its
-//! time as long as bytes arrive. The HTTP client only knows deadlines for the whole body, so the
-//! body is read by a thread of its own, and it is the silence of that thread that is timed.
+//! curl does TLS, proxies and redirects, and writes the answer to a pipe. The deadlines are for
+//! silence, not for the whole: a large file over a slow line may take its time as long as bytes
+//! arrive. curl measures silence in whole seconds and after its own buffers, so the pipe is timed.
 
 use std::fs::{self, File};
 use std::io::{Read, Write as _};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::process::{ChildStdout, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sha2::{Digest as _, Sha256};
-use ureq::Agent;
 
 use crate::build::cache;
+use crate::system::process::Process;
+
+/// What curl is told besides the URL: no file of the reader's own, nothing but HTTP, no answer that
+/// is an error, no endless chain of redirects, and each byte at once, behind the heads.
+const OPTIONS: [&str; 14] = [
+    "--disable",
+    "--globoff",
+    "--silent",
+    "--show-error",
+    "--fail",
+    "--location",
+    "--max-redirs",
+    "10",
+    "--proto",
+    "=http,https",
+    "--no-buffer",
+    "--include",
+    "--suppress-connect-headers",
+    "--connect-timeout",
+];
+/// The longest text, in bytes.
+const TEXT_MAX: u64 = 1 << 20;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +83,15 @@ pub fn file(
 
 /// Fetches a short text, at most a megabyte.
 pub fn text(url: &str, patience: Patience) -> Result<String> {
-    let mut answer = request(url, patience)?;
-    let body = answer
-        .body_mut()
-        .with_config()
-        .limit(1 << 20)
-        .read_to_string();
-    body.with_context(|| format!("{url} was cut short or is no text"))
+    let mut text = Vec::new();
+    Answer::to(url, patience)?.read(|chunk, count, _| {
+        text.extend_from_slice(chunk);
+        match count <= TEXT_MAX {
+            true => Ok(()),
+            false => bail!("{url} is longer than {TEXT_MAX} bytes"),
+        }
+    })?;
+    String::from_utf8(text).with_context(|| format!("{url} is no text"))
 }
 
 /// The SHA-256 that a list in the format of `sha256sum` has for a file name. Text around the list,
@@ -80,16 +105,121 @@ pub fn listed_sha256<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-fn request(url: &str, patience: Patience) -> Result<ureq::http::Response<ureq::Body>> {
-    let config = Agent::config_builder()
-        .timeout_resolve(Some(patience.answer))
-        .timeout_connect(Some(patience.answer))
-        .timeout_recv_response(Some(patience.answer))
-        .build();
-    Agent::new_with_config(config)
-        .get(url)
-        .call()
-        .with_context(|| format!("cannot fetch {url}"))
+/// A download that has begun.
+struct Answer<'a> {
+    url: &'a str,
+    patience: Patience,
+    curl: Process,
+    stdout: ChildStdout,
+}
+
+impl<'a> Answer<'a> {
+    fn to(url: &'a str, patience: Patience) -> Result<Self> {
+        let mut curl = Process::start("curl", |command| {
+            command
+                .args(OPTIONS)
+                .arg(patience.answer.as_secs_f64().to_string())
+                .args(["--url", url])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        })?;
+        let stdout = curl.child.stdout.take().context("curl has no output")?;
+        Ok(Self {
+            url,
+            patience,
+            curl,
+            stdout,
+        })
+    }
+
+    /// Hands on the body as it comes: the new bytes, how many there are so far, and in all.
+    fn read(mut self, mut take: impl FnMut(&[u8], u64, Option<u64>) -> Result<()>) -> Result<()> {
+        let (url, patience) = (self.url, self.patience);
+        // Heads as long as there is no body: one for each redirect, and the body's own.
+        let mut heads = Vec::new();
+        let mut all = None;
+        let mut count = None;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let silence = match count {
+                None => patience.answer * 2,
+                Some(_) => patience.silence,
+            };
+            if !is_ready(&self.stdout, silence)? {
+                match count {
+                    None => bail!("cannot fetch {url}: timeout, no answer in {silence:?}"),
+                    Some(count) => bail!("{url} fell silent for {silence:?} after {count} bytes"),
+                }
+            }
+            let read = self.stdout.read(&mut buffer).context("read from curl")?;
+            if read == 0 {
+                return self.end(count);
+            }
+            let mut chunk = &buffer[..read];
+            if count.is_none() {
+                heads.extend_from_slice(chunk);
+                let Some((length, body)) = behind_heads(&heads) else {
+                    continue;
+                };
+                (all, count, chunk) = (length, Some(0), body);
+            }
+            let so_far = count.unwrap_or_default() + chunk.len() as u64;
+            count = Some(so_far);
+            if !chunk.is_empty() {
+                take(chunk, so_far, all)?;
+            }
+        }
+    }
+
+    /// Says what went wrong, if curl has not got all of it.
+    fn end(mut self, count: Option<u64>) -> Result<()> {
+        let end = self.curl.end();
+        if self.curl.ended()?.is_some_and(|status| status.success()) {
+            return Ok(());
+        }
+        // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
+        self.curl.kill();
+        let mut said = String::new();
+        let stderr = self
+            .curl
+            .child
+            .stderr
+            .take()
+            .context("curl has no errors")?;
+        let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
+        let (url, said) = (self.url, said.trim());
+        match count {
+            None | Some(0) => bail!("cannot fetch {url}: {said}{end}"),
+            Some(count) => bail!("{url} broke off after {count} bytes: {said}{end}"),
+        }
+    }
+}
+
+/// Whether the pipe can be read, or has been closed, before so much time has passed.
+fn is_ready(pipe: &impl AsFd, silence: Duration) -> Result<bool> {
+    let timeout = Timespec::try_from(silence).context("the deadline lies too far away")?;
+    loop {
+        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&timeout)) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other.context("wait for curl")? > 0),
+        }
+    }
+}
+
+/// The length of the body that the last head tells, and what is there of the body; `None` as long
+/// as there are only heads. Such of redirects and of interim answers have no body that curl shows.
+fn behind_heads(printed: &[u8]) -> Option<(Option<u64>, &[u8])> {
+    let end = printed.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&printed[..end]).to_lowercase();
+    let body = &printed[end + 4..];
+    let field = |name| head.lines().find_map(|line| line.strip_prefix(name));
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if status.starts_with('1') || status.starts_with('3') && field("location:").is_some() {
+        return behind_heads(body);
+    }
+    let length = field("content-length:").and_then(|length| length.trim().parse().ok());
+    Some((length, body))
 }
 
 fn download(
@@ -98,65 +228,36 @@ fn download(
     patience: Patience,
     mut seen: impl FnMut(u64, Option<u64>),
 ) -> Result<String> {
-    let answer = request(url, patience)?;
-    let all = answer.body().content_length();
-    let mut body = answer.into_body().into_reader();
-    let mut file =
-        File::create(target).with_context(|| format!("cannot write {}", target.display()))?;
-    let (sender, receiver) = sync_channel(16);
-    // After a silence the thread is left behind: it ends when its read does, or with the process.
-    std::thread::spawn(move || {
-        loop {
-            let chunk = read_chunk(&mut body);
-            let last = !matches!(&chunk, Ok(bytes) if !bytes.is_empty());
-            if sender.send(chunk).is_err() || last {
-                return;
-            }
-        }
-    });
+    let answer = Answer::to(url, patience)?;
+    let wrote = || format!("cannot write {}", target.display());
+    let mut file = File::create(target).with_context(wrote)?;
     let mut hash = Sha256::new();
-    let mut count = 0;
-    loop {
-        let chunk = match receiver.recv_timeout(patience.silence) {
-            Ok(chunk) => chunk.with_context(|| format!("{url} broke off after {count} bytes"))?,
-            Err(RecvTimeoutError::Timeout) => {
-                bail!(
-                    "{url} fell silent for {:?} after {count} bytes",
-                    patience.silence
-                )
-            }
-            Err(RecvTimeoutError::Disconnected) => bail!("{url} broke off after {count} bytes"),
-        };
-        if chunk.is_empty() {
-            break;
-        }
-        hash.update(&chunk);
-        file.write_all(&chunk)
-            .with_context(|| format!("cannot write {}", target.display()))?;
-        count += chunk.len() as u64;
+    answer.read(|chunk, count, all| {
+        hash.update(chunk);
+        file.write_all(chunk).with_context(wrote)?;
         seen(count, all);
-    }
-    if all.is_some_and(|all| all != count) {
-        bail!(
-            "{url} was cut short: {count} bytes came of {}",
-            all.unwrap_or_default()
-        );
-    }
-    file.sync_all()
-        .with_context(|| format!("cannot write {}", target.display()))?;
+        Ok(())
+    })?;
+    file.sync_all().with_context(wrote)?;
     Ok(cache::hex(&hash.finalize()))
-}
-
-fn read_chunk(body: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut buffer = vec![0; 1 << 16];
-    let count = body.read(&mut buffer)?;
-    buffer.truncate(count);
-    Ok(buffer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn body_begins_behind_its_own_head() {
+        let moved = "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 9\r\n\r\n";
+        let head = "HTTP/2 200 \r\ncontent-length: 4\r\n\r\n";
+        let printed = format!("HTTP/1.1 100 Continue\r\n\r\n{moved}{head}\r\n\r\n");
+        let found = behind_heads(printed.as_bytes());
+        assert_eq!(found, Some((Some(4), b"\r\n\r\n".as_slice())));
+        assert_eq!(behind_heads(moved.as_bytes()), None);
+        assert_eq!(behind_heads(&head.as_bytes()[..head.len() - 1]), None);
+        let bare = b"HTTP/1.0 304 Not Modified\r\n\r\nx";
+        assert_eq!(behind_heads(bare), Some((None, b"x".as_slice())));
+    }
 
     #[test]
     fn checksum_is_found_in_a_signed_list() {

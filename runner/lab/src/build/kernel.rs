@@ -73,12 +73,7 @@ pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) ->
     check_path(cache.root())?;
     let compiler = compiler()?;
     let inputs = inputs(fragment, source, &compiler);
-    let waiting = || {
-        eprintln!(
-            "Linux {}: another run is building it, waiting for that",
-            pin.version
-        );
-    };
+    let waiting = || eprintln!("the kernel: another run is building it, waiting for that");
     let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
         build(folder, pin, fragment, source)?;
         Ok(outputs(folder))
@@ -154,7 +149,7 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     check_path(folder)?;
     let tree = folder.join(TREE);
     let log = folder.join(LOG);
-    unpack_once(folder, &format!("unpack Linux {}", pin.version), source)?;
+    unpack_once(folder, source)?;
     let version = tree_version(&tree)?;
     if version != pin.version {
         eprintln!(
@@ -196,14 +191,21 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
 
 /// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What that run has built since is
 /// worth something only as long as the machine was up: after a power cut, files may be empty that `make` takes for new.
-fn unpack_once(folder: &Path, name: &str, source: &Source) -> Result<()> {
+fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
     let done = folder.join(UNPACKED);
     // The same for all processes until the machine starts again.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if fs::read_to_string(&done).is_ok_and(|then| then == boot) {
         return Ok(());
     }
-    let stage = Stage::begin(name);
+    // It may be of any version.
+    let stage = Stage::begin(match source {
+        Source::Tarball { path, .. } => {
+            let name = path.file_name().unwrap_or_default();
+            format!("unpack {}", name.display())
+        }
+        Source::Tree { path, .. } => format!("copy {}", path.display()),
+    });
     let tree = folder.join(TREE);
     unpack(source, &tree)?;
     if !sources::is_linux(&tree) {
@@ -261,26 +263,33 @@ fn fill(source: &Source, tree: &Path) -> Result<()> {
             })
         }
         Source::Tree { path, .. } => {
-            // `/.` copies what is in the folder. Where the file system can share blocks, it does.
-            let copy = cmd!("cp", "-a", "--reflink=auto", path.join("."), tree);
-            copy.run()
-                .with_context(|| format!("cannot copy {} to {}", path.display(), tree.display()))?;
-            // The reader may have built in it, with other flags.
-            cmd!("make", "-s", "mrproper")
-                .dir(tree)
-                .run()
-                .context("cannot clean the copy of the tree")?;
-            Ok(())
+            // `/.` copies what is in the folder. Where the file system can share blocks, it does. The reader may
+            // have built in the tree, with other flags.
+            let line = r#"cp -a --reflink=auto "$SOURCE/." . && make -s mrproper"#;
+            let log = tree.with_file_name(LOG);
+            recipe::run(line, tree, &[("SOURCE", path)], &log, |_| {})
+                .with_context(|| format!("cannot copy {} to {}", path.display(), tree.display()))
         }
     }
 }
 
-/// kbuild refuses such a path, with a message about something else.
+/// What kbuild, make or their shells take for something else than a part of a name. kbuild itself complains of a few,
+/// and fails at the others with messages about something else.
+const SPECIAL: &str = " \t\n:'\"\\$`#%&;|<>()*?[]{}!=";
+
+/// Refuses a path under which no kernel can be built.
 pub fn check_path(root: &Path) -> Result<()> {
-    let path = root.display().to_string();
-    if path.contains([' ', ':', '\t']) {
+    let path = root.display();
+    let special = match root.to_str() {
+        None => Some("what is no UTF-8".to_owned()),
+        Some(text) => text
+            .chars()
+            .find(|character| SPECIAL.contains(*character))
+            .map(|character| format!("{character:?}")),
+    };
+    if let Some(special) = special {
         bail!(
-            "a kernel cannot be built under {path}: its path holds a space or a colon; set XDG_CACHE_HOME to another folder"
+            "a kernel cannot be built under {path}: its path holds {special}; set XDG_CACHE_HOME to another folder"
         );
     }
     Ok(())
@@ -453,12 +462,20 @@ mod tests {
 
     #[test]
     fn path_that_kbuild_cannot_take_is_refused() {
-        assert!(
-            check_path(Path::new("/home/a b"))
+        for (path, character) in [
+            ("a b", "' '"),
+            ("o'brien", "'\\''"),
+            ("a:b", "':'"),
+            ("$a", "'$'"),
+        ] {
+            let error = check_path(&Path::new("/home").join(path))
                 .unwrap_err()
-                .to_string()
-                .contains("XDG_CACHE_HOME")
-        );
+                .to_string();
+            assert!(
+                error.contains(&format!("holds {character}; set XDG_CACHE_HOME")),
+                "{error}"
+            );
+        }
         check_path(Path::new("/home/ab/.cache")).unwrap();
     }
 }

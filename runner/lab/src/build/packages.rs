@@ -55,7 +55,14 @@ const fn need(
 use Probe::{Command, Header, Library};
 
 /// Everything, in the order of its use.
-pub const NEEDS: [Need; 25] = [
+pub const NEEDS: [Need; 26] = [
+    need(
+        Command("curl"),
+        "fetches what no Debian package has",
+        "curl",
+        "curl",
+        "curl",
+    ),
     need(
         Command("gcc"),
         "compiles the kernel, busybox and the guest's programs",
@@ -248,6 +255,9 @@ pub enum Plan {
     Refuse(String),
 }
 
+/// How apt-get is told to install packages, and to refuse if others would have to go.
+const INSTALL: &str = "install --no-install-recommends --no-remove";
+
 /// What the machine lacks.
 pub fn missing() -> Vec<Need> {
     missing_by(is_there)
@@ -315,7 +325,7 @@ pub fn plan(missing: &[Need], situation: &Situation) -> Plan {
     let apt: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
     if !situation.root && !situation.sudo {
         return Plan::Refuse(format!(
-            "{}\nInstalling takes root, and there is no sudo. As root: apt-get install --no-install-recommends {}",
+            "{}\nInstalling takes root, and there is no sudo. As root: apt-get {INSTALL} {}",
             listing(missing),
             packages.join(" ")
         ));
@@ -358,56 +368,66 @@ fn names(missing: &[Need], name: impl Fn(&Need) -> &'static str) -> Vec<String> 
 }
 
 fn install_line(apt: &[String], packages: &[String]) -> String {
-    format!(
-        "{} install --no-install-recommends {}",
-        apt.join(" "),
-        packages.join(" ")
-    )
+    format!("{} {INSTALL} {}", apt.join(" "), packages.join(" "))
 }
 
 fn install(apt: &[String], packages: &[String]) -> Result<()> {
-    let run = |words: &[&str]| {
-        let all: Vec<&str> = apt
-            .iter()
-            .map(String::as_str)
+    // In the reader's own process group, as sudo asks on its terminal; and it is not killed with the runner: dpkg
+    // would leave packages that are half installed.
+    let run = |words: &[&str], rest: &[String]| -> Result<bool> {
+        let all = apt[1..].iter().map(String::as_str);
+        let all = all
             .chain(words.iter().copied())
-            .collect();
+            .chain(rest.iter().map(String::as_str));
         // Standard output is for what the reader asked of the runner.
-        let command = cmd(all[0], &all[1..])
+        let command = cmd(&apt[0], all)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout_to_stderr();
-        command
-            .unchecked()
-            .run()
-            .map(|output| output.status.success())
+        Ok(command.unchecked().run()?.status.success())
     };
-    let names = packages.iter().map(String::as_str);
-    let install: Vec<&str> = ["-y", "install", "--no-install-recommends"]
-        .into_iter()
-        .chain(names.clone())
-        .collect();
-    let simulate: Vec<&str> = ["-s", "install", "--no-install-recommends"]
-        .into_iter()
-        .chain(names)
-        .collect();
+    let words: Vec<&str> = ["-y"].into_iter().chain(INSTALL.split(' ')).collect();
     // Fresh machines have no package lists, or old ones that name files which are gone.
-    let lists_are_good = cmd("apt-get", &simulate)
-        .stdout_null()
-        .stderr_null()
-        .unchecked()
-        .run()?
-        .status
-        .success();
-    if lists_are_good && run(&install)? {
-        return Ok(());
-    }
-    if run(&["update"])? && run(&install)? {
-        return Ok(());
+    for lists_are_new in [false, true] {
+        if lists_are_new && !run(&["update"], &[])? {
+            break;
+        }
+        let may_work = match would_remove(packages)? {
+            Some(removed) if lists_are_new && !removed.is_empty() => bail!(
+                "apt would have to remove {0} to install {1}, so nothing was installed. `apt-cache policy {0}` tells \
+                 which release that is of; install from the same one (apt-get install -t RELEASE {1}), or remove it \
+                 yourself, and run again",
+                removed.join(" "),
+                packages.join(" ")
+            ),
+            Some(removed) => removed.is_empty(),
+            // Then it says why.
+            None => lists_are_new,
+        };
+        if may_work && run(&words, packages)? {
+            return Ok(());
+        }
     }
     bail!(
         "the packages could not be installed; try it yourself: {}",
         install_line(apt, packages)
     )
+}
+
+/// The packages that apt would remove to install others; none if it could not install them.
+fn would_remove(packages: &[String]) -> Result<Option<Vec<String>>> {
+    let words = ["-s", "install", "--no-install-recommends"].into_iter();
+    let simulated = cmd("apt-get", words.chain(packages.iter().map(String::as_str)))
+        .env("LC_ALL", "C")
+        .stderr_null()
+        .stdout_capture()
+        .unchecked()
+        .run()?;
+    let said = String::from_utf8_lossy(&simulated.stdout);
+    let removed = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("Remv ")?.split(' ').next());
+    let removed = removed.map(str::to_owned).collect();
+    Ok(simulated.status.success().then_some(removed))
 }
 
 fn still_missing(missing: &[Need]) -> Result<()> {
@@ -519,7 +539,7 @@ mod tests {
             ..FREE
         });
         assert!(text.contains(
-            "sudo apt-get install --no-install-recommends libc6-dev libelf-dev qemu-system-x86"
+            "sudo apt-get install --no-install-recommends --no-remove libc6-dev libelf-dev qemu-system-x86"
         ));
         assert!(text.contains("--yes"));
     }

@@ -2,11 +2,11 @@
 //! environment, with everything they print in a log.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,11 +23,12 @@ const TEMPORARY: &str = "temporary";
 /// it ends, all that the line has started ends, too.
 ///
 /// The rest of the reader's environment is kept out on purpose: a stray `ARCH`, `CFLAGS` or
-/// `KBUILD_OUTPUT` would build something else under the same key.
+/// `KBUILD_OUTPUT` would build something else under the same key. A path goes into the environment, not into the
+/// line: it may hold a quote.
 pub fn run(
     line: &str,
     folder: &Path,
-    environment: &[(String, String)],
+    environment: &[(impl AsRef<OsStr>, impl AsRef<OsStr>)],
     log: &Path,
     mut seen: impl FnMut(&str),
 ) -> Result<()> {
@@ -40,34 +41,19 @@ pub fn run(
     let temporary = log.with_file_name(TEMPORARY);
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
-    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
-    let errors = writer.try_clone().context("cannot share a pipe")?;
-    let mut process = Process::start(WATCHED[0], |command| {
+    let prepare = |command: &mut Command| {
         command
-            .args(&WATCHED[1..])
             .args(["sh", "-c", line])
             .current_dir(folder)
             .env_clear()
             .envs(full_environment(environment))
-            .env("TMPDIR", &temporary)
-            .stdin(Stdio::null())
-            .stdout(writer)
-            .stderr(errors);
-    })?;
-    let mut lines = BufReader::new(reader);
-    let mut bytes = Vec::new();
-    while lines
-        .read_until(b'\n', &mut bytes)
-        .with_context(|| format!("cannot read from `{line}`"))?
-        > 0
-    {
-        let text = String::from_utf8_lossy(&bytes);
-        note(text.trim_end())?;
-        seen(text.trim_end());
-        bytes.clear();
-    }
-    let status = process.child.wait();
-    let status = status.with_context(|| format!("cannot wait for `{line}`"))?;
+            .env("TMPDIR", &temporary);
+    };
+    let status = watched(prepare, |text| {
+        seen(text);
+        note(text)
+    });
+    let status = status.with_context(|| format!("`{line}`"))?;
     let _ = fs::remove_dir_all(&temporary);
     if status.success() {
         return Ok(());
@@ -78,6 +64,38 @@ pub fn run(
         tail(log),
         log.display()
     )
+}
+
+/// Runs what `prepare` makes the arguments of a command, with each line that it prints given to `seen`. When the runner
+/// ends, however it ends, all that the command has started ends, too.
+///
+/// # Errors
+/// When it cannot be started; what `seen` says.
+pub fn watched(
+    prepare: impl FnOnce(&mut Command),
+    mut seen: impl FnMut(&str) -> Result<()>,
+) -> Result<ExitStatus> {
+    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    let errors = writer.try_clone().context("cannot share a pipe")?;
+    let mut process = Process::start(WATCHED[0], |command| {
+        command
+            .args(&WATCHED[1..])
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(errors);
+        prepare(command);
+    })?;
+    let mut lines = BufReader::new(reader);
+    let mut bytes = Vec::new();
+    while lines
+        .read_until(b'\n', &mut bytes)
+        .context("cannot read what it prints")?
+        > 0
+    {
+        seen(String::from_utf8_lossy(&bytes).trim_end())?;
+        bytes.clear();
+    }
+    process.child.wait().context("cannot wait for its end")
 }
 
 /// The last lines of a log, indented.
@@ -97,7 +115,9 @@ fn open_log(log: &Path) -> Result<File> {
     opened.with_context(|| format!("cannot open the log {}", log.display()))
 }
 
-fn full_environment(environment: &[(String, String)]) -> HashMap<OsString, OsString> {
+fn full_environment(
+    environment: &[(impl AsRef<OsStr>, impl AsRef<OsStr>)],
+) -> HashMap<OsString, OsString> {
     let mut full = HashMap::new();
     for name in ["PATH", "HOME"] {
         if let Some(value) = std::env::var_os(name) {
@@ -107,7 +127,7 @@ fn full_environment(environment: &[(String, String)]) -> HashMap<OsString, OsStr
     full.extend(
         environment
             .iter()
-            .map(|(name, value)| (name.into(), value.into())),
+            .map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())),
     );
     full
 }
@@ -115,6 +135,8 @@ fn full_environment(environment: &[(String, String)]) -> HashMap<OsString, OsStr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: &[(&str, &str)] = &[];
 
     #[test]
     fn lines_are_seen_and_logged() {
@@ -141,7 +163,7 @@ mod tests {
     fn failure_shows_the_end_of_the_log() {
         let temp = tempfile::tempdir().unwrap();
         let log = temp.path().join("log");
-        let error = run("seq 30; exit 3", temp.path(), &[], &log, |_| {})
+        let error = run("seq 30; exit 3", temp.path(), NONE, &log, |_| {})
             .unwrap_err()
             .to_string();
         assert!(

@@ -4,6 +4,7 @@
 //! Nothing is installed when the guest boots: the links are in the archive. The archive is not
 //! compressed, because the one who would unpack it is an emulated processor.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -165,14 +166,15 @@ fn is_source(path: &str) -> bool {
 }
 
 /// Programs of the guest, compiled if they are not in the cache: source in `folder`, and place in the guest,
-/// whose last part names the output. They are keyed by all sources of the folder and the compiler.
+/// whose last part names the output. They are keyed by all sources of the folder, the places and the compiler.
 ///
 /// # Errors
 /// When the compiler refuses a source, or the cache cannot be written.
 pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result<Entry> {
     let mut inputs = Inputs::new()
         .with("compile", COMPILE)
-        .with("compiler", compiler()?);
+        .with("compiler", compiler()?)
+        .with("places", format!("{places:?}"));
     for entry in
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
     {
@@ -184,22 +186,14 @@ pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result
     }
     let waiting = || eprintln!("guest programs: another run is compiling them, waiting for that");
     cache.ensure("programs", &inputs, Leftover::Discard, waiting, |target| {
-        let environment = [("LC_ALL".to_owned(), "C".to_owned())];
+        let log = target.join("build.log");
         let mut outputs = Vec::new();
         for &(source, place) in places {
             let name = file_name(place);
-            // The output is named from where gcc runs, in quotes: a cache may be anywhere.
-            let line = format!(
-                "{COMPILE} -ffile-prefix-map=\"$PWD\"=. -o '{}' {source}",
-                target.join(name).display()
-            );
-            recipe::run(
-                &line,
-                folder,
-                &environment,
-                &target.join("build.log"),
-                |_| {},
-            )?;
+            let output = target.join(name);
+            let environment = [("LC_ALL", OsStr::new("C")), ("OUTPUT", output.as_os_str())];
+            let line = format!(r#"{COMPILE} -ffile-prefix-map="$PWD"=. -o "$OUTPUT" {source}"#);
+            recipe::run(&line, folder, &environment, &log, |_| {})?;
             outputs.push(name.to_owned());
         }
         Ok(outputs)
@@ -254,6 +248,19 @@ mod tests {
         assert_eq!(mode("etc/init.d/rcS"), 0o755);
         assert_eq!(mode("etc/inittab"), 0o644);
         assert!(files.iter().all(|(path, _)| !path.ends_with(".c")));
+    }
+
+    #[test]
+    fn programs_are_compiled_for_each_list_of_places_and_into_any_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let cache = Cache::at(temp.path().join("o'brien\"s $HOME"));
+        let folder = temp.path().join("a 'source'");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("a.c"), "int main(void) { return 0; }").unwrap();
+        let first = programs(&cache, &folder, &[("a.c", "bin/a")]).unwrap();
+        assert!(first.path("a").is_file());
+        let second = programs(&cache, &folder, &[("a.c", "bin/a"), ("a.c", "bin/b")]).unwrap();
+        second.sha256("b").unwrap();
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use duct::cmd;
 use sha2::{Digest as _, Sha256};
 
 use crate::build::apt::Apt;
 use crate::build::cache::{self, Cache, Inputs, Leftover};
 use crate::build::fetch::{self, Patience};
 use crate::build::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
+use crate::build::recipe;
 use crate::system::progress::Stage;
 
 /// Where the source of a kernel is, and what identifies it.
@@ -236,12 +236,10 @@ fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
     let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
     let deb = apt.download(&pin.package, &pin.version)?;
     check(&deb, &pin.sha256)?;
-    // tar names members as they were packed: with a leading `./`.
-    let member = format!("./{}", pin.member);
-    cmd!("dpkg-deb", "--fsys-tarfile", &deb)
-        .pipe(cmd!("tar", "-x", "-C", &folder, &member))
-        .stderr_null()
-        .run()
+    // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only tar's status counts.
+    let line = r#"dpkg-deb --fsys-tarfile "$DEB" | tar -x "./$MEMBER""#;
+    let environment = [("DEB", deb.as_os_str()), ("MEMBER", pin.member.as_ref())];
+    recipe::run(line, &folder, &environment, &folder.join("log"), |_| {})
         .with_context(|| format!("cannot take {} out of {}", pin.member, deb.display()))?;
     keep(&folder.join(&pin.member), target, &pin.member_sha256)
 }

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use anyhow::Context;
 
-use crate::machine::lab::Lab;
+use crate::machine::tap::Tap;
 use crate::system::process::{Process, set_nonblocking};
 use crate::transcript::visible;
 
@@ -181,9 +181,9 @@ impl Qemu {
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(folder: &Path, lab: Option<&Lab>, debugger: bool) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
         let network = lab.map_or(Network::Hub, |_| Network::Tap);
-        let enter = lab.map(Lab::enter).unwrap_or_default();
+        let enter = lab.map(Tap::enter).unwrap_or_default();
         Self::spawn(folder, &enter, &arguments(network, debugger))
     }
 

@@ -18,14 +18,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::machine::agent::{self, Report, Reports};
 use crate::machine::gdb::{Gdb, Place, is_continue};
-use crate::machine::lab::Lab;
 use crate::machine::qemu::{self, Qemu, file};
-use crate::machine::report::{Report, Reports};
 use crate::machine::shell::{Shell, late};
+use crate::machine::tap::Tap;
 use crate::machine::window::{Flood, Misuse, Watch, Window};
 use crate::machine::wire::Wire;
-use crate::replay::desk;
 use crate::system::process::{Late, MOMENT, Signals, drain};
 use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
@@ -71,7 +70,7 @@ pub struct Session<'a> {
     // gdb goes first, so that it does not see its connection break.
     gdb: Option<Gdb>,
     qemu: Qemu,
-    lab: Option<Lab>,
+    lab: Option<Tap>,
     signals: &'a Signals,
     folder: PathBuf,
     reports: Reports,
@@ -104,7 +103,7 @@ impl<'a> Session<'a> {
             || has(Terminal::Wire)
             || has(Terminal::Lab);
         let lab = has(Terminal::Lab)
-            .then(|| Lab::start(folder, signals))
+            .then(|| Tap::start(folder, signals))
             .transpose()?;
         let qemu = Qemu::start(folder, lab.as_ref(), debugger)?;
         let gdb = debugger.then(|| Gdb::start(folder)).transpose()?;
@@ -490,7 +489,7 @@ impl<'a> Session<'a> {
 
     /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next in the initramfs.
     fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
-        let packed = desk::step(step);
+        let packed = agent::step(step);
         if packed.len() > TYPED_MAX {
             bail!(Misuse(format!(
                 "a command typed into the guest has at most {TYPED_MAX} bytes"

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use crate::build::rootfs;
 use crate::machine::qemu;
-use crate::replay::desk::Parts;
+use crate::replay::workdir::Parts;
 
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -207,15 +207,44 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
     Ok(flag)
 });
 
-/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: afterwards they end the runner
-/// again, so that a question can be answered with Ctrl-C. There is one at a time.
+/// How many [`Signals`] there are. The last one that goes lets the signals through.
+static CATCHING: Mutex<usize> = Mutex::new(0);
+
+/// A place in [`CATCHING`].
+#[derive(Debug)]
+struct Catching(Arc<AtomicBool>);
+
+impl Catching {
+    fn begin() -> anyhow::Result<Self> {
+        let let_through = LET_THROUGH
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?;
+        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        let_through.store(false, Ordering::SeqCst);
+        Ok(Self(let_through.clone()))
+    }
+}
+
+impl Drop for Catching {
+    fn drop(&mut self) {
+        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        *count -= 1;
+        if *count == 0 {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: once nobody catches them any more they end the
+/// runner again, so that a question can be answered with Ctrl-C. Where there are several, each is told.
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
     /// The last one that was another than SIGINT, or 0.
     told_to_end: Arc<AtomicUsize>,
     registered: Vec<SigId>,
-    let_through: Arc<AtomicBool>,
+    _catching: Catching,
 }
 
 impl Signals {
@@ -227,11 +256,7 @@ impl Signals {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
         set_nonblocking(&woken)?;
         let told_to_end = Arc::new(AtomicUsize::new(0));
-        let let_through = LET_THROUGH
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?
-            .clone();
-        let_through.store(false, Ordering::SeqCst);
+        let catching = Catching::begin()?;
         let mut registered = Vec::new();
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             // First, so that who is woken can see it.
@@ -248,7 +273,7 @@ impl Signals {
             woken,
             told_to_end,
             registered,
-            let_through,
+            _catching: catching,
         })
     }
 
@@ -325,7 +350,6 @@ impl Drop for Signals {
         for id in self.registered.drain(..) {
             signal_hook::low_level::unregister(id);
         }
-        self.let_through.store(true, Ordering::SeqCst);
     }
 }
 
@@ -358,6 +382,16 @@ mod tests {
             0,
             "process {grandchild} lives on"
         );
+    }
+
+    #[test]
+    fn signals_are_caught_until_the_last_one_who_wants_them_has_gone() {
+        let (first, second) = (Signals::catch().unwrap(), Signals::catch().unwrap());
+        let let_through = || LET_THROUGH.as_ref().unwrap().load(Ordering::SeqCst);
+        drop(first);
+        assert!(!let_through(), "the second no longer catches any");
+        // Other tests of this process may catch them.
+        drop(second);
     }
 
     #[test]

@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::chapter::Fault;
-use crate::names::Index;
-use crate::names::near::{near, told};
-use crate::names::resolve::resolve;
 use crate::page::hint;
 use crate::page::values::Values;
-use crate::prose::claim::{self, Claim};
 use crate::prose::exempt::{self, Exempt};
 use crate::prose::glossary::Glossary;
+use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
+use crate::symbols::Index;
+use crate::symbols::near::{near, told};
+use crate::symbols::resolve::resolve;
 use lab::build::cache::Cache;
 
 /// What is known about the names, and which the pages had so far.
@@ -48,16 +48,16 @@ impl Text {
     /// The faults of a page, whose file and text these are.
     pub fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
         let mut found = Vec::new();
-        for claim in claim::of_page(text) {
-            let is_known = self.glossary.names.contains_key(&claim.text);
-            if !is_known && !self.exempt.has(&claim.text, path) {
+        for mention in mention::of_page(text) {
+            let is_known = self.glossary.names.contains_key(&mention.text);
+            if !is_known && !self.exempt.has(&mention.text, path) {
                 found.push(Fault {
                     path: path.to_owned(),
-                    line: claim.line,
-                    message: self.message(&claim),
+                    line: mention.line,
+                    message: self.message(&mention),
                 });
             }
-            self.used.insert(claim.text);
+            self.used.insert(mention.text);
         }
         found
     }
@@ -100,14 +100,14 @@ impl Text {
         found
     }
 
-    fn message(&self, claim: &Claim) -> String {
+    fn message(&self, mention: &Mention) -> String {
         let cached = || Index::at_hand(&Cache::of_user().ok()?);
         let index = self.index.get_or_init(cached).as_ref();
-        let reply = |index| resolve(index, &claim.shape).map_err(|miss| miss.message(index));
+        let reply = |index| resolve(index, &mention.shape).map_err(|miss| miss.message(index));
         match index.map(reply) {
             Some(Ok(found)) => format!(
                 "`{}` ({}) was never recorded; do it: cargo run -p runner -- claims --record",
-                claim.text,
+                mention.text,
                 hint::words(&found)
             ),
             Some(Err(message)) => {
@@ -115,11 +115,11 @@ impl Text {
             }
             None => {
                 let names = self.glossary.names.keys();
-                let near = near(&claim.text, names.map(String::as_str));
+                let near = near(&mention.text, names.map(String::as_str));
                 format!(
                     "`{}` was never recorded as a name of the kernel{}; a new one is recorded by `cargo run -p runner \
                      -- claims --record`, and if it is none of the kernel's: {}",
-                    claim.text,
+                    mention.text,
                     told(&near),
                     exempt::PATH
                 )

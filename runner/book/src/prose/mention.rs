@@ -10,12 +10,12 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::chapter::value;
-use crate::names::Kind;
 use crate::page::excerpt;
+use crate::symbols::Kind;
 
 /// A code span that claims something about the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct Mention {
     /// What stands between the backticks.
     pub text: String,
     /// What it claims.
@@ -83,7 +83,7 @@ const SYSCTL: [&str; 4] = ["net.", "kernel.", "vm.", "fs."];
 
 /// The claims of a page, in its order.
 #[must_use]
-pub fn of_page(text: &str) -> Vec<Claim> {
+pub fn of_page(text: &str) -> Vec<Mention> {
     let mut found = Vec::new();
     let (mut bare, mut section) = (0, 0);
     let mut lines = Lines::of(text);
@@ -97,7 +97,7 @@ pub fn of_page(text: &str) -> Vec<Claim> {
             Event::End(TagEnd::Heading(_) | TagEnd::Link | TagEnd::Image) => bare -= 1,
             Event::Code(code) => {
                 if let Some(shape) = shape(&code) {
-                    found.push(Claim {
+                    found.push(Mention {
                         text: code.into_string(),
                         shape,
                         line: lines.at(range.start),
@@ -111,16 +111,16 @@ pub fn of_page(text: &str) -> Vec<Claim> {
         }
     }
     found.extend(of_directives(text));
-    found.sort_by_key(|claim| claim.range.start);
+    found.sort_by_key(|mention| mention.range.start);
     found
 }
 
 /// The names that a value is computed from, or that an excerpt is of. They cannot be links themselves.
-fn of_directives(text: &str) -> Vec<Claim> {
+fn of_directives(text: &str) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut lines = Lines::of(text);
     let mut add = |name: &str, range: Range<usize>, line| {
-        found.push(Claim {
+        found.push(Mention {
             text: name.to_owned(),
             // Here a name needs no underscore: `HZ`.
             shape: shape(name).unwrap_or_else(|| Shape::Names(vec![name.to_owned()])),
@@ -430,7 +430,7 @@ mod tests {
         let found = of_page(text);
         let found: Vec<_> = found
             .iter()
-            .map(|claim| (&*claim.text, claim.line))
+            .map(|mention| (&*mention.text, mention.line))
             .collect();
         assert_eq!(found, [("A_B", 1), ("HZ", 1), ("struct e_f", 2)]);
     }
@@ -442,9 +442,9 @@ mod tests {
                     | x |\n| - |\n| `o_p` |\n\n- item `q_r`\n\\`s_t`\n<!-- `u_v` -->\n";
         let found: Vec<_> = of_page(text)
             .into_iter()
-            .map(|claim| {
-                assert!(text[claim.range.clone()].contains(&claim.text));
-                (claim.text, claim.line, claim.bare)
+            .map(|mention| {
+                assert!(text[mention.range.clone()].contains(&mention.text));
+                (mention.text, mention.line, mention.bare)
             })
             .collect();
         let expected = [

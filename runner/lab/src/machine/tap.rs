@@ -26,16 +26,16 @@ pub fn within() -> Vec<String> {
 }
 
 /// Lays out the namespaces, as a script for bash.
-pub const PREPARE: &str = include_str!("lab.sh");
+pub const PREPARE: &str = include_str!("tap.sh");
 
 /// A running lab.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Tap {
     /// The shell in it.
     pub shell: Shell,
 }
 
-impl Lab {
+impl Tap {
     /// Makes the lab, with a shell that begins in `folder`.
     ///
     /// # Errors

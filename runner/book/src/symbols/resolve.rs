@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::near::{near, told};
 use super::{Index, Kind, Name};
-use crate::prose::claim::{Shape, has_underscore};
+use crate::prose::mention::{Shape, has_underscore};
 
 /// What a claim turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -339,7 +339,7 @@ fn rank(place: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prose::claim::shape;
+    use crate::prose::mention::shape;
 
     fn index() -> Index {
         let mut lines = [

@@ -90,14 +90,14 @@ pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// The files that go into the guest, by path.
 #[derive(Debug, Default)]
-pub struct Needs {
+pub struct Closure {
     archive: Archive,
     linker: Linker,
     /// The libraries of the present program that are there already, by the name under which they were asked for.
     libraries: BTreeSet<String>,
 }
 
-/// What an ELF file says about what it needs.
+/// What an ELF file says about what it closure.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Headers {
     interpreter: Option<PathBuf>,
@@ -106,7 +106,7 @@ struct Headers {
     runpath: Vec<PathBuf>,
 }
 
-impl Needs {
+impl Closure {
     /// Nothing yet.
     #[must_use]
     pub fn new() -> Self {
@@ -122,7 +122,7 @@ impl Needs {
         self.archive
     }
 
-    /// Packs a program with all that it needs.
+    /// Packs a program with all that it closure.
     ///
     /// # Errors
     /// [`Unfit`] when it is neither a program for x86-64 nor a script, or when something that it needs is not there.
@@ -385,9 +385,9 @@ mod tests {
     }
 
     fn packed(program: &Path) -> Vec<String> {
-        let mut needs = Needs::new();
-        needs.add_program(program).unwrap();
-        needs.into_archive().paths().map(str::to_owned).collect()
+        let mut closure = Closure::new();
+        closure.add_program(program).unwrap();
+        closure.into_archive().paths().map(str::to_owned).collect()
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
             }
         }
         std::fs::remove_file(root.join("lib/libours.so")).unwrap();
-        let error = Needs::new()
+        let error = Closure::new()
             .add_program(&root.join("zbin/main"))
             .unwrap_err();
         assert!(error.is::<Unfit>());
@@ -449,7 +449,7 @@ mod tests {
             &root,
             &format!("-o main main.c -Wl,--dynamic-linker={secret}"),
         );
-        let error = Needs::new().add_program(&root.join("main")).unwrap_err();
+        let error = Closure::new().add_program(&root.join("main")).unwrap_err();
         assert!(error.is::<Unfit>());
         let expected = format!("names an interpreter that is no ELF program: {secret}");
         assert!(error.to_string().ends_with(&expected), "{error}");

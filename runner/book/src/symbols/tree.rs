@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use walkdir::{DirEntry, WalkDir};
 
-use super::constant::Constants;
+use super::macros::Constants;
 use super::{Index, Kind, Name};
 
 /// Adds a line for each name.

@@ -1,6 +1,6 @@
 //! Where the reader sits: where lines come from, and where what happens is shown.
 //!
-//! What a line does is the visit's affair, and the same at every seat.
+//! What a line does is the visit's affair, and the same at every frontend.
 
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};
@@ -35,7 +35,7 @@ pub struct Situation {
 pub type Complete<'a> = &'a mut dyn FnMut(Terminal, &str) -> anyhow::Result<Vec<String>>;
 
 /// A place to type at. Windows may be there all at once, or one at a time.
-pub trait Seat {
+pub trait Frontend {
     /// Waits for a line, and tells into which window it was typed. `window` is the one in which the reader is expected.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use anyhow::Context;
 
 use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
+use crate::machine::agent;
 use crate::machine::qemu::file;
 use crate::replay::own_kernel::OwnKernel;
 use crate::system::scratch::Scratch;
-use crate::transcript::step::{Step, Terminal, Until};
+use crate::transcript::step::{Step, Terminal};
 
 /// What a chapter is replayed with.
 #[derive(Debug, Clone)]
@@ -57,11 +58,11 @@ const STEPS_BLOCK: usize = 64 * 1024;
 
 /// A folder that is gone when it is dropped.
 #[derive(Debug)]
-pub struct Desk {
+pub struct Workdir {
     folder: Scratch,
 }
 
-impl Desk {
+impl Workdir {
     /// Lays out the folder for the chapter whose steps are given.
     ///
     /// # Errors
@@ -74,7 +75,7 @@ impl Desk {
                 place.display()
             )
         })?;
-        let desk = Self { folder };
+        let workdir = Self { folder };
         for (name, target) in [
             (file::KERNEL, &parts.bzimage),
             ("vmlinux", &parts.vmlinux),
@@ -84,15 +85,15 @@ impl Desk {
             ("rootfs", &root.join("rootfs")),
             ("kernel-configs", &root.join("kernel-configs")),
         ] {
-            symlink(target, desk.path().join(name))
-                .with_context(|| format!("put {name} on the desk"))?;
+            symlink(target, workdir.path().join(name))
+                .with_context(|| format!("put {name} into the replay's folder"))?;
         }
         let mut initramfs = std::fs::read(&parts.initramfs)
             .with_context(|| format!("read {}", parts.initramfs.display()))?;
         initramfs.extend(pack(steps));
-        std::fs::write(desk.path().join(file::INITRAMFS), initramfs)
+        std::fs::write(workdir.path().join(file::INITRAMFS), initramfs)
             .context("write the initramfs with the chapter's steps")?;
-        Ok(desk)
+        Ok(workdir)
     }
 
     /// Where it is.
@@ -122,32 +123,13 @@ fn pack(steps: &[Step]) -> Vec<u8> {
     }
     bytes.push(b'\n');
     for step in in_guest().filter(|step| step.is_typed_by_agent()) {
-        bytes.extend(self::step(step));
+        bytes.extend(agent::step(step));
     }
     let mut archive = Archive::new();
     archive.put("steps", Node::File { mode: 0o600, bytes });
     let mut packed = archive.to_bytes();
     packed.resize(packed.len().next_multiple_of(STEPS_BLOCK), 0);
     packed
-}
-
-/// A step as `rootfs/agent.c` reads it.
-#[must_use]
-pub fn step(step: &Step) -> Vec<u8> {
-    let Step {
-        id,
-        terminal,
-        command,
-        until,
-        ..
-    } = step;
-    let (how, text) = match until {
-        Until::End => ("wait", ""),
-        Until::Quiet => ("background", ""),
-        Until::Text(text) => ("until", text.as_str()),
-    };
-    let lengths = format!("{} {}", command.len(), text.len());
-    format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes()
 }
 
 #[cfg(test)]

@@ -5,7 +5,26 @@
 
 use std::fmt;
 
-use crate::transcript::step::Terminal;
+use crate::transcript::step::{Step, Terminal, Until};
+
+/// A step as `rootfs/agent.c` reads it.
+#[must_use]
+pub fn step(step: &Step) -> Vec<u8> {
+    let Step {
+        id,
+        terminal,
+        command,
+        until,
+        ..
+    } = step;
+    let (how, text) = match until {
+        Until::End => ("wait", ""),
+        Until::Quiet => ("background", ""),
+        Until::Text(text) => ("until", text.as_str()),
+    };
+    let lengths = format!("{} {}", command.len(), text.len());
+    format!("{id} {terminal} {how} {lengths}\n{command}\n{text}\n").into_bytes()
+}
 
 /// One report of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]

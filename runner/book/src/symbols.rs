@@ -7,9 +7,9 @@
 //! `dwarf` (with `types`) has what the debug information knows, `tree` (with `constant`) what only the source does, and `guest` what the guest
 //! shows in its file systems.
 
-mod constant;
 pub mod dwarf;
 pub mod guest;
+mod macros;
 pub mod near;
 pub mod resolve;
 pub mod tree;

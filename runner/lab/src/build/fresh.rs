@@ -1,0 +1,103 @@
+//! An empty cache beside the reader's, for one run: `--fresh`.
+//!
+//! Its folder lies in the reader's cache, because the temporary folder may be too small for a kernel's tree, and is gone
+//! when the run ends, however it ends. While the run goes on it holds the lock of the folder itself, so that `clean`
+//! leaves it alone: a lock file beside the folder would stay behind.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::build::cache::Cache;
+use crate::system::scratch::Scratch;
+
+/// What the names of such folders begin with.
+const PREFIX: &str = "fresh-";
+
+/// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
+#[derive(Debug)]
+pub struct Fresh {
+    // Removed first, and unlocked then.
+    folder: Scratch,
+    _lock: File,
+}
+
+impl Fresh {
+    /// Makes the folder in the cache `beside`.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub fn new(beside: &Cache) -> Result<Self> {
+        let root = beside.root();
+        let make = || -> Result<Self> {
+            fs::create_dir_all(root)?;
+            let folder = Scratch::new_in(root, PREFIX)?;
+            let lock = File::open(folder.path())?;
+            lock.try_lock()?;
+            Ok(Self {
+                folder,
+                _lock: lock,
+            })
+        };
+        make().with_context(|| format!("make a temporary cache in {}", root.display()))
+    }
+
+    /// The cache in it.
+    #[must_use]
+    pub fn cache(&self) -> Cache {
+        Cache::at(self.folder.path())
+    }
+}
+
+/// Whether the folder is such a cache.
+#[must_use]
+pub fn is_fresh(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(PREFIX)
+}
+
+/// Removes a folder that a run has left behind, with the child that should have removed it. One that is in use is refused.
+///
+/// # Errors
+/// When it is in use, or cannot be removed.
+pub fn remove(folder: &Path) -> Result<()> {
+    let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    match lock.try_lock() {
+        Ok(()) => fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display())),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{} is used by another run; it stays", folder.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", folder.display()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_cache_is_listed_as_one_and_removed_only_when_nobody_uses_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let cache = Cache::at(temp.path());
+        let fresh = Fresh::new(&cache).unwrap();
+        let kernel = fresh.cache().root().join("kernel/0123456789ab");
+        fs::create_dir_all(&kernel).unwrap();
+        let listed = cache.list().unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert_eq!(listed[0].kind, "fresh");
+        let error = cache.remove(&listed[0]).unwrap_err().to_string();
+        assert!(error.contains("used by another run; it stays"), "{error}");
+        assert!(kernel.is_dir());
+        drop(fresh);
+        assert!(cache.list().unwrap().is_empty());
+        // What a run left behind together with the child that keeps its folder.
+        fs::create_dir_all(temp.path().join("fresh-abc/kernel/0123456789ab")).unwrap();
+        let listed = cache.list().unwrap();
+        cache.remove(&listed[0]).unwrap();
+        assert!(fs::read_dir(temp.path()).unwrap().next().is_none());
+    }
+}
