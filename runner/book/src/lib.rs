@@ -12,3 +12,5 @@ pub mod prose;
 pub mod drawing;
 
 pub mod page;
+
+pub mod html;
