@@ -6,6 +6,7 @@ pub mod commands;
 pub mod context;
 
 pub mod doctor;
+pub mod exit;
 pub mod help;
 pub mod root;
 pub mod screen;

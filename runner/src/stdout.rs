@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use crate::cli::LAB;
+use crate::exit::LAB;
 
 /// How `print!` and `eprint!` begin to tell why they panic.
 const LOST: &str = "failed printing to ";

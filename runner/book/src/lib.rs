@@ -14,3 +14,4 @@ pub mod drawing;
 pub mod page;
 
 pub mod html;
+pub mod renumber;
