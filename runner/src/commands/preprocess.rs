@@ -24,6 +24,7 @@ use book::chapter::markdown::{Edit, Fence, Page as Markdown};
 use book::chapter::{self, Chapter, Fault, Faults};
 use book::drawing;
 use book::drawing::map::Leaf;
+use book::html::Html;
 use book::page;
 use book::page::check::Text;
 use book::page::excerpt::{self, Filled};
@@ -213,10 +214,10 @@ fn leaves(root: &Path) -> Vec<Leaf> {
 #[derive(Default)]
 struct LaidOut {
     /// The line for its top.
-    banner: Option<String>,
+    banner: Option<Html>,
     /// How many steps there are.
     steps: usize,
-    drawings: Vec<String>,
+    drawings: Vec<Html>,
 }
 
 /// Checks a chapter's steps, if it has any.
