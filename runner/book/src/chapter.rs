@@ -21,7 +21,7 @@ use lab::transcript::words;
 const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
 /// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux limits to 128 KiB (execve(2)).
-const DIRECTIVE_MAX: usize = 100_000;
+pub const DIRECTIVE_MAX: usize = 100_000;
 
 /// One chapter of the book.
 #[derive(Debug, Clone)]

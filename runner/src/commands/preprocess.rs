@@ -11,13 +11,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
-use anyhow::Context;
-use mdbook_preprocessor::book::Chapter as Page;
-use regex::Regex;
-
-use crate::commands::mdbook::Args;
+use crate::commands::mdbook::{Args, Book};
 use crate::commands::show;
 use crate::root;
 use book::chapter::markdown::{Edit, Fence, Page as Markdown};
@@ -35,9 +30,18 @@ use book::snapshot::Snapshot;
 use lab::build::cache::Cache;
 use lab::build::kernel;
 
-/// What mdbook-cmdrun takes for the beginning of a command.
-pub static COMMAND: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("<!-- *cmdrun ").expect("a valid pattern"));
+/// How many commands mdbook-cmdrun would find in the text.
+pub fn commands(text: &str) -> usize {
+    let comments = text.split("<!--").skip(1);
+    comments
+        .filter(|comment| comment.trim_start_matches(' ').starts_with("cmdrun "))
+        .count()
+}
+
+/// Whether there is one in the line.
+fn has_command(line: &str) -> bool {
+    commands(line) > 0
+}
 
 /// Reads the book from standard input, and writes it to standard output.
 ///
@@ -47,31 +51,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(answer) = args.answer() {
         return Ok(answer);
     }
-    let (context, mut book) = mdbook_preprocessor::parse_input(std::io::stdin())
-        .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
+    let mut book = Book::read()?;
     let root = root::find()?;
-    let mut results = Vec::new();
     let mut text = Text::read(&root)?;
     let mut filling = Filling::read(&root, &text)?;
-    book.for_each_chapter_mut(|page| {
-        let source = &context.config.book.src;
-        results.push(lay_out(&root, source, page, &mut text, &mut filling));
-    });
-    let mut faults = text.exemptions();
-    for result in results {
-        match result.map_err(anyhow::Error::downcast::<Faults>) {
-            Ok(()) => {}
-            Err(Ok(found)) => faults.extend(found.0),
-            Err(Err(other)) => return Err(other),
+    let mut faults = Vec::new();
+    let source = book.source.clone();
+    book.pages(|file, page| {
+        let path = source.join(file);
+        match lay_out(&root, &path, page, &mut text, &mut filling) {
+            Ok(()) => Ok(()),
+            Err(error) => error
+                .downcast::<Faults>()
+                .map(|found| faults.extend(found.0)),
         }
-    }
+    })?;
+    faults.splice(0..0, text.exemptions());
     if !faults.is_empty() {
         return Err(Faults(faults).into());
     }
     for changed in filling.changed {
         eprintln!("warning: {changed}");
     }
-    serde_json::to_writer(std::io::stdout(), &book).context("give the book back to mdbook")?;
+    book.write()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,25 +115,21 @@ impl Filling {
 
 fn lay_out(
     root: &Path,
-    source: &Path,
-    page: &mut Page,
+    path: &Path,
+    page: &mut String,
     names: &mut Text,
     filling: &mut Filling,
 ) -> anyhow::Result<()> {
-    let Some(file) = &page.source_path else {
-        return Ok(());
-    };
-    let path = source.join(file);
     let fault = |line, message: &str| Fault {
-        path: path.clone(),
+        path: path.to_owned(),
         line,
         message: message.to_owned(),
     };
-    let text = chapter::text(root, &path)?;
+    let text = chapter::text(root, path)?;
     let written = Markdown::read(&text);
-    let mut found = names.check(&path, &written);
-    found.extend(names.numerals(&path, &written, &filling.values));
-    let filled = filling.fill(&path, &written);
+    let mut found = names.check(path, &written);
+    found.extend(names.numerals(path, &written, &filling.values));
+    let filled = filling.fill(path, &written);
     found.extend(filled.faults);
     filling.changed.extend(filled.changed);
     found.extend(misplaced(&written).map(|at| {
@@ -140,8 +138,8 @@ fn lay_out(
             "a directive stands in the text; in a fence it is a part of what is shown",
         )
     }));
-    let steps = if chapter::name_of(&path).is_ok() {
-        let steps = Chapter::parse(&path, &text).map_err(Into::into);
+    let steps = if chapter::name_of(path).is_ok() {
+        let steps = Chapter::parse(path, &text).map_err(Into::into);
         let steps = steps.and_then(|chapter| check(root, &chapter, &written, &fault));
         // Faults of both kinds are told at once.
         match steps.map_err(anyhow::Error::downcast::<Faults>) {
@@ -154,10 +152,10 @@ fn lay_out(
         }
     } else {
         let lines = text.lines().zip(1..);
-        let directives = lines.filter(|(line, _)| COMMAND.is_match(line));
+        let directives = lines.filter(|(line, _)| has_command(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
         found.extend(directives.map(|(_, at)| fault(at, message)));
-        let drawings = drawing::of_page(&path, &written, &|| leaves(root));
+        let drawings = drawing::of_page(path, &written, &|| leaves(root));
         drawings.map_or_else(
             |Faults(more)| {
                 found.extend(more);
@@ -175,17 +173,16 @@ fn lay_out(
     faults(found)?;
     let laid_out = steps.unwrap_or_default();
     // What the page includes is in mdbook's text alone.
-    let given = Markdown::read(&page.content);
-    let mut edits = match page.content == text {
+    let given = Markdown::read(page);
+    let mut edits = match *page == text {
         true => filled.edits,
-        false => filling.fill(&path, &given).edits,
+        false => filling.fill(path, &given).edits,
     };
     edits.extend(hint::decorate(&given, &names.glossary));
-    edits.extend(drawing::insert(&path, &given, &laid_out.drawings)?);
+    edits.extend(drawing::insert(path, &given, &laid_out.drawings)?);
     edits.extend(fences_with_steps(&given).map(|fence| console(&given, fence)));
-    let content = under_banner(given.edited(edits), laid_out.banner.as_deref());
-    page.content = content;
-    if COMMAND.find_iter(&page.content).count() != laid_out.steps {
+    *page = under_banner(given.edited(edits), laid_out.banner.as_deref());
+    if commands(page) != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \
                        chapter itself";
         faults(vec![fault(1, message)])?;
@@ -281,7 +278,7 @@ fn faults(found: Vec<Fault>) -> Result<(), Faults> {
 
 fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence<'a>> {
     page.fences()
-        .filter(|fence| fence.is_console() && COMMAND.is_match(&page.text[fence.range.clone()]))
+        .filter(|fence| fence.is_console() && has_command(&page.text[fence.range.clone()]))
 }
 
 /// The lines in fences with steps that are neither steps nor blank.
@@ -289,19 +286,23 @@ fn strangers<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
     let lines = fences_with_steps(page).flat_map(|fence| &fence.lines);
     let strange = lines.filter(|range| {
         let line = page.text[(*range).clone()].trim();
-        !line.is_empty() && !COMMAND.is_match(line)
+        !line.is_empty() && !has_command(line)
     });
     strange.map(|range| page.line(range.start))
 }
 
 /// The lines in other fences that look like a directive of ours.
 fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
-    static OURS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^\s*<!--\s*runner\s").expect("a valid pattern"));
+    let is_ours = |line: &str| {
+        let comment = line.trim_start().strip_prefix("<!--").map(str::trim_start);
+        comment
+            .and_then(|comment| comment.strip_prefix("runner"))
+            .is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    };
     let has_steps = |fence: &&Fence<'_>| fences_with_steps(page).any(|other| other == *fence);
     let lines = page.fences().filter(move |fence| !has_steps(fence));
     let lines = lines.flat_map(|fence| &fence.lines);
-    let ours = lines.filter(|range| OURS.is_match(&page.text[(*range).clone()]));
+    let ours = lines.filter(move |range| is_ours(&page.text[(*range).clone()]));
     ours.map(|range| page.line(range.start))
 }
 
@@ -309,7 +310,7 @@ fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
 fn console(page: &Markdown<'_>, fence: &Fence<'_>) -> Edit {
     let lines = fence.lines.iter();
     let lines = lines.map(|range| page.text[range.clone()].trim());
-    let steps = lines.filter(|line| COMMAND.is_match(line));
+    let steps = lines.filter(|line| has_command(line));
     let block = ["<div class=\"steps\">"].into_iter().chain(steps);
     page.replace_fence(fence, block.chain(["</div>"]))
 }
