@@ -12,3 +12,4 @@ pub mod prose;
 pub mod drawing;
 
 pub mod page;
+pub mod renumber;

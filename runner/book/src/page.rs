@@ -8,6 +8,7 @@
 pub mod check;
 pub mod excerpt;
 pub mod hint;
+pub mod survey;
 pub mod values;
 
 use base64::Engine as _;
