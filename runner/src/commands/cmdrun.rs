@@ -80,7 +80,7 @@ fn directives(page: &str) -> Vec<String> {
             // Quotes of quotes are long; of the author's own line the length was checked.
             _ if word.len() > DIRECTIVE_MAX => alone.push(page[directive.range].to_owned()),
             Some(group) if group.len() + word.len() < DIRECTIVE_MAX => {
-                *group += &format!(" {word}")
+                *group += &format!(" {word}");
             }
             _ => groups.push(word),
         }
@@ -225,7 +225,7 @@ mod tests {
         let expected = [&["5.3", "guest", "ls"][..], &["5.4", "gdb", "p \"it's\""]];
         assert_eq!(
             steps,
-            expected.map(|words| Ok(words.iter().map(|word| word.to_string()).collect()))
+            expected.map(|words| Ok(words.iter().map(std::string::ToString::to_string).collect()))
         );
         assert_eq!(directives("words\n"), [""; 0]);
     }
