@@ -21,11 +21,12 @@ use duct::cmd;
 use serde_json::{Value, json};
 
 use crate::commands::mdbook::{Args, Book};
-use crate::commands::preprocess::commands;
 use crate::tools;
+use book::chapter::DIRECTIVE_MAX;
 use book::chapter::markdown::{Directive, Edit, Page};
-use book::chapter::{DIRECTIVE_MAX, Fault, Faults};
+use book::fault::{Error, Fault, Faults};
 use book::page;
+use book::page::layout::commands;
 use lab::transcript::step::StepId;
 use lab::transcript::words;
 
@@ -63,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     if !faults.is_empty() {
-        return Err(Faults(faults).into());
+        return Err(Error::Faults(Faults(faults)).into());
     }
     book.write()?;
     Ok(ExitCode::SUCCESS)
