@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::fixture::{Fixture, said};
-use crate::pages::all;
 use crate::names::{preprocess, refused};
+use crate::pages::all;
 
 const PLAIN: &str = "chapters/06-plain.md";
 const TEXT: &str = "`ping` is a word";
