@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::commands::chapter;
 use crate::commands::claims;
 use crate::commands::clean;
 use crate::commands::cmdrun;
 use crate::commands::mdbook;
-use crate::commands::play;
 use crate::commands::preprocess;
 use crate::commands::record;
 use crate::commands::renumber;
@@ -19,18 +19,12 @@ use crate::commands::show;
 use crate::commands::verify;
 use crate::context::Context;
 use crate::doctor;
+use crate::exit;
 use crate::help;
 use crate::help::after;
 use crate::tools;
 use crate::visit;
-use book::chapter::{Faults, NoChapter};
 use lab::build::cache::{Cache, Given};
-use lab::machine::session::Overrun;
-use lab::machine::window::Misuse;
-use lab::program::closure;
-use lab::replay::UnexpectedStatus;
-use lab::replay::own_kernel::NoKernel;
-use lab::system::process::Interrupted;
 
 #[derive(Parser)]
 #[command(
@@ -68,7 +62,7 @@ struct Global {
 enum Command {
     /// Replays a chapter, and says whether it is still true
     #[command(after_help = after::CHAPTER)]
-    Chapter(play::Args),
+    Chapter(chapter::Args),
     /// Replays a chapter up to a step, and hands its machine over to you
     #[command(after_help = after::SHELL)]
     Shell(visit::Args),
@@ -122,7 +116,7 @@ pub fn main() -> ExitCode {
         given: Given::default(),
     };
     let result = match cli.command {
-        Command::Chapter(args) => play::run(&args, &context),
+        Command::Chapter(args) => chapter::run(&args, &context),
         Command::Shell(args) => visit::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
         Command::Record(args) => record::run(&args, &context),
@@ -147,13 +141,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
-            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-                return ExitCode::from(interrupted.exit_code());
+            if lab::Error::is_interrupted(&error) {
+                return exit::code(&error).into();
             }
             if let Some(remedy) = doctor::remedy(&format!("{error:#}")) {
                 eprintln!("{remedy}");
             }
-            ExitCode::from(code_of(&error))
+            exit::code(&error).into()
         }
     };
     // What went wrong may be the fault of the disk.
@@ -161,34 +155,7 @@ pub fn main() -> ExitCode {
         Ok(()) => code,
         Err(damage) => {
             eprintln!("{damage:#}");
-            ExitCode::from(LAB)
+            exit::LAB.into()
         }
-    }
-}
-
-/// What the outcomes mean; README.md has them as a table.
-const DIFFERENT: u8 = 1;
-const WRONG: u8 = 2;
-/// The lab cannot run.
-pub const LAB: u8 = 3;
-
-/// The exit code for an error.
-#[must_use]
-pub fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<UnexpectedStatus>() {
-        DIFFERENT
-    } else if error.is::<Faults>()
-        || error.is::<NoChapter>()
-        || error.is::<show::Stale>()
-        || error.is::<Misuse>()
-        || error.is::<NoKernel>()
-        || error.is::<closure::Unfit>()
-        || error.is::<Overrun>()
-    {
-        WRONG
-    } else if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        interrupted.exit_code()
-    } else {
-        LAB
     }
 }

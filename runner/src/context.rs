@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use book::chapter::Chapter;
 use lab::build::cache::Given;
+use lab::build::packages;
 use lab::build::setup::{self, Options};
 use lab::replay::workdir::Parts;
 use lab::transcript::step::Terminal;
@@ -45,9 +46,13 @@ impl Context {
         options: &Options,
         chapters: impl IntoIterator<Item = &'a Chapter>,
     ) -> Result<Parts> {
-        let mut chapters = chapters.into_iter();
-        if chapters.any(|chapter| chapter.has(Terminal::Lab)) {
-            doctor::check_lab()?;
+        // With them the network is made.
+        packages::ready(options.yes)?;
+        let mut labs = chapters
+            .into_iter()
+            .filter(|chapter| chapter.has(Terminal::Lab));
+        if let Some(chapter) = labs.next() {
+            doctor::check_lab(chapter.number)?;
         }
         Ok(Parts::from(setup::ready(options)?))
     }

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::cli::LAB;
 use crate::context::Context;
+use crate::exit::LAB;
 
 /// How to look, and how to tell.
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ struct Check {
 }
 
 /// All checks: their word, what they are about, and who needs it.
-const CHECKS: [[&str; 3]; 17] = [
+const CHECKS: [[&str; 3]; 16] = [
     ["machine", "processor and system", "all chapters"],
     ["packages", "programs, headers, libraries", "all chapters"],
     ["temp", "the temporary folder", "all chapters"],
@@ -110,7 +110,6 @@ const CHECKS: [[&str; 3]; 17] = [
     ["namespaces", "namespaces of one's own", "chapter 8"],
     ["tun", "the driver of the tap", "chapter 8"],
     ["nat", "tap, veth, address translation", "chapter 8"],
-    ["kvm", "virtualization by hardware", "nothing"],
     ["tmux", "windows side by side", "`runner shell`"],
     ["mdbook", "mdbook and mdbook-cmdrun", "the rendered book"],
 ];
@@ -193,7 +192,6 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let tun = note("tun", network::tun());
     let nat = || on(tun, "tun", network::nat);
     note("nat", on(namespaces, "namespaces", nat));
-    note("kvm", on(qemu, "qemu", tools::kvm));
     note("tmux", tools::tmux());
     note("mdbook", tools::mdbook());
     checks
@@ -205,7 +203,7 @@ pub use place::remedy;
 ///
 /// # Errors
 /// What is in the way and what helps.
-pub fn check_lab() -> anyhow::Result<()> {
+pub fn check_lab(chapter: u32) -> anyhow::Result<()> {
     for check in [network::namespaces, network::tun, network::nat] {
         if let Found {
             state: State::Bad,
@@ -214,7 +212,7 @@ pub fn check_lab() -> anyhow::Result<()> {
         } = check()
         {
             let remedy = remedy.unwrap_or_default();
-            bail!("this chapter needs a network of its own, and {text}\n{remedy}");
+            bail!("chapter {chapter} needs a network of its own, and {text}\n{remedy}");
         }
     }
     Ok(())

@@ -30,11 +30,11 @@ fn above(here: &Path) -> anyhow::Result<PathBuf> {
         |folder: &&Path| folder.join("book.toml").is_file() && folder.join("chapters").is_dir();
     match here.ancestors().find(is_root) {
         Some(root) => Ok(root.to_owned()),
-        None => bail!(
+        None => bail!(lab::Error::Unfit(format!(
             "{} is not inside the book: no folder from here upward holds book.toml and chapters/; \
              change to the repository",
             here.display()
-        ),
+        ))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
 use book::drawing;
 use book::drawing::map::{self, Leaf};
@@ -22,7 +23,7 @@ fn every_drawing_shows_what_its_steps_recorded() {
         let chapter = Chapter::read(&root, &path).unwrap();
         let text = std::fs::read_to_string(root.join(&path)).unwrap();
         let snapshot = Snapshot::read(&root, &chapter.name).unwrap().unwrap();
-        for (drawn, number) in drawing::all(&chapter, &text, &snapshot)
+        for (drawn, number) in drawing::all(&chapter, &Page::read(&text), &snapshot)
             .unwrap()
             .iter()
             .zip(1..)

@@ -241,9 +241,6 @@ fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes
         };
         let own = own.root().join(kind).join(made.file_name().unwrap());
         let (made, own) = (stamp(&made), stamp(&own));
-        // The machine's own may have been made by a version that noted fewer outputs.
-        for (name, hash) in own["outputs"].as_object().unwrap() {
-            assert_eq!(&made["outputs"][name], hash, "{kind}/{name}");
-        }
+        assert_eq!(made["outputs"], own["outputs"], "{kind}");
     }
 }

@@ -35,9 +35,14 @@ fn what_is_missing_is_said_before_anything_starts() {
             .says(id, "bad", &[cause, remedy])
             .says("nat", "skip", &[&format!("`{id}`")]);
         let go = format!("{script}; GO={}", book.folder.path().display());
-        let ran = Ran::from(in_namespace(&go, "chapter 5").output().unwrap());
-        ran.ends_with(3).complains(cause).complains(remedy);
-        assert_eq!(ran.stdout, "", "no step has begun");
+        for command in ["chapter 5", "verify"] {
+            let ran = Ran::from(in_namespace(&go, command).output().unwrap());
+            ran.ends_with(3)
+                .complains("chapter 5 needs a network of its own, and ")
+                .complains(cause)
+                .complains(remedy);
+            assert_eq!(ran.stdout, "", "no step has begun");
+        }
     }
 }
 

@@ -162,7 +162,7 @@ fn a_lab_that_is_not_made_is_told_with_what_is_left_to_do() {
                 "kernel-source of the cache is not there",
                 "busybox-source",
                 "`runner setup` makes it",
-                " min with ",
+                "README.md tells how long that takes",
             ],
         )
         .says(

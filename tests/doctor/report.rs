@@ -3,7 +3,7 @@
 use crate::fixture::Ran;
 use crate::{Found, in_namespace, runner};
 
-const IDS: [&str; 17] = [
+const IDS: [&str; 16] = [
     "machine",
     "packages",
     "temp",
@@ -18,7 +18,6 @@ const IDS: [&str; 17] = [
     "namespaces",
     "tun",
     "nat",
-    "kvm",
     "tmux",
     "mdbook",
 ];

@@ -1,23 +1,6 @@
 //! Programs that are missing, old, or hang.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use crate::{Found, poorer, program, runner, with_programs};
-
-/// A `/dev` with what programs need, and with `/dev/null` in the place of KVM if `kvm`.
-fn dev(kvm: bool) -> String {
-    let kvm = if kvm {
-        "touch d/kvm; mount --bind /dev/null d/kvm"
-    } else {
-        "true"
-    };
-    format!(
-        "mkdir d; mount -t tmpfs tmpfs d; for n in null zero full random urandom tty; do touch d/$n; mount --bind /dev/$n d/$n; done\n\
-         mkdir d/net d/shm; touch d/net/tun; mount --bind /dev/net/tun d/net/tun; {kvm}\n\
-         ln -s /proc/self/fd d/fd; ln -s fd/1 d/stdout; mount --rbind d /dev"
-    )
-}
 
 /// The real program of this name, as PATH has it.
 fn real(name: &str) -> String {
@@ -64,8 +47,7 @@ fn an_old_qemu_is_told_by_the_option_that_it_does_not_know() {
             "bad",
             &["-accel: invalid option", "version 2.5.0", "QEMU 2.12"],
         )
-        .says("gdb", "skip", &["`qemu`"])
-        .says("kvm", "skip", &["`qemu`"]);
+        .says("gdb", "skip", &["`qemu`"]);
 }
 
 #[test]
@@ -107,50 +89,6 @@ fn a_gdb_without_hardware_breakpoints_in_python_is_told() {
         "gdb",
         "bad",
         &["BP_HARDWARE_BREAKPOINT", "gdb 11", "Python"],
-    );
-}
-
-#[test]
-fn a_kvm_that_hangs_is_recognised_and_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let qemu = real("qemu-system-x86_64");
-    let pids = folder.path().join("pids");
-    let hangs = format!(
-        "case \"$*\" in *'-accel kvm'*) sleep 1000 & echo $$ $! > {}; wait;; *) exec {qemu} \"$@\";; esac",
-        pids.display()
-    );
-    program(folder.path(), "qemu-system-x86_64", &hangs);
-    let begun = Instant::now();
-    let path = format!("PATH={}:$PATH", folder.path().display());
-    poorer(&format!("{}\n{path}", dev(true)))
-        .only_bad(&[])
-        .says(
-            "kvm",
-            "warn",
-            &["does not work", "was not done after 5 s", "never uses it"],
-        );
-    assert!(begun.elapsed() < Duration::from_secs(60));
-    for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
-        // Killed at once, and gone when their parent has taken note.
-        let until = Instant::now() + Duration::from_secs(20);
-        while Path::new("/proc").join(pid).exists() {
-            assert!(Instant::now() < until, "{pid} lives on");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-#[test]
-fn a_kvm_that_is_none_is_told_and_harms_nobody() {
-    poorer(&dev(true)).only_bad(&[]).says(
-        "kvm",
-        "warn",
-        &["/dev/kvm is there and does not work", "-accel kvm: "],
-    );
-    poorer(&dev(false)).only_bad(&[]).says(
-        "kvm",
-        "skip",
-        &["No such file or directory", "never uses it"],
     );
 }
 

@@ -33,6 +33,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use book::chapter::markdown::Page;
 use book::chapter::{Chapter, pages, paths, text};
 use book::snapshot::Snapshot;
 use duct::cmd;
@@ -162,7 +163,8 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
             .collect(),
         "value" => {
             let all = texts.by_ref().collect::<String>();
-            let found = book::chapter::value::find(&all);
+            let page = Page::read(&all);
+            let found = book::chapter::value::find(&page);
             let directives = found.iter().map(|(_, directive)| directive);
             let shown = "$1 = 192 is 0x20 of 08.5\nqlen 1000 mtu 1500\n";
             directives

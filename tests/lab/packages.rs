@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-/// Runs `setup --yes` on a machine that has nothing but this apt-get, a script for sh. Gives what it says, and the
-/// lines that apt-get was given.
-fn setup(apt: &str) -> (String, Vec<String>) {
+/// Runs the command with `--yes` on a machine that has nothing but this apt-get, a script for sh. Gives what it says,
+/// and the lines that apt-get was given.
+fn run(command: &[&str], apt: &str) -> (String, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let sudo = "exec \"$@\"".to_owned();
@@ -17,7 +17,8 @@ fn setup(apt: &str) -> (String, Vec<String>) {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let output = Command::new(env!("CARGO_BIN_EXE_runner"))
-        .args(["setup", "--yes"])
+        .args(command)
+        .arg("--yes")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("PATH", folder.path())
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
@@ -36,7 +37,7 @@ fn no_package_is_removed_to_install_another() {
     let apt = "case \"$*\" in\n\
                -s*) echo 'Remv qemu-utils [1:8.2.1-2~bpo12+1]'; echo 'Inst qemu-system-x86 (1:7.2 Debian)';;\n\
                esac";
-    let (said, calls) = setup(apt);
+    let (said, calls) = run(&["setup"], apt);
     for words in [
         "apt would have to remove qemu-utils to install ",
         "nothing was installed",
@@ -58,7 +59,7 @@ fn no_package_is_removed_to_install_another() {
 
 #[test]
 fn apt_itself_is_told_to_remove_nothing() {
-    let (said, calls) = setup("exit 0");
+    let (said, calls) = run(&["setup"], "exit 0");
     assert!(said.contains("something is missing"), "{said}");
     let install = calls
         .iter()
@@ -66,7 +67,7 @@ fn apt_itself_is_told_to_remove_nothing() {
         .unwrap();
     assert!(install.contains(" --no-remove "), "{install}");
     // Where it refuses for a reason that only it knows, its own line is passed on.
-    let (said, calls) = setup("case \"$*\" in -y*) exit 100;; esac");
+    let (said, calls) = run(&["setup"], "case \"$*\" in -y*) exit 100;; esac");
     assert!(said.contains("try it yourself: "), "{said}");
     assert!(
         said.contains("apt-get install --no-install-recommends --no-remove "),
@@ -78,5 +79,18 @@ fn apt_itself_is_told_to_remove_nothing() {
             .filter(|call| call.starts_with("-y install "))
             .count(),
         2
+    );
+}
+
+#[test]
+fn packages_are_installed_before_the_network_is_tried_that_takes_them() {
+    let (said, calls) = run(&["chapter", "8"], "exit 0");
+    assert!(
+        said.contains("The lab needs what this machine does not have"),
+        "{said}"
+    );
+    assert!(
+        calls.iter().any(|call| call.starts_with("-y install ")),
+        "{calls:?}"
     );
 }

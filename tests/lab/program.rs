@@ -25,7 +25,7 @@ fn outside_the_repository_it_says_where_to_go() {
         .stdout_capture()
         .run()
         .unwrap();
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("not inside the book"));
 }
 

@@ -106,6 +106,35 @@ fn a_folder_with_an_image_and_its_vmlinux_is_a_kernel() {
 }
 
 #[test]
+fn the_source_of_the_book_serves_where_a_kernel_came_without_its_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut image = std::fs::read(bzimage()).unwrap();
+    std::fs::write(folder.path().join("bzImage"), &image).unwrap();
+    symlink(tree().join("vmlinux"), folder.path().join("vmlinux")).unwrap();
+    let book = Book::new(&[
+        "host 'grep -c ^inet_init linux/System.map; grep -o \"fs_initcall(inet_init)\" linux/net/ipv4/af_inet.c'",
+        "gdb 'list inet_init'",
+    ]);
+    let kernel = folder.path().to_str().unwrap();
+    let ran = book.run(&["chapter", "5", "--json", "--kernel", kernel]);
+    ran.ends_with(1)
+        .prints("fs_initcall(inet_init)")
+        .prints("static int __init inet_init(void)");
+    assert_eq!(ran.json()["provenance"]["linux"], "6.1.176");
+    assert_eq!(ran.stderr, "");
+    // The image's own name for itself; the kernel in it is the same.
+    let at = 0x200 + usize::from(u16::from_le_bytes([image[0x20e], image[0x20f]]));
+    assert_eq!(&image[at..at + 8], b"6.1.176 ");
+    image[at + 6] = b'5';
+    std::fs::write(folder.path().join("bzImage"), &image).unwrap();
+    let ran = book.run(&["chapter", "5", "--json", "--kernel", kernel]);
+    ran.ends_with(1).complains(
+        "note: your kernel is Linux 6.1.175 and came without its tree, so the source that is shown is that of Linux 6.1.176",
+    );
+    assert_eq!(ran.json()["provenance"]["linux"], "6.1.175");
+}
+
+#[test]
 fn an_image_and_a_vmlinux_of_two_builds_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     symlink(bzimage(), folder.path().join("bzImage")).unwrap();

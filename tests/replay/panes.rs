@@ -34,7 +34,8 @@ impl Screen {
         Self::begin_as(around, columns, rows, "TERM=screen-256color")
     }
 
-    fn begin_as(around: Around, columns: u16, rows: u16, term: &str) -> Self {
+    /// `set` is a variable and its value, for the runner.
+    fn begin_as(around: Around, columns: u16, rows: u16, set: &str) -> Self {
         let mut screen = Self {
             book: Book::new(&CHAPTER),
             scratch: tempfile::tempdir().unwrap(),
@@ -51,7 +52,7 @@ impl Screen {
         }
         let temporary = format!("TMPDIR={}", screen.scratch.path().display());
         let runner = env!("CARGO_BIN_EXE_runner");
-        words.extend([&*temporary, term, runner, "shell", "5", "--at", "5.1"]);
+        words.extend([&*temporary, set, runner, "shell", "5", "--at", "5.1"]);
         let mut tmux = screen.outer();
         tmux.args(["-f", "/dev/null"]).args(words);
         assert!(tmux.status().unwrap().success());
@@ -419,6 +420,41 @@ fn a_terminal_that_tmux_does_not_know_shows_one_window_at_a_time() {
     screen.wait("at the prompt", || seen().trim_end().ends_with("guest#"));
     let why = "no panes, so one window at a time: tmux does not take this terminal";
     assert!(seen().contains(why), "{}", seen());
+    screen.enter(".quit");
+    assert_eq!(screen.ended(), "0");
+    screen.leaves_nothing();
+}
+
+#[test]
+fn a_tmux_that_never_takes_the_terminal_is_given_up() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // All is as with the real one, but its client only looks as if it were at work.
+    let path = std::env::var("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|folder| folder.join("tmux"));
+    let real = real.into_iter().find(|tmux| tmux.is_file()).unwrap();
+    let script = format!(
+        "#!/bin/bash\ncase \" $* \" in *' attach-session '*)\n\
+         while {0} -S tmux has-session 2>/dev/null; do sleep 0.1; done; exit;;\nesac\nexec {0} \"$@\"\n",
+        real.display()
+    );
+    let tmux = folder.path().join("tmux");
+    std::fs::write(&tmux, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&tmux, executable).unwrap();
+    let path = format!("PATH={}:{path}", folder.path().display());
+    let screen = Screen::begin_as(Around::Nothing, 120, 32, &path);
+    let shows = |text: &str| {
+        screen.wait(text, || {
+            screen.ask_outer(&["capture-pane", "-p"]).contains(text)
+        });
+    };
+    shows("one window at a time: tmux has not taken this terminal within 10 s");
+    shows("guest#");
+    screen.enter("echo $((6*7))");
+    shows("\n42\n");
     screen.enter(".quit");
     assert_eq!(screen.ended(), "0");
     screen.leaves_nothing();

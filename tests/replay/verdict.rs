@@ -114,3 +114,18 @@ fn verify_replays_chapters_side_by_side_and_the_worst_counts() {
     .unwrap();
     book.run(&["verify"]).ends_with(2).complains("06-six.md:4");
 }
+
+#[test]
+fn json_stays_json_when_replays_differ() {
+    let book = Book::new(&["host 'date +%N'", "host 'echo the same'"]);
+    let ran = book.run(&["chapter", "5", "--json", "--repeat", "3"]);
+    ran.ends_with(1).complains("1 of 3 replays agree");
+    let repeats = &ran.json()["repeats"];
+    assert_eq!(repeats["times"], 3);
+    let different = repeats["different"].as_array().unwrap();
+    assert_eq!(different.len(), 2, "{repeats:#}");
+    for steps in different {
+        assert_eq!(steps.as_array().unwrap().len(), 1, "{repeats:#}");
+        assert_eq!(steps[0]["step"], "5.1");
+    }
+}

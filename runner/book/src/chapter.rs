@@ -3,13 +3,16 @@
 //! Parsing is pure. Every fault of the file is collected, so that an author sees them all at once.
 
 pub mod expression;
+pub mod markdown;
 pub mod value;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::chapter::markdown::Page;
 use lab::transcript::script::Script;
 use lab::transcript::step::{Step, StepId, Terminal};
 use lab::transcript::words;
@@ -18,7 +21,7 @@ use lab::transcript::words;
 const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
 /// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux limits to 128 KiB (execve(2)).
-const DIRECTIVE_MAX: usize = 100_000;
+pub const DIRECTIVE_MAX: usize = 100_000;
 
 /// One chapter of the book.
 #[derive(Debug, Clone)]
@@ -130,13 +133,16 @@ impl Chapter {
         let (number, name) = name_of(path).map_err(|message| Faults(vec![fault(1, message)]))?;
         let mut steps = Vec::new();
         let mut faults = Vec::new();
-        let mut fence = Fence::default();
-        for (index, line) in text.lines().enumerate() {
-            let at = index + 1;
-            fence.read(line);
-            match directive(line).and_then(|found| match found {
+        let page = Page::read(text);
+        let fences = page.fences().filter(|fence| fence.is_console());
+        let inner = fences.flat_map(|fence| &fence.lines);
+        let inner = inner.map(|range| (page.line(range.start), &text[range.clone()]));
+        let inner: BTreeMap<usize, &str> = inner.collect();
+        for (whole, at) in text.lines().zip(1..) {
+            let line = inner.get(&at);
+            match directive(line.unwrap_or(&whole)).and_then(|found| match found {
                 None => Ok(None),
-                Some(_) if !fence.is_console() => {
+                Some(_) if line.is_none() => {
                     Err("a step stands in a fence that begins with ```console".to_owned())
                 }
                 Some(words) => Step::parse(&words, at).map(Some),
@@ -175,50 +181,43 @@ impl Chapter {
     /// # Errors
     /// A file that cannot be read or is not UTF-8, and [`Faults`].
     pub fn read(root: &Path, path: &Path) -> anyhow::Result<Self> {
-        let full = root.join(path);
-        let bytes =
-            std::fs::read(&full).with_context(|| format!("read the chapter {}", path.display()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes()[..valid]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
-            let message = "this line is not UTF-8; save the file as UTF-8".to_owned();
-            Faults(vec![Fault {
-                path: path.to_owned(),
-                line,
-                message,
-            }])
-        })?;
+        let text = self::text(root, path)?;
         Ok(Self::parse(path, &text)?)
     }
 
-    /// Finds a chapter by its number (`5`, `05`) or its slug (`inet-init`, `05-inet-init`).
+    /// Reads the chapter that [`find`] finds.
     ///
     /// # Errors
-    /// When no chapter, or more than one, answers to `wanted`.
+    /// What `find` and `read` say.
     pub fn find(root: &Path, wanted: &str) -> anyhow::Result<Self> {
-        let all = paths(root)?;
-        let answers = |path: &&PathBuf| {
-            name_of(path).is_ok_and(|(number, name)| {
-                wanted.parse() == Ok(number) || name == wanted || name.get(3..) == Some(wanted)
-            })
-        };
-        let found: Vec<_> = all.iter().filter(answers).collect();
-        match found[..] {
-            [path] => Self::read(root, path),
-            [] => {
-                let names: Vec<_> = all.iter().filter_map(|p| p.file_stem()?.to_str()).collect();
-                bail!(NoChapter(format!(
-                    "there is no chapter `{wanted}`; the book has {}",
-                    names.join(", ")
-                )))
-            }
-            _ => bail!(NoChapter(format!(
-                "more than one file answers to chapter `{wanted}`: {found:?}"
-            ))),
+        Self::read(root, &find(root, wanted)?)
+    }
+}
+
+/// Finds a chapter's file by its number (`5`, `05`) or its slug (`inet-init`, `05-inet-init`).
+///
+/// # Errors
+/// When no chapter, or more than one, answers to `wanted`.
+pub fn find(root: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
+    let all = paths(root)?;
+    let answers = |path: &&PathBuf| {
+        name_of(path).is_ok_and(|(number, name)| {
+            wanted.parse() == Ok(number) || name == wanted || name.get(3..) == Some(wanted)
+        })
+    };
+    let found: Vec<_> = all.iter().filter(answers).collect();
+    match found[..] {
+        [path] => Ok(path.clone()),
+        [] => {
+            let names: Vec<_> = all.iter().filter_map(|p| p.file_stem()?.to_str()).collect();
+            bail!(NoChapter(format!(
+                "there is no chapter `{wanted}`; the book has {}",
+                names.join(", ")
+            )))
         }
+        _ => bail!(NoChapter(format!(
+            "more than one file answers to chapter `{wanted}`: {found:?}"
+        ))),
     }
 }
 
@@ -255,10 +254,19 @@ pub fn pages(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The text of a page.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, and [`Faults`] when it is not UTF-8.
 pub fn text(root: &Path, path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(root.join(path))
-        .with_context(|| format!("read the page {}", path.display()))
+    let bytes = std::fs::read(root.join(path))
+        .with_context(|| format!("read the page {}", path.display()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        Faults(vec![Fault {
+            path: path.to_owned(),
+            line: 1 + valid.iter().filter(|byte| **byte == b'\n').count(),
+            message: "this line is not UTF-8; save the file as UTF-8".to_owned(),
+        }])
+    })?;
+    Ok(text)
 }
 
 /// `05-inet-init.md` is chapter 5.
@@ -282,7 +290,7 @@ pub fn name_of(path: &Path) -> Result<(u32, String), String> {
 }
 
 /// The words behind `runner show`, where the line is a directive.
-pub fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
+fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
     let shape =
         "a directive stands alone on its line: <!-- cmdrun runner show 6.3 guest ip route -->";
     if !line.contains("<!--") || !line.contains("cmdrun") {
@@ -326,44 +334,6 @@ fn in_order(chapter: u32, last: Option<&Step>, step: &Step) -> Result<(), String
         ));
     }
     Ok(())
-}
-
-/// The fenced block that a line lies in, as CommonMark (0.31, section 4.5) has it. In a comment (section 4.6) there is none.
-#[derive(Default)]
-pub struct Fence {
-    open: Option<(char, usize, bool)>,
-    in_comment: bool,
-}
-
-impl Fence {
-    /// Takes note of the next line.
-    pub fn read(&mut self, line: &str) {
-        let text = line.trim_start();
-        if self.open.is_none() && (self.in_comment || text.starts_with("<!--")) {
-            self.in_comment = !text.contains("-->");
-            return;
-        }
-        let mark = text.chars().next().unwrap_or(' ');
-        let width = text.chars().take_while(|c| *c == mark).count();
-        let is_fence = (mark == '`' || mark == '~') && width >= 3 && line.len() - text.len() < 4;
-        if !is_fence {
-            return;
-        }
-        let info = text[width..].trim();
-        match self.open {
-            None if mark == '`' && info.contains('`') => {}
-            None => self.open = Some((mark, width, info == "console")),
-            Some((open, least, _)) if open == mark && width >= least && info.is_empty() => {
-                self.open = None;
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// True from the line that opens a console fence to the line before the one that closes it.
-    pub fn is_console(&self) -> bool {
-        self.open.is_some_and(|(_, _, console)| console)
-    }
 }
 
 #[cfg(test)]

@@ -13,30 +13,35 @@ pub mod layer;
 pub mod map;
 pub mod network;
 pub mod sequence;
+pub mod svg;
 pub mod topology;
 
 use std::path::Path;
 
+use crate::chapter::markdown::{Directive, Edit, Page};
 use crate::chapter::{Chapter, Fault, Faults};
 use crate::drawing::map::Leaf;
-use crate::page::excerpt;
+use crate::html::Html;
 use crate::snapshot::Snapshot;
 use lab::transcript::words;
 
-const BEGIN: &str = "<!-- runner ";
-const END: &str = " -->";
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and buffer, calls or topology, alone on its line";
 
-/// The words of a line that asks for a drawing.
-fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
-    if excerpt::asked(line).is_some() {
-        return None;
-    }
-    let inner = line.trim().strip_prefix(BEGIN)?.strip_suffix(END);
-    Some(match inner.map(words::split) {
-        Some(Ok(words)) => Ok(words),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err(SHAPE.to_owned()),
+/// The directives of a page that ask for a drawing, or for nothing that there is; and their words.
+fn asked<'a>(
+    page: &'a Page<'a>,
+) -> impl Iterator<Item = (&'a Directive<'a>, Result<Vec<String>, String>)> {
+    let first =
+        |directive: &Directive<'_>| directive.arguments.split_whitespace().next() == Some("source");
+    let ours = page
+        .directives("runner")
+        .filter(move |directive| !first(directive));
+    ours.map(|directive| {
+        let words = match directive.is_regular {
+            true => words::split(directive.arguments).map_err(|error| error.to_string()),
+            false => Err(SHAPE.to_owned()),
+        };
+        (directive, words)
     })
 }
 
@@ -44,13 +49,13 @@ fn asked(line: &str) -> Option<Result<Vec<String>, String>> {
 ///
 /// # Errors
 /// Every line that asks for what cannot be drawn.
-pub fn all(chapter: &Chapter, text: &str, snapshot: &Snapshot) -> Result<Vec<String>, Faults> {
+pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Faults> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     // Where the last drawing of each kind stood: kind and step.
     let mut done: Vec<(String, usize)> = Vec::new();
-    for (line, at) in text.lines().zip(1..) {
-        let Some(words) = asked(line) else { continue };
+    for (directive, words) in asked(page) {
+        let at = directive.line;
         let above = chapter.steps.iter().filter(|step| step.line < at).count();
         let kind = words
             .as_ref()
@@ -73,7 +78,7 @@ pub fn all(chapter: &Chapter, text: &str, snapshot: &Snapshot) -> Result<Vec<Str
     }
 }
 
-fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<String, String> {
+fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<Html, String> {
     match words {
         [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
             sequence::draw(&sequence::Asked::parse(rest)?, records)
@@ -94,13 +99,12 @@ fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<String,
 /// Every line that asks for something else.
 pub fn of_page(
     path: &Path,
-    text: &str,
+    page: &Page<'_>,
     book: &dyn Fn() -> Vec<Leaf>,
-) -> Result<Vec<String>, Faults> {
+) -> Result<Vec<Html>, Faults> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
-    for (line, at) in text.lines().zip(1..) {
-        let Some(words) = asked(line) else { continue };
+    for (directive, words) in asked(page) {
         let is_map = words.as_ref().is_ok_and(|words| *words == ["draw", "map"]);
         let only = || {
             Err(
@@ -110,7 +114,7 @@ pub fn of_page(
         };
         match if is_map { map::draw(&book()) } else { only() } {
             Ok(html) => drawn.push(html),
-            Err(message) => faults.push(fault(path, at, message)),
+            Err(message) => faults.push(fault(path, directive.line, message)),
         }
     }
     if faults.is_empty() {
@@ -123,21 +127,17 @@ pub fn of_page(
 /// Puts the drawings in the place of the lines that ask for them.
 ///
 /// # Errors
-/// When `content`, which mdbook gives, asks for more or fewer than the file: they are written in the chapter itself.
-pub fn insert(path: &Path, content: &str, drawings: &[String]) -> Result<String, Faults> {
+/// When the page, as mdbook gives it, asks for more or fewer than the file: they are written in the chapter itself.
+pub fn insert(path: &Path, page: &Page<'_>, drawings: &[Html]) -> Result<Vec<Edit>, Faults> {
     let mut left = drawings.iter();
-    let mut lines = Vec::new();
-    for line in content.lines() {
-        if asked(line).is_none() {
-            lines.push(line.to_owned());
-        } else if let Some(html) = left.next() {
-            lines.push(format!("\n{html}\n"));
-        } else {
+    let edits = asked(page).map(|(directive, _)| {
+        let html = left.next().ok_or_else(|| {
             let message = "something that this page includes asks for a drawing; such a line is written in the page itself";
-            return Err(Faults(vec![fault(path, 1, message.to_owned())]));
-        }
-    }
-    Ok(lines.join("\n") + "\n")
+            Faults(vec![fault(path, 1, message.to_owned())])
+        })?;
+        Ok(page.replace(directive, html))
+    });
+    edits.collect()
 }
 
 fn fault(path: &Path, line: usize, message: String) -> Fault {
@@ -163,14 +163,15 @@ mod tests {
         let state = |n, name| format!("\n6.{n} gdb state ${name}\n| $1 = TCP_CLOSE\n= 0\n");
         let content = state(1, "a") + &state(2, "b") + &state(3, "b");
         let snapshot = Snapshot::parse(&content).unwrap();
-        let Faults(faults) = all(&chapter, text, &snapshot).unwrap_err();
+        let Faults(faults) = all(&chapter, &Page::read(text), &snapshot).unwrap_err();
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [9, 10], "the second has no steps: {faults:?}");
         let whole = text.lines().take(5).collect::<Vec<_>>().join("\n");
-        let drawn = all(&chapter, &whole, &snapshot).unwrap();
-        let page = insert(path, &whole, &drawn).unwrap();
-        assert!(page.contains("b: TCP_CLOSE.</desc>"), "{page}");
-        assert!(insert(path, &whole, &[]).is_err());
+        let page = Page::read(&whole);
+        let drawn = all(&chapter, &page, &snapshot).unwrap();
+        let inserted = page.edited(insert(path, &page, &drawn).unwrap());
+        assert!(inserted.contains("b: TCP_CLOSE.</desc>"), "{inserted}");
+        assert!(insert(path, &page, &[]).is_err());
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
             "\n6.1 gdb backtrace\n{trace}\n= 0\n\n6.2 gdb state $a\n| $1 = TCP_CLOSE\n= 0\n"
         );
         let snapshot = Snapshot::parse(&content).unwrap();
-        let Faults(faults) = all(&chapter, text, &snapshot).unwrap_err();
+        let Faults(faults) = all(&chapter, &Page::read(text), &snapshot).unwrap_err();
         assert_eq!(
             faults.len(),
             1,
@@ -202,7 +203,7 @@ mod tests {
         let path = Path::new("chapters/map.md");
         let Faults(faults) = of_page(
             path,
-            "# A\n<!-- runner draw calls -->\n<!-- runner draw map -->\n",
+            &Page::read("# A\n<!-- runner draw calls -->\n<!-- runner draw map -->\n"),
             &Vec::new,
         )
         .unwrap_err();

@@ -12,3 +12,6 @@ pub mod prose;
 pub mod drawing;
 
 pub mod page;
+
+pub mod html;
+pub mod renumber;

@@ -3,6 +3,7 @@
 //!
 //! The folders stand in the order in which they build on each other: a folder uses those before it.
 
+mod error;
 pub mod system;
 
 pub mod transcript;
@@ -14,6 +15,8 @@ pub mod machine;
 pub mod replay;
 
 pub mod program;
+
+pub use error::{Absent, Error};
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.
 pub const SERIES: &str = "6.1";

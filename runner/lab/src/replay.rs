@@ -4,40 +4,21 @@ pub mod own_kernel;
 pub mod provenance;
 pub mod workdir;
 
-use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::Error;
 use crate::machine::session::{Debugger, Session};
-use crate::machine::shell::{Shell, ShellEnded};
-use crate::machine::window::{Misuse, Watch};
+use crate::machine::shell::Shell;
+use crate::machine::window::Watch;
 use crate::replay::workdir::{Parts, Workdir};
 use crate::system::process::Signals;
 use crate::system::process::WATCHED;
 use crate::transcript::script::Script;
 use crate::transcript::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
-
-/// A step that ended with another exit status than the chapter expects.
-#[derive(Debug)]
-pub struct UnexpectedStatus {
-    found: i32,
-    step: Step,
-}
-
-impl fmt::Display for UnexpectedStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "exit status {} where the chapter expects {}; if it is meant, write status={} before `{}`",
-            self.found, self.step.status, self.found, self.step.terminal
-        )
-    }
-}
-
-impl std::error::Error for UnexpectedStatus {}
 
 /// What has become of a command that was cut short.
 #[derive(Debug, Default)]
@@ -116,9 +97,10 @@ impl<'a> Replay<'a> {
             let record = Record::new(step, output);
             watch(&Event::End(step, &record, start.elapsed()));
             if record.output.status != step.status {
-                let error = UnexpectedStatus {
+                let error = Error::UnexpectedStatus {
                     found: record.output.status,
-                    step: step.clone(),
+                    expected: step.status,
+                    terminal: step.terminal.word(),
                 };
                 return Err(error).with_context(|| place(script, step));
             }
@@ -140,7 +122,7 @@ impl<'a> Replay<'a> {
                 }
                 let host = self.host.as_mut().expect("it was just made");
                 let done = host.run_watched(step, self.signals, watch);
-                if done.as_ref().is_err_and(anyhow::Error::is::<ShellEnded>) {
+                if done.as_ref().is_err_and(Error::is_shell_ended) {
                     self.host = None;
                 }
                 done
@@ -222,7 +204,7 @@ pub fn replay(
         && let Some(session) = session
         && let Some(unseen) = session.unseen()?
     {
-        return Err(Misuse(unseen)).with_context(|| script.path.display().to_string());
+        return Err(Error::Misuse(unseen)).with_context(|| script.path.display().to_string());
     }
     let frames = match session {
         Some(session) if script.has(Terminal::Wire) => Some(session.frames()?),

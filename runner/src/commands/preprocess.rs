@@ -11,21 +11,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
-use anyhow::Context;
-use mdbook_preprocessor::book::Chapter as Page;
-use regex::Regex;
-
-use crate::commands::mdbook::Args;
+use crate::commands::mdbook::{Args, Book};
 use crate::commands::show;
 use crate::root;
-use book::chapter::{self, Chapter, Fault, Faults, Fence};
+use book::chapter::markdown::{Edit, Fence, Page as Markdown};
+use book::chapter::{self, Chapter, Fault, Faults};
 use book::drawing;
 use book::drawing::map::Leaf;
+use book::html::Html;
 use book::page;
 use book::page::check::Text;
-use book::page::excerpt;
+use book::page::excerpt::{self, Filled};
 use book::page::hint;
 use book::page::values::Values;
 use book::prose::glossary::Glossary;
@@ -33,9 +30,18 @@ use book::snapshot::Snapshot;
 use lab::build::cache::Cache;
 use lab::build::kernel;
 
-/// What mdbook-cmdrun takes for the beginning of a command.
-pub static COMMAND: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("<!-- *cmdrun ").expect("a valid pattern"));
+/// How many commands mdbook-cmdrun would find in the text.
+pub fn commands(text: &str) -> usize {
+    let comments = text.split("<!--").skip(1);
+    comments
+        .filter(|comment| comment.trim_start_matches(' ').starts_with("cmdrun "))
+        .count()
+}
+
+/// Whether there is one in the line.
+fn has_command(line: &str) -> bool {
+    commands(line) > 0
+}
 
 /// Reads the book from standard input, and writes it to standard output.
 ///
@@ -45,31 +51,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(answer) = args.answer() {
         return Ok(answer);
     }
-    let (context, mut book) = mdbook_preprocessor::parse_input(std::io::stdin())
-        .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
+    let mut book = Book::read()?;
     let root = root::find()?;
-    let mut results = Vec::new();
     let mut text = Text::read(&root)?;
     let mut filling = Filling::read(&root, &text)?;
-    book.for_each_chapter_mut(|page| {
-        let source = &context.config.book.src;
-        results.push(lay_out(&root, source, page, &mut text, &mut filling));
-    });
-    let mut faults = text.exemptions();
-    for result in results {
-        match result.map_err(anyhow::Error::downcast::<Faults>) {
-            Ok(()) => {}
-            Err(Ok(found)) => faults.extend(found.0),
-            Err(Err(other)) => return Err(other),
+    let mut faults = Vec::new();
+    let source = book.source.clone();
+    book.pages(|file, page| {
+        let path = source.join(file);
+        match lay_out(&root, &path, page, &mut text, &mut filling) {
+            Ok(()) => Ok(()),
+            Err(error) => error
+                .downcast::<Faults>()
+                .map(|found| faults.extend(found.0)),
         }
-    }
+    })?;
+    faults.splice(0..0, text.exemptions());
     if !faults.is_empty() {
         return Err(Faults(faults).into());
     }
     for changed in filling.changed {
         eprintln!("warning: {changed}");
     }
-    serde_json::to_writer(std::io::stdout(), &book).context("give the book back to mdbook")?;
+    book.write()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,45 +103,44 @@ impl Filling {
         })
     }
 
-    /// The faults of a page, whose file and text these are.
-    fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
-        let (_, mut faults) = self.values.fill(path, text);
-        let excerpts = excerpt::fill(path, text, self.tree.as_deref(), &self.names);
-        self.changed.extend(excerpts.changed);
-        faults.extend(excerpts.faults);
-        faults
-    }
-
-    fn fill(&mut self, path: &Path, text: &str) -> String {
-        let (text, _) = self.values.fill(path, text);
-        excerpt::fill(path, &text, self.tree.as_deref(), &self.names).text
+    /// The values and the excerpts of a page.
+    fn fill(&mut self, path: &Path, page: &Markdown<'_>) -> Filled {
+        let mut filled = excerpt::fill(path, page, self.tree.as_deref(), &self.names);
+        let (edits, faults) = self.values.fill(path, page);
+        filled.edits.extend(edits);
+        filled.faults.extend(faults);
+        filled
     }
 }
 
 fn lay_out(
     root: &Path,
-    source: &Path,
-    page: &mut Page,
+    path: &Path,
+    page: &mut String,
     names: &mut Text,
     filling: &mut Filling,
 ) -> anyhow::Result<()> {
-    let Some(file) = &page.source_path else {
-        return Ok(());
-    };
-    let path = source.join(file);
     let fault = |line, message: &str| Fault {
-        path: path.clone(),
+        path: path.to_owned(),
         line,
         message: message.to_owned(),
     };
-    let text = std::fs::read_to_string(root.join(&path))
-        .with_context(|| format!("read the page {}", path.display()))?;
-    let mut found = names.check(&path, &text);
-    found.extend(names.numerals(&path, &text, &filling.values));
-    found.extend(filling.check(&path, &text));
-    let steps = if chapter::name_of(&path).is_ok() {
-        let chapter = Chapter::read(root, &path);
-        let steps = chapter.and_then(|chapter| check(root, &chapter, &text, &fault));
+    let text = chapter::text(root, path)?;
+    let written = Markdown::read(&text);
+    let mut found = names.check(path, &written);
+    found.extend(names.numerals(path, &written, &filling.values));
+    let filled = filling.fill(path, &written);
+    found.extend(filled.faults);
+    filling.changed.extend(filled.changed);
+    found.extend(misplaced(&written).map(|at| {
+        fault(
+            at,
+            "a directive stands in the text; in a fence it is a part of what is shown",
+        )
+    }));
+    let steps = if chapter::name_of(path).is_ok() {
+        let steps = Chapter::parse(path, &text).map_err(Into::into);
+        let steps = steps.and_then(|chapter| check(root, &chapter, &written, &fault));
         // Faults of both kinds are told at once.
         match steps.map_err(anyhow::Error::downcast::<Faults>) {
             Ok(steps) => steps,
@@ -149,10 +152,10 @@ fn lay_out(
         }
     } else {
         let lines = text.lines().zip(1..);
-        let directives = lines.filter(|(line, _)| COMMAND.is_match(line));
+        let directives = lines.filter(|(line, _)| has_command(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
         found.extend(directives.map(|(_, at)| fault(at, message)));
-        let drawings = drawing::of_page(&path, &text, &|| leaves(root));
+        let drawings = drawing::of_page(path, &written, &|| leaves(root));
         drawings.map_or_else(
             |Faults(more)| {
                 found.extend(more);
@@ -169,11 +172,17 @@ fn lay_out(
     found.sort_by_key(|fault| fault.line);
     faults(found)?;
     let laid_out = steps.unwrap_or_default();
-    let decorated = hint::decorate(&page.content, &names.glossary);
-    let filled = filling.fill(&path, &decorated);
-    let drawn = drawing::insert(&path, &filled, &laid_out.drawings)?;
-    page.content = rewrite(&drawn, laid_out.banner.as_deref());
-    if COMMAND.find_iter(&page.content).count() != laid_out.steps {
+    // What the page includes is in mdbook's text alone.
+    let given = Markdown::read(page);
+    let mut edits = match *page == text {
+        true => filled.edits,
+        false => filling.fill(path, &given).edits,
+    };
+    edits.extend(hint::decorate(&given, &names.glossary));
+    edits.extend(drawing::insert(path, &given, &laid_out.drawings)?);
+    edits.extend(fences_with_steps(&given).map(|fence| console(&given, fence)));
+    *page = under_banner(given.edited(edits), laid_out.banner.as_deref());
+    if commands(page) != laid_out.steps {
         let message = "something that this page includes holds a directive; steps are written in the \
                        chapter itself";
         faults(vec![fault(1, message)])?;
@@ -202,20 +211,20 @@ fn leaves(root: &Path) -> Vec<Leaf> {
 #[derive(Default)]
 struct LaidOut {
     /// The line for its top.
-    banner: Option<String>,
+    banner: Option<Html>,
     /// How many steps there are.
     steps: usize,
-    drawings: Vec<String>,
+    drawings: Vec<Html>,
 }
 
 /// Checks a chapter's steps, if it has any.
 fn check(
     root: &Path,
     chapter: &Chapter,
-    text: &str,
+    page: &Markdown<'_>,
     fault: &dyn Fn(usize, &str) -> Fault,
 ) -> anyhow::Result<Option<LaidOut>> {
-    let mut found: Vec<Fault> = strangers(text)
+    let mut found: Vec<Fault> = strangers(page)
         .map(|at| {
             fault(
                 at,
@@ -256,7 +265,7 @@ fn check(
     Ok(Some(LaidOut {
         banner: Some(page::verified(chapter, &snapshot)),
         steps: chapter.steps.len(),
-        drawings: drawing::all(chapter, text, &snapshot)?,
+        drawings: drawing::all(chapter, page, &snapshot)?,
     }))
 }
 
@@ -267,61 +276,47 @@ fn faults(found: Vec<Fault>) -> Result<(), Faults> {
     }
 }
 
-/// A piece of a page: a line, or a console fence as a whole.
-enum Piece<'a> {
-    Line(&'a str),
-    /// The lines from the one that opens the fence to the one that closes it, with their numbers.
-    Console(Vec<(usize, &'a str)>),
-}
-
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut console = Vec::new();
-    let mut fence = Fence::default();
-    for (line, at) in text.lines().zip(1..) {
-        let inside = fence.is_console();
-        fence.read(line);
-        if inside || fence.is_console() {
-            console.push((at, line));
-        } else {
-            pieces.push(Piece::Line(line));
-        }
-        if inside && !fence.is_console() {
-            pieces.push(Piece::Console(std::mem::take(&mut console)));
-        }
-    }
-    if !console.is_empty() {
-        pieces.push(Piece::Console(console));
-    }
-    pieces
+fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence<'a>> {
+    page.fences()
+        .filter(|fence| fence.is_console() && has_command(&page.text[fence.range.clone()]))
 }
 
 /// The lines in fences with steps that are neither steps nor blank.
-fn strangers(text: &str) -> impl Iterator<Item = usize> {
-    let mut found = Vec::new();
-    for piece in pieces(text) {
-        if let Piece::Console(lines) = piece
-            && lines.iter().any(|(_, line)| COMMAND.is_match(line))
-        {
-            let inner = lines.iter().skip(1).take(lines.len().saturating_sub(2));
-            let strange =
-                inner.filter(|(_, line)| !line.trim().is_empty() && !COMMAND.is_match(line));
-            found.extend(strange.map(|(at, _)| *at));
-        }
-    }
-    found.into_iter()
+fn strangers<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
+    let lines = fences_with_steps(page).flat_map(|fence| &fence.lines);
+    let strange = lines.filter(|range| {
+        let line = page.text[(*range).clone()].trim();
+        !line.is_empty() && !has_command(line)
+    });
+    strange.map(|range| page.line(range.start))
 }
 
-/// Turns fences with steps into HTML blocks, and puts `banner` below the heading that the page begins
-/// with, or at its top.
-fn rewrite(content: &str, banner: Option<&str>) -> String {
-    let body: String = pieces(content)
-        .iter()
-        .map(|piece| match piece {
-            Piece::Line(line) => format!("{line}\n"),
-            Piece::Console(lines) => console(lines),
-        })
-        .collect();
+/// The lines in other fences that look like a directive of ours.
+fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
+    let is_ours = |line: &str| {
+        let comment = line.trim_start().strip_prefix("<!--").map(str::trim_start);
+        comment
+            .and_then(|comment| comment.strip_prefix("runner"))
+            .is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    };
+    let has_steps = |fence: &&Fence<'_>| fences_with_steps(page).any(|other| other == *fence);
+    let lines = page.fences().filter(move |fence| !has_steps(fence));
+    let lines = lines.flat_map(|fence| &fence.lines);
+    let ours = lines.filter(move |range| is_ours(&page.text[(*range).clone()]));
+    ours.map(|range| page.line(range.start))
+}
+
+/// A fence with steps as a block of HTML.
+fn console(page: &Markdown<'_>, fence: &Fence<'_>) -> Edit {
+    let lines = fence.lines.iter();
+    let lines = lines.map(|range| page.text[range.clone()].trim());
+    let steps = lines.filter(|line| has_command(line));
+    let block = ["<div class=\"steps\">"].into_iter().chain(steps);
+    page.replace_fence(fence, block.chain(["</div>"]))
+}
+
+/// Puts `banner` below the heading that the page begins with, or at its top.
+fn under_banner(body: String, banner: Option<&str>) -> String {
     let Some(banner) = banner else {
         return body;
     };
@@ -332,21 +327,15 @@ fn rewrite(content: &str, banner: Option<&str>) -> String {
     format!("{heading}\n\n{banner}\n\n{rest}")
 }
 
-fn console(lines: &[(usize, &str)]) -> String {
-    let steps: String = lines
-        .iter()
-        .filter(|(_, line)| COMMAND.is_match(line))
-        .map(|(_, line)| format!("{}\n", line.trim()))
-        .collect();
-    if steps.is_empty() {
-        return lines.iter().map(|(_, line)| format!("{line}\n")).collect();
-    }
-    format!("<div class=\"steps\">\n{steps}</div>\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rewrite(text: &str, banner: Option<&str>) -> String {
+        let page = Markdown::read(text);
+        let edits = fences_with_steps(&page).map(|fence| console(&page, fence));
+        under_banner(page.edited(edits.collect()), banner)
+    }
 
     #[test]
     fn a_fence_with_steps_becomes_html_and_others_stay() {
@@ -373,6 +362,6 @@ mod tests {
     fn a_stranger_between_steps_is_found() {
         let text = "```console\n$ ls\n```\n```console\n<!-- cmdrun runner show 1.1 host ls -->\n\
                     output\n\n```\n";
-        assert_eq!(strangers(text).collect::<Vec<_>>(), [6]);
+        assert_eq!(strangers(&Markdown::read(text)).collect::<Vec<_>>(), [6]);
     }
 }

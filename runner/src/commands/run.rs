@@ -1,51 +1,22 @@
 //! `runner run`: one program of this machine in the guest, with its output and its exit status.
 //!
-//! The program is packed behind the guest's root with all that it needs (`needs`), and started by `program/init.c`,
-//! which tells of its messages and its ring. What the program prints is passed on as it comes; nothing of it is kept.
-//! Its environment and its working directory are those of the runner, but of the files there only those that were asked for
-//! are packed. Its standard input is empty.
+//! Its environment and its working directory are those of the runner, but of the files there only
+//! those that were asked for are packed. Its standard input is empty.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
+
+use lab::Error;
+use lab::build::setup;
+use lab::machine::qemu::file;
+use lab::program::guest::{self, Program};
 
 use crate::context::Context;
 use crate::root;
-use lab::build::cache::Cache;
-use lab::build::cpio::{Archive, Node};
-use lab::build::rootfs;
-use lab::build::setup;
-use lab::machine::qemu::{self, Qemu, file};
-use lab::program::closure::{self, Closure, Unfit};
-use lab::system::process::Signals;
-use lab::system::scratch::Scratch;
-
-/// The folder of the guest's program, from the root of the repository.
-const FOLDER: &str = "runner/lab/src/program";
-/// Its source, and its place in the guest.
-const INIT: (&str, &str) = ("init.c", qemu::INIT);
-/// Where it reads what to start.
-const PROGRAM: &str = "/.runner/program";
-/// As in `program/init.c`.
-const SLOTS: u64 = 512;
-const SLOT_SIZE: usize = 16384;
-const MESSAGE: usize = 16;
-/// How many bytes the pipe of the messages holds: fewer messages than there are slots.
-const PIPE_SIZE: usize = 4096;
-/// How long the guest may take to boot, in real time.
-const BOOT_DEADLINE: Duration = Duration::from_secs(300);
-/// A program without a deadline may take so long.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// As a shell has it for a program that SIGPIPE ended.
-const NOBODY_READS: u8 = 128 + 13;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -61,7 +32,11 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
     /// End the guest after so many seconds of real time
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=FOREVER.as_secs()))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=guest::FOREVER.as_secs())
+    )]
     deadline: Option<u64>,
     /// A program of this machine, by its path or its name on PATH, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARGS"])]
@@ -71,125 +46,18 @@ pub struct Args {
 /// Runs the subcommand; gives the program's exit status.
 ///
 /// # Errors
-/// [`Unfit`] when the program cannot run in the guest; otherwise when the guest cannot run, or not to the program's end.
+/// [`Error::Unfit`] when the program cannot run in the guest; otherwise when the guest cannot run,
+/// or not to the program's end.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let repository = root::find_or_own()?;
-    let packed = pack(args)?;
+    let program = Program::pack(&args.command, &args.with)?;
+    let kernel = args.kernel.as_deref().map(image).transpose()?;
     let options = context.options(&repository)?;
-    let mut lab = setup::ready(&options)?;
-    if let Some(kernel) = &args.kernel {
-        lab.kernel.bzimage = image(kernel)?;
-    }
-    let folder = Scratch::new().with_context(|| {
-        let place = std::env::temp_dir();
-        format!(
-            "make a private folder for the guest in {}; TMPDIR names another place",
-            place.display()
-        )
-    })?;
-    let init = init(&options.cache, &repository)?;
-    let mut initramfs = std::fs::read(&lab.initramfs)
-        .with_context(|| format!("read {}", lab.initramfs.display()))?;
-    initramfs.extend(packed.to_bytes());
-    initramfs.extend(init.to_bytes());
-    std::fs::write(folder.path().join(file::INITRAMFS), &initramfs)
-        .context("write the initramfs with the program")?;
-    let signals = Signals::catch()?;
-    Guest::start(
-        folder.path(),
-        &lab.kernel.bzimage,
-        initramfs.len(),
-        &signals,
-    )?
-    .follow(args)
-}
-
-/// The program with all that it needs, its folders, and the order to start it.
-fn pack(args: &Args) -> anyhow::Result<Archive> {
-    let program = closure::find(&args.command[0])?;
-    let cwd = std::env::current_dir().context("find the current folder")?;
-    let mut closure = Closure::new();
-    closure.add_program(&program)?;
-    for path in &args.with {
-        let path = closure::absolute(path)?;
-        ensure!(
-            path.exists(),
-            Unfit(format!("there is no {} to pack", path.display()))
-        );
-        closure.add(&path)?;
-    }
-    closure.add_folder(&cwd)?;
-    for name in ["HOME", "TMPDIR"] {
-        if let Some(folder) = std::env::var_os(name).map(PathBuf::from)
-            && folder.is_absolute()
-        {
-            closure.add_folder(&folder)?;
-        }
-    }
-    let mut archive = closure.into_archive();
-    // It would be made without the sticky bit if a packed file lies in it.
-    archive.put("tmp", Node::Folder { mode: 0o1777 });
-    archive.put(
-        PROGRAM,
-        Node::File {
-            mode: 0o600,
-            bytes: order(&args.command, &cwd, &program),
-        },
-    );
-    Ok(archive)
-}
-
-/// The texts that `program/init.c` reads.
-fn order(command: &[OsString], cwd: &Path, program: &Path) -> Vec<u8> {
-    let mut bytes = format!("{}\0", command.len()).into_bytes();
-    let environment = std::env::vars_os().map(|(mut name, value)| {
-        name.push("=");
-        name.push(value);
-        name.into_vec()
-    });
-    let head = [cwd.as_os_str(), program.as_os_str()].map(|text| text.as_bytes().to_vec());
-    let arguments = command.iter().map(|word| word.as_bytes().to_vec());
-    for text in head.into_iter().chain(arguments).chain(environment) {
-        bytes.extend(text);
-        bytes.push(0);
-    }
-    bytes
-}
-
-/// The first program of the guest, and the devices that a program expects.
-fn init(cache: &Cache, repository: &Path) -> anyhow::Result<Archive> {
-    let programs = rootfs::programs(cache, &repository.join(FOLDER), &[INIT])?;
-    let mut archive = Archive::new();
-    let bytes = std::fs::read(programs.path("init")).context("read the guest's first program")?;
-    archive.put(INIT.1, Node::File { mode: 0o755, bytes });
-    for (name, minor) in [
-        ("null", 3),
-        ("zero", 5),
-        ("full", 7),
-        ("random", 8),
-        ("urandom", 9),
-    ] {
-        let mode = 0o666;
-        archive.put(
-            &format!("dev/{name}"),
-            Node::Device {
-                mode,
-                major: 1,
-                minor,
-            },
-        );
-    }
-    archive.put("dev/shm", Node::Folder { mode: 0o1777 });
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        let target = target.to_owned();
-        archive.put(&format!("dev/{name}"), Node::Link { target });
-    }
-    Ok(archive)
+    let lab = setup::ready(&options)?;
+    let kernel = kernel.unwrap_or_else(|| lab.kernel.bzimage.clone());
+    let deadline = args.deadline.map(Duration::from_secs);
+    let status = program.run(&options, &lab, &kernel, deadline)?;
+    Ok(ExitCode::from(status))
 }
 
 /// The kernel image at `path`: itself, or what lies in a built tree.
@@ -201,216 +69,8 @@ fn image(path: &Path) -> anyhow::Result<PathBuf> {
         path.join(file::KERNEL),
     ];
     let image = places.into_iter().find(|place| place.is_file());
-    image.with_context(|| {
-        format!(
-            "{} is no kernel: expected an image, or a folder that holds arch/x86/boot/bzImage or bzImage",
-            path.display()
-        )
+    image.ok_or_else(|| {
+        let why = "expected an image, or a folder that holds arch/x86/boot/bzImage or bzImage";
+        Error::Unfit(format!("{} is no kernel: {why}", path.display())).into()
     })
-}
-
-/// A message of the guest's first program.
-#[derive(Debug, PartialEq, Eq)]
-enum Message {
-    Begins,
-    Output { to_stderr: bool, length: usize },
-    Ended(u8),
-    Failed(i32),
-}
-
-impl Message {
-    /// Whatever runs in the guest as root can write to the same port, so everything is checked.
-    fn parse(bytes: &[u8; MESSAGE]) -> Option<Self> {
-        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
-        let value = number(4);
-        let length = usize::try_from(value)
-            .ok()
-            .filter(|length| *length <= SLOT_SIZE);
-        let output = |to_stderr| length.map(|length| Self::Output { to_stderr, length });
-        match (char::from_u32(number(0))?, number(8) | number(12)) {
-            ('b', 0) if value == 0 => Some(Self::Begins),
-            ('o', 0) => output(false),
-            ('e', 0) => output(true),
-            ('x', 0) => u8::try_from(value).ok().map(Self::Ended),
-            ('f', 0) => i32::try_from(value).ok().map(Self::Failed),
-            _ => None,
-        }
-    }
-}
-
-/// A running guest.
-struct Guest<'a> {
-    qemu: Qemu,
-    ring: File,
-    folder: &'a Path,
-    signals: &'a Signals,
-    /// How many messages were read.
-    messages: u64,
-}
-
-impl<'a> Guest<'a> {
-    fn start(
-        folder: &'a Path,
-        bzimage: &Path,
-        packed: usize,
-        signals: &'a Signals,
-    ) -> anyhow::Result<Self> {
-        std::os::unix::fs::symlink(bzimage, folder.join(file::KERNEL))
-            .context("lay out the kernel")?;
-        let ring = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(folder.join(file::RING))
-            .context("make the guest's ring")?;
-        ring.set_len(SLOTS * SLOT_SIZE as u64)
-            .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(folder, &[], &qemu::for_a_program(packed))?;
-        let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
-            .context("bound the pipe of the guest")?;
-        ensure!(
-            size < SLOTS as usize * MESSAGE,
-            "the system's smallest pipe holds {size} bytes, more than the guest's ring"
-        );
-        Ok(Self {
-            qemu,
-            ring,
-            folder,
-            signals,
-            messages: 0,
-        })
-    }
-
-    /// Passes on what the program prints, until it ends.
-    fn follow(mut self, args: &Args) -> anyhow::Result<ExitCode> {
-        let booted = Instant::now() + BOOT_DEADLINE;
-        let until = Instant::now() + args.deadline.map_or(FOREVER, Duration::from_secs);
-        let late = || {
-            format!(
-                "the program has not ended after {} s",
-                args.deadline.unwrap_or_default()
-            )
-        };
-        let folder = self.folder;
-        let hangs = || {
-            format!(
-                "the guest did not start the program within {} s; {}",
-                BOOT_DEADLINE.as_secs(),
-                qemu::last_words(folder)
-            )
-        };
-        let mut begun = false;
-        let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-        let stderr = File::from(std::io::stderr().as_fd().try_clone_to_owned()?);
-        loop {
-            let message = match begun {
-                false if booted < until => self.next(booted, &hangs)?,
-                _ => self.next(until, &late)?,
-            };
-            let slot = (self.messages - 1) % SLOTS;
-            match message {
-                Message::Begins => begun = true,
-                Message::Ended(status) => return Ok(ExitCode::from(status)),
-                Message::Failed(error) => bail!(Unfit(format!(
-                    "the guest's kernel cannot start {}: {}",
-                    args.command[0].display(),
-                    std::io::Error::from_raw_os_error(error)
-                ))),
-                Message::Output { to_stderr, length } => {
-                    let mut bytes = vec![0; length];
-                    self.ring
-                        .read_exact_at(&mut bytes, slot * SLOT_SIZE as u64)
-                        .context("read the guest's ring")?;
-                    let to = if to_stderr { &stderr } else { &stdout };
-                    if !self.pass_on(&bytes, to, until, &late)? {
-                        return Ok(ExitCode::from(NOBODY_READS));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads a message, and no byte more: what stays in the pipe holds the guest back.
-    fn next(&mut self, until: Instant, late: &dyn Fn() -> String) -> anyhow::Result<Message> {
-        let mut message = [0; MESSAGE];
-        let mut filled = 0;
-        while filled < MESSAGE {
-            self.signals
-                .wait(&[self.qemu.reports.as_fd()], until, late)?;
-            match self.qemu.reports.read(&mut message[filled..]) {
-                Ok(0) => return Err(self.qemu.ended_early(self.folder)),
-                Ok(count) => filled += count,
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) => return Err(error).context("read from the guest"),
-            }
-        }
-        self.messages += 1;
-        Message::parse(&message).with_context(|| {
-            format!("the program wrote to the guest's port 0xe9 what its first program would not: {message:?}")
-        })
-    }
-
-    /// Writes to one of our own streams; gives `false` if nobody reads it any more.
-    fn pass_on(
-        &self,
-        bytes: &[u8],
-        mut to: &File,
-        until: Instant,
-        late: &dyn Fn() -> String,
-    ) -> anyhow::Result<bool> {
-        // A pipe that is ready takes so many bytes without waiting, during which a signal would not be seen.
-        for mut chunk in bytes.chunks(4096) {
-            while !chunk.is_empty() {
-                self.signals.wait_for_room(to.as_fd(), until, late)?;
-                match to.write(chunk) {
-                    Ok(count) => chunk = &chunk[count..],
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            ErrorKind::WouldBlock | ErrorKind::Interrupted
-                        ) => {}
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
-                    Err(error) => return Err(error).context("pass on what the program printed"),
-                }
-            }
-        }
-        Ok(true)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(kind: u32, value: u32, rest: u64) -> Option<Message> {
-        let mut bytes = [0; MESSAGE];
-        bytes[..4].copy_from_slice(&kind.to_le_bytes());
-        bytes[4..8].copy_from_slice(&value.to_le_bytes());
-        bytes[8..].copy_from_slice(&rest.to_le_bytes());
-        Message::parse(&bytes)
-    }
-
-    #[test]
-    fn a_forged_message_is_refused() {
-        let [begins, output, ended] = [b'b', b'o', b'x'].map(u32::from);
-        assert_eq!(message(begins, 0, 0), Some(Message::Begins));
-        assert_eq!(message(ended, 139, 0), Some(Message::Ended(139)));
-        let whole = Message::Output {
-            to_stderr: false,
-            length: SLOT_SIZE,
-        };
-        assert_eq!(message(output, 16384, 0), Some(whole));
-        for (kind, value, rest) in [
-            (begins, 1, 0),
-            (output, 16385, 0),
-            (output, u32::MAX, 0),
-            (ended, 256, 0),
-            (ended, 0, 1 << 63),
-            (0, 0, 0),
-            (u32::MAX, 0, 0),
-        ] {
-            assert_eq!(message(kind, value, rest), None, "{kind} {value} {rest}");
-        }
-    }
 }

@@ -1,8 +1,10 @@
-//! `runner show`: one recorded step, as HTML on standard output, for mdbook-cmdrun to insert.
+//! `runner show`: recorded steps, each as a line of HTML on standard output, for mdbook-cmdrun to insert.
 //!
-//! It boots nothing and reads one file. It refuses a step whose words are not those that were recorded,
+//! It boots nothing, and reads one file a chapter. It refuses a step whose words are not those that were recorded,
 //! but mdbook-cmdrun does not look at the exit status: `preprocess` asks [`check`] before.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,12 +15,13 @@ use book::page;
 use book::snapshot::{self, Snapshot};
 use lab::transcript::Record;
 use lab::transcript::step::{Step, StepId, Terminal};
+use lab::transcript::words;
 
 /// The words of a step, as a directive has them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The step: 6.3 [background] [until=TEXT] [status=N] [deadline=S] [first=N] [last=N]
-    /// [keep=TEXT] host|guest|server|gdb|wire|lab [COMMAND…]
+    /// [keep=TEXT] host|guest|server|gdb|wire|lab [COMMAND…]; or several, each as one word
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -40,19 +43,44 @@ impl fmt::Display for Stale {
 
 impl std::error::Error for Stale {}
 
-/// Prints the step.
+/// Prints the steps, all that it can.
 ///
 /// # Errors
 /// [`Stale`], and a snapshot that cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let step = Step::parse(&args.words, 0).map_err(Stale)?;
     let root = root::find()?;
-    let name = name_of(&root, step.id)?;
-    let snapshot = Snapshot::read(&root, &name)?
-        .ok_or_else(|| Stale(never_recorded(&name, step.id.chapter)))?;
-    let record = check(&step, &snapshot)?;
-    println!("{}", page::step(&step, record));
-    Ok(ExitCode::SUCCESS)
+    let mut snapshots = BTreeMap::new();
+    let mut stale = Vec::new();
+    for words in steps(&args.words)? {
+        let step = Step::parse(&words, 0).map_err(Stale)?;
+        let snapshot = match snapshots.entry(step.id.chapter) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(read(&root, step.id)?),
+        };
+        match check(&step, snapshot) {
+            Ok(record) => println!("{}", page::step(&step, record)),
+            Err(Stale(message)) => stale.push(message),
+        }
+    }
+    match stale.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(Stale(stale.join("\n")).into()),
+    }
+}
+
+/// The words of each step. No step's number has a blank, so a first word that has one is a step.
+fn steps(words: &[String]) -> Result<Vec<Vec<String>>, Stale> {
+    if !words.first().is_some_and(|word| word.contains(' ')) {
+        return Ok(vec![words.to_vec()]);
+    }
+    let split = |word: &String| words::split(word).map_err(|error| Stale(error.to_string()));
+    words.iter().map(split).collect()
+}
+
+fn read(root: &Path, id: StepId) -> anyhow::Result<Snapshot> {
+    let name = name_of(root, id)?;
+    let snapshot = Snapshot::read(root, &name)?;
+    Ok(snapshot.ok_or_else(|| Stale(never_recorded(&name, id.chapter)))?)
 }
 
 /// The record of `step`, when it is the same step.
@@ -76,8 +104,8 @@ pub fn check<'a>(step: &Step, snapshot: &'a Snapshot) -> Result<&'a Record, Stal
     };
     if (record.terminal, &record.command) != (step.terminal, &step.command) {
         return stale(
-            words(record.terminal, &record.command),
-            words(step.terminal, &step.command),
+            typed(record.terminal, &record.command),
+            typed(step.terminal, &step.command),
         );
     }
     if record.output.status != step.status {
@@ -104,7 +132,7 @@ pub fn never_recorded(name: &str, number: u32) -> String {
     )
 }
 
-fn words(terminal: Terminal, command: &str) -> String {
+fn typed(terminal: Terminal, command: &str) -> String {
     match command {
         "" => format!("a look at `{terminal}`"),
         _ => format!("`{terminal} {command}`"),

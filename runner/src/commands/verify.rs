@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::cli::code_of;
 use crate::context::Context;
+use crate::exit;
 use crate::root;
 use crate::screen;
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{Verdict, compare};
+use lab::Error;
 use lab::replay::provenance;
 use lab::replay::replay;
 use lab::system::process::Signals;
@@ -106,9 +107,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
                     let mut worst = worst.lock().expect("no thread panics with it");
                     let code = tell(&verified);
                     *worst = code.max(*worst);
-                    let interrupted = verified
-                        .outcome
-                        .is_err_and(|e| e.is::<lab::system::process::Interrupted>());
+                    let interrupted = verified.outcome.is_err_and(|e| Error::is_interrupted(&e));
                     if interrupted {
                         break;
                     }
@@ -139,7 +138,7 @@ fn tell(verified: &Verified) -> u8 {
         }
         Err(error) => {
             anstream::eprintln!("{error:#}");
-            code_of(error)
+            exit::code(error)
         }
     }
 }

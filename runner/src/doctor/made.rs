@@ -5,16 +5,10 @@ use anyhow::Context as _;
 use super::Found;
 use crate::context::Context;
 use crate::root;
-use lab::build::cache::Absent;
 use lab::build::pins::Pins;
 use lab::build::setup;
 use lab::build::sources;
-
-/// What building takes, in seconds of one processor.
-const KERNEL_SECONDS: u64 = 420;
-const BUSYBOX_SECONDS: u64 = 104;
-/// Fetching, unpacking and configuring, which more processors do not shorten.
-const OTHER_SECONDS: u64 = 20;
+use lab::{Absent, Error};
 
 /// What the cache has and lacks of the lab.
 #[derive(Debug)]
@@ -50,7 +44,10 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
             setup::guest(&options, &pins).map(drop),
         ] {
             if let Err(error) = part {
-                absent.push(error.downcast::<Absent>().context("look for the lab")?);
+                match error.downcast::<Error>().context("look for the lab")? {
+                    Error::Absent(part) => absent.push(part),
+                    other => return Err(other.into()),
+                }
             }
         }
         Ok(Lab { pins, absent })
@@ -61,7 +58,7 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
     })
 }
 
-/// Tells whether the lab is made, and how long it would take.
+/// Tells whether the lab is made.
 pub fn made(lab: &Result<Lab, Found>) -> Found {
     let lab = match lab {
         Ok(lab) => lab,
@@ -70,23 +67,10 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
     if lab.is_made() {
         return Found::ok("all made");
     }
-    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    let mut work = 0;
-    for (parts, seconds) in [
-        (["kernel-source", "kernel"], KERNEL_SECONDS),
-        (["busybox-source", "busybox"], BUSYBOX_SECONDS),
-    ] {
-        if parts.iter().any(|part| lab.lacks(part)) {
-            work += seconds;
-        }
-    }
-    let minutes = (OTHER_SECONDS + work / processors).div_ceil(60);
     let names: Vec<String> = lab.absent.iter().map(Absent::to_string).collect();
     Found::warn(
         names.join("; "),
-        format!(
-            "`runner setup` makes it, and so does the first chapter; about {minutes} min with {processors} processors"
-        ),
+        "`runner setup` makes it, and so does the first chapter; README.md tells how long that takes",
     )
 }
 

@@ -11,10 +11,6 @@ use lab::machine::gdb::{Gdb, SETTINGS};
 use lab::machine::qemu::{self, Network, file};
 use lab::system::scratch::Scratch;
 
-/// How long KVM may take for one instruction. One that hangs does so for ever.
-const KVM_PATIENCE: Duration = Duration::from_secs(5);
-const KVM: &str = "/dev/kvm";
-
 /// A firmware of two instructions, which ends QEMU with [`SAID`]: `mov al, 16; mov dx, 0xf4; out dx, al`.
 const FIRMWARE: [u8; 7] = [0xb0, 16, 0xba, 0xf4, 0x00, 0xee, 0xf4];
 const FIRMWARE_FILE: &str = "tiny.bin";
@@ -87,7 +83,7 @@ pub fn qemu() -> Found {
     ]
     .concat();
     let version = version(qemu::PROGRAM);
-    match in_folder(|folder| runs_firmware(&words, folder, PATIENCE)) {
+    match in_folder(|folder| runs_firmware(&words, folder)) {
         Ok(()) if sandbox.is_empty() => Found::warn(
             format!(
                 "it runs the book's machine, but was built without seccomp and does not lock itself in ({version})"
@@ -155,35 +151,9 @@ fn steps(folder: &Path) -> Result<(), String> {
     Err(if stderr.is_empty() { stdout } else { stderr })
 }
 
-/// Has KVM run one instruction, if there is one. Nothing depends on it.
-pub fn kvm() -> Found {
-    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(KVM) {
-        return Found::skip(format!(
-            "{KVM} cannot be opened: {error}; the book never uses it"
-        ));
-    }
-    let machine = "-accel kvm -M q35 -m 128 -nodefaults -display none -no-reboot";
-    let words: Vec<&str> = [qemu::PROGRAM]
-        .into_iter()
-        .chain(machine.split(' '))
-        .chain(ENDING)
-        .collect();
-    match in_folder(|folder| runs_firmware(&words, folder, KVM_PATIENCE)) {
-        Ok(()) => Found::ok("it works; the book never uses it"),
-        Err(said) => Found::warn(
-            format!("{KVM} is there and does not work: {said}"),
-            "Nothing to do for the book, which never uses it. Keep `-accel kvm` out of experiments of your own",
-        ),
-    }
-}
-
-fn runs_firmware<S: AsRef<std::ffi::OsStr>>(
-    words: &[S],
-    folder: &Path,
-    patience: Duration,
-) -> Result<(), String> {
+fn runs_firmware<S: AsRef<std::ffi::OsStr>>(words: &[S], folder: &Path) -> Result<(), String> {
     prepare(folder)?;
-    let ended = probe::run(words, folder, patience)?;
+    let ended = probe::run(words, folder, PATIENCE)?;
     match ended.status {
         Some(SAID) => Ok(()),
         _ if !ended.stderr.is_empty() => Err(ended.stderr),

@@ -18,7 +18,8 @@ use rustyline::error::ReadlineError;
 use super::editor::{Editor, Next, Pressed};
 use super::frontend::{Complete, Frontend, Situation, Typed};
 use crate::screen::{self, Prompt};
-use lab::system::process::{Late, Signals, drain, set_nonblocking};
+use lab::Error;
+use lab::system::process::{Signals, drain, set_nonblocking};
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};
 
@@ -123,7 +124,7 @@ pub fn wait(pipe: BorrowedFd<'_>, signals: &Signals) -> anyhow::Result<()> {
     loop {
         let until = Instant::now() + Duration::from_secs(3600);
         match signals.wait(&[pipe], until, String::new) {
-            Err(error) if error.is::<Late>() => {}
+            Err(error) if Error::is_late(&error) => {}
             waited => return waited,
         }
     }

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::editor::{Editor, Next, Pressed};
 use crate::screen::Prompt;
-use lab::system::process::{Late, Signals};
+use lab::Error;
+use lab::system::process::Signals;
 use lab::transcript::step::Terminal;
 
 /// What a pane is told. A message is a line of JSON.
@@ -136,7 +137,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     loop {
         let until = Instant::now() + Duration::from_secs(3600);
         match signals.wait(&[], until, String::new) {
-            Err(error) if error.is::<Late>() => {}
+            Err(error) if Error::is_late(&error) => {}
             // While no line is edited, the key is a signal.
             Err(_) if signals.take_ctrl_c()? => send(&socket, &Report::CtrlC)?,
             Err(error) => return Err(error),

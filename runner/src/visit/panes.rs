@@ -23,7 +23,8 @@ use super::pane::{Order, Report, received, send};
 use super::tmux::Tmux;
 use crate::screen;
 use book::chapter::Chapter;
-use lab::system::process::{Late, Signals, drain, set_nonblocking};
+use lab::Error;
+use lab::system::process::{Signals, drain, set_nonblocking};
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};
 
@@ -162,7 +163,7 @@ impl<'a> Panes<'a> {
         let shown: Vec<Terminal> = windows.iter().copied().filter(is_used).collect();
         match Self::start(tmux, &shown, window, folder, signals) {
             Ok(panes) => Ok(Some(panes)),
-            Err(error) if error.is::<lab::system::process::Interrupted>() => Err(error),
+            Err(error) if Error::is_interrupted(&error) => Err(error),
             Err(error) => {
                 eprintln!("no panes, so one window at a time: {error:#}");
                 Ok(None)
@@ -379,7 +380,7 @@ impl Frontend for Panes<'_> {
                 }
             }
             match self.wait(Instant::now() + Duration::from_secs(3600)) {
-                Err(error) if error.is::<Late>() => {}
+                Err(error) if Error::is_late(&error) => {}
                 waited => waited?,
             }
         }
@@ -456,7 +457,7 @@ impl Frontend for Panes<'_> {
 impl Drop for Panes<'_> {
     fn drop(&mut self) {
         let shared = self.shared.clone();
-        self.tmux.close(&move || shared.now().client_has_ended);
+        self.tmux.close(&mut move || shared.now().client_has_ended);
     }
 }
 

@@ -8,14 +8,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::frontend::{Frontend, Situation, Typed};
-use crate::cli;
+use crate::exit;
 use crate::visit::draft::Draft;
+use lab::Error;
 use lab::machine::gdb;
-use lab::machine::session::Overrun;
-use lab::machine::shell::ShellEnded;
-use lab::machine::window::{Flood, Misuse};
 use lab::replay::Replay;
-use lab::system::process::{Interrupted, Late, Signals};
+use lab::system::process::Signals;
 use lab::transcript::step::{Step, Terminal};
 use lab::transcript::{Output, is_unseen};
 
@@ -93,11 +91,11 @@ impl<'a> Reader<'a> {
             match self.read() {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) if error.is::<Interrupted>() && self.frontend.is_left() => break,
+                Err(error) if Error::is_interrupted(&error) && self.frontend.is_left() => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(ExitCode::from(if self.over { cli::LAB } else { 0 }))
+        Ok(ExitCode::from(if self.over { exit::LAB } else { 0 }))
     }
 
     /// Reads a line, and does what it says; tells whether the visit goes on.
@@ -172,8 +170,8 @@ impl<'a> Reader<'a> {
     fn judge(&mut self, done: anyhow::Result<()>) -> anyhow::Result<bool> {
         match done {
             Ok(()) => {}
-            Err(error) if error.is::<Misuse>() => self.tell(&error.to_string()),
-            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) if Error::is_misuse(&error) => self.tell(&error.to_string()),
+            Err(error) if Error::is_interrupted(&error) => return Err(error),
             Err(error) => {
                 self.over = true;
                 self.tell(&format!(
@@ -373,20 +371,20 @@ The guest stands still while you type.",
             }
             Err(error) => error,
         };
-        let failed =
-            error.is::<Overrun>() || error.is::<ShellEnded>() && terminal == Terminal::Host;
-        let cut = error.is::<Late>()
-            || error.is::<Flood>()
-            || error.is::<Interrupted>() && self.signals.take_ctrl_c()?;
+        let failed = Error::is_overrun(&error)
+            || Error::is_shell_ended(&error) && terminal == Terminal::Host;
+        let cut = Error::is_late(&error)
+            || Error::is_flood(&error)
+            || Error::is_interrupted(&error) && self.signals.take_ctrl_c()?;
         if !failed && !cut {
             return Err(error);
         }
         if !has_heading {
             self.frontend.heading(&step, own);
         }
-        let why = match error.is::<Interrupted>() {
+        let why = match Error::is_interrupted(&error) {
             true => "cut short".to_owned(),
-            false if error.is::<Late>() => {
+            false if Error::is_late(&error) => {
                 format!("not finished after {} s", step.deadline.as_secs())
             }
             false => error.to_string(),
@@ -413,7 +411,7 @@ The guest stands still while you type.",
     fn cut_short(&mut self, terminal: Terminal) -> anyhow::Result<()> {
         let stopped = loop {
             match self.replay.interrupt(terminal) {
-                Err(error) if error.is::<Interrupted>() && self.signals.take_ctrl_c()? => {}
+                Err(error) if Error::is_interrupted(&error) && self.signals.take_ctrl_c()? => {}
                 done => break done?,
             }
         };

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::screen;
+use lab::system::process::MOMENT;
 use lab::system::scratch::Scratch;
 use lab::transcript::step::Terminal;
 
@@ -23,6 +24,8 @@ const SMALLEST: (u16, u16) = (100, 24);
 const HIGH: u16 = 36;
 /// How many rows a small pane has at least.
 const SMALL: u16 = 5;
+/// How long tmux may take to answer, and its client to take the terminal.
+const DEADLINE: Duration = Duration::from_secs(10);
 /// How long the client may take to give the terminal back.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 const CONFIGURATION: &str = include_str!("tmux.conf");
@@ -147,12 +150,13 @@ impl Tmux {
     ///
     /// # Errors
     /// When tmux cannot be started, or not on this terminal.
-    pub fn attach(&self) -> anyhow::Result<Option<Child>> {
+    pub fn attach(&mut self) -> anyhow::Result<Option<Child>> {
         if self.whose == Whose::Readers {
             return Ok(None);
         }
         let mut client = self.tmux();
-        // In our process group, which has the terminal. It ends with its server, and gives back the terminal then: nobody may kill it.
+        // In our process group, which has the terminal. It ends with its server, and gives back the terminal then: nobody
+        // may kill it before.
         client.args([
             "attach-session",
             ";",
@@ -161,13 +165,32 @@ impl Tmux {
             "on",
         ]);
         let mut client = client.spawn().context("start tmux")?;
+        if let Err(error) = self.wait_for_client(&mut client) {
+            self.close(&mut || !matches!(client.try_wait(), Ok(None)));
+            // It may have ended.
+            let _ = client.kill();
+            let _ = client.wait();
+            return Err(error);
+        }
+        Ok(Some(client))
+    }
+
+    fn wait_for_client(&self, client: &mut Child) -> anyhow::Result<()> {
         let ask = ["display-message", "-p", "#{session_attached}"].map(OsString::from);
+        let until = Instant::now() + DEADLINE;
         while self.output(&ask)?.stdout != b"1\n" {
             if let Some(status) = client.try_wait().context("ask for tmux's state")? {
                 bail!("tmux does not take this terminal ({status})");
             }
+            if Instant::now() > until {
+                bail!(
+                    "tmux has not taken this terminal within {} s",
+                    DEADLINE.as_secs()
+                );
+            }
+            std::thread::sleep(MOMENT);
         }
-        Ok(Some(client))
+        Ok(())
     }
 
     /// Opens one more pane, below `beside`.
@@ -198,7 +221,7 @@ impl Tmux {
     }
 
     /// Closes all panes, and waits for the client to give the terminal back.
-    pub fn close(&mut self, client_has_ended: &dyn Fn() -> bool) {
+    pub fn close(&mut self, client_has_ended: &mut dyn FnMut() -> bool) {
         let Some(window) = self.window.take() else {
             return;
         };
@@ -209,7 +232,7 @@ impl Tmux {
         };
         let until = Instant::now() + CLOSE_DEADLINE;
         while !client_has_ended() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(MOMENT);
         }
     }
 
@@ -229,9 +252,25 @@ impl Tmux {
     }
 
     fn output(&self, words: &[OsString]) -> anyhow::Result<Output> {
-        let told = self.tmux().args(words).stdin(Stdio::null()).output();
-        told.context("start tmux")
+        output(self.tmux().args(words))
     }
+}
+
+/// What a command of tmux's prints.
+fn output(tmux: &mut Command) -> anyhow::Result<Output> {
+    let pipes = tmux.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = pipes.stderr(Stdio::piped()).spawn().context("start tmux")?;
+    let until = Instant::now() + DEADLINE;
+    while child.try_wait().context("ask for tmux's state")?.is_none() {
+        if Instant::now() > until {
+            // It is not the server.
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("tmux has not answered within {} s", DEADLINE.as_secs());
+        }
+        std::thread::sleep(MOMENT);
+    }
+    child.wait_with_output().context("read what tmux prints")
 }
 
 fn check(told: &Output) -> anyhow::Result<()> {
@@ -245,11 +284,11 @@ fn check(told: &Output) -> anyhow::Result<()> {
 fn size(whose: Whose) -> Option<(u16, u16)> {
     if whose == Whose::Ours {
         let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-        let is_there = Command::new("tmux").arg("-V").output();
+        let is_there = output(Command::new("tmux").arg("-V"));
         return is_there.is_ok().then_some((size.ws_col, size.ws_row));
     }
     let ask = ["display-message", "-p", "#{window_width} #{window_height}"];
-    let told = Command::new("tmux").args(ask).output().ok()?;
+    let told = output(Command::new("tmux").args(ask)).ok()?;
     let told = String::from_utf8(told.stdout).ok()?;
     let (columns, rows) = told.trim().split_once(' ')?;
     Some((columns.parse().ok()?, rows.parse().ok()?))

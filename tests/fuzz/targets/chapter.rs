@@ -4,15 +4,18 @@
 use std::path::Path;
 
 use book::chapter::Chapter;
+use book::chapter::markdown::Page;
 use book::chapter::value;
 use book::page::excerpt;
-use book::prose::mention;
+use book::prose::{mention, numeral};
 use lab::transcript::step::{DEADLINE, Step};
 
 pub fn read(text: &str) {
-    let _ = mention::of_page(text);
-    let _ = value::find(text);
-    text.lines().for_each(|line| drop(excerpt::asked(line)));
+    let page = Page::read(text);
+    let _ = mention::of_page(&page);
+    let _ = numeral::of_page(&page);
+    let _ = value::find(&page);
+    excerpt::asked(&page).for_each(drop);
     match Chapter::parse(Path::new("chapters/05-five.md"), text) {
         Err(faults) => {
             let count = text.lines().count();

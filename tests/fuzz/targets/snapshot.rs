@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use book::chapter::Chapter;
+use book::chapter::markdown::Page;
 use book::drawing;
 use book::drawing::backtrace;
 use book::drawing::buffer;
@@ -48,5 +49,5 @@ fn draw_sequence(snapshot: &Snapshot) {
         steps.collect::<String>()
     );
     let chapter = Chapter::parse(Path::new("chapters/06-six.md"), &text).unwrap();
-    let _ = drawing::all(&chapter, &text, snapshot);
+    let _ = drawing::all(&chapter, &Page::read(&text), snapshot);
 }

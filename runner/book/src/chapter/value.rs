@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::chapter::expression::{Number, Operator, Token, evaluate};
+use crate::chapter::markdown::{Page, Piece, Span};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
@@ -81,29 +82,29 @@ const WORDS: [&str; 13] = [
     "eleven", "twelve",
 ];
 
-/// The places of the directives in a text, in order: their bytes, braces included, and what is between the braces. A code
-/// span that is a directive is one, backticks included.
+/// The places of the directives in a page, in order: their bytes, braces included, and what is
+/// between the braces. A code span that is a directive is one, backticks included.
 #[must_use]
-pub fn find(text: &str) -> Vec<(Range<usize>, &str)> {
+pub fn find<'a>(page: &Page<'a>) -> Vec<(Range<usize>, &'a str)> {
     let mut found = Vec::new();
-    let mut fence: Option<&str> = None;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = line.trim_start();
-        let mut marks = ["```", "~~~"].into_iter();
-        let mark = marks.find(|mark| start.starts_with(mark));
-        match (fence, mark) {
-            (None, None) => in_line(line, at, &mut found),
-            (None, Some(mark)) => fence = Some(mark),
-            (Some(open), Some(mark)) if open == mark => fence = None,
-            (Some(_), _) => {}
+    for piece in page.pieces() {
+        if let Piece::Prose { range, spans } = piece {
+            let mut at = range.start;
+            for line in page.text[range.clone()].split_inclusive('\n') {
+                in_line(line, at, spans, &mut found);
+                at += line.len();
+            }
         }
-        at += line.len();
     }
     found
 }
 
-fn in_line<'a>(line: &'a str, at: usize, found: &mut Vec<(Range<usize>, &'a str)>) {
+fn in_line<'a>(
+    line: &'a str,
+    at: usize,
+    spans: &[Span<'_>],
+    found: &mut Vec<(Range<usize>, &'a str)>,
+) {
     let mut from = 0;
     while let Some(open) = line[from..].find("{{").map(|open| from + open) {
         let Some(length) = line[open..].find("}}") else {
@@ -111,12 +112,13 @@ fn in_line<'a>(line: &'a str, at: usize, found: &mut Vec<(Range<usize>, &'a str)
         };
         let end = open + length + 2;
         let inner = &line[open + 2..end - 2];
-        let is_in_code = line[..open].matches('`').count() % 2 == 1;
-        let is_span = is_in_code && line[..open].ends_with('`') && line[end..].starts_with('`');
+        let place = at + open..at + end;
+        let mut code = spans.iter().filter(|span| span.is_code);
+        let code = code.find(|span| span.range.contains(&place.start));
+        let is_whole = |code: &&Span<'_>| code.text.trim() == &line[open..end];
         // `{{#include}}` is mdbook's.
-        if (is_span || !is_in_code) && !inner.starts_with('#') {
-            let around = usize::from(is_span);
-            found.push((at + open - around..at + end + around, inner));
+        if !inner.starts_with('#') && code.as_ref().is_none_or(is_whole) {
+            found.push((code.map_or(place, |code| code.range.clone()), inner));
         }
         from = end;
     }
@@ -483,11 +485,13 @@ mod tests {
     fn directives_are_found_in_prose_alone() {
         let text =
             "a {{1.1}} `x {{1.2}}` {{#include x}}\n```c\n{{1.3}}\n```\n{{seen x}}{{step 1.4}}\n";
-        let found: Vec<_> = find(text).into_iter().map(|(_, inner)| inner).collect();
+        let page = Page::read(text);
+        let found: Vec<_> = find(&page).into_iter().map(|(_, inner)| inner).collect();
         assert_eq!(found, ["1.1", "seen x", "step 1.4"]);
-        for (range, inner) in find(text) {
+        for (range, inner) in find(&page) {
             assert_eq!(text[range], format!("{{{{{inner}}}}}"));
         }
-        assert_eq!(find("a `{{1.1}}`"), [(2..11, "1.1")], "with its backticks");
+        let page = Page::read("a `{{1.1}}`");
+        assert_eq!(find(&page), [(2..11, "1.1")], "with its backticks");
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::chapter::Fault;
+use crate::chapter::markdown::Page;
 use crate::page::hint;
 use crate::page::values::Values;
 use crate::prose::exempt::{self, Exempt};
@@ -45,10 +46,10 @@ impl Text {
         })
     }
 
-    /// The faults of a page, whose file and text these are.
-    pub fn check(&mut self, path: &Path, text: &str) -> Vec<Fault> {
+    /// The faults of the names on a page.
+    pub fn check(&mut self, path: &Path, page: &Page<'_>) -> Vec<Fault> {
         let mut found = Vec::new();
-        for mention in mention::of_page(text) {
+        for mention in mention::of_page(page) {
             let is_known = self.glossary.names.contains_key(&mention.text);
             if !is_known && !self.exempt.has(&mention.text, path) {
                 found.push(Fault {
@@ -62,10 +63,10 @@ impl Text {
         found
     }
 
-    /// The faults of the numbers that were typed into a page, whose file and text these are.
-    pub fn numerals(&mut self, path: &Path, text: &str, values: &Values) -> Vec<Fault> {
+    /// The faults of the numbers that were typed into a page.
+    pub fn numerals(&mut self, path: &Path, page: &Page<'_>, values: &Values) -> Vec<Fault> {
         let mut found = Vec::new();
-        for numeral in numeral::of_page(text) {
+        for numeral in numeral::of_page(page) {
             if !self.exempt.has(&numeral.text, path) {
                 let steps = values.who_shows(path, &numeral.text);
                 let steps = steps.iter().map(|id| format!(" {{{{{id}}}}}"));

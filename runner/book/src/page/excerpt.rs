@@ -6,18 +6,17 @@
 //! written for. Where no tree is, the page says what would stand there.
 //! The place of the definition is the recorded one ([`crate::prose::glossary`]), or the nearest to it that has the name.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use crate::chapter::Fault;
-use crate::page::escape;
+use crate::chapter::markdown::{Directive, Edit, Page};
+use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
 use crate::symbols::Kind;
 use crate::symbols::resolve::Found;
 use lab::transcript::words;
 
-const BEGIN: &str = "<!-- runner source ";
-const END: &str = " -->";
 /// How many digits of the SHA-256 tell one excerpt from another.
 const DIGITS: usize = 8;
 /// An excerpt of more lines is no excerpt.
@@ -45,22 +44,29 @@ pub struct Quote {
     cut: (bool, bool),
 }
 
-/// What the line asks for, if it asks for source.
-#[must_use]
-pub fn asked(line: &str) -> Option<Result<Excerpt, String>> {
-    let inner = line.trim().strip_prefix(BEGIN)?;
-    Some(match inner.strip_suffix(END).map(words::split) {
-        Some(Ok(words)) => Excerpt::parse(&words),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("expected the whole directive on one line, up to ` -->`".to_owned()),
+/// What the directives of a page ask for that ask for source.
+pub fn asked<'a>(
+    page: &'a Page<'a>,
+) -> impl Iterator<Item = (&'a Directive<'a>, Result<Excerpt, String>)> {
+    page.directives("runner").filter_map(|directive| {
+        let mut words = directive.arguments.splitn(2, char::is_whitespace);
+        let is_ours = words.next() == Some("source");
+        let rest = words.next().unwrap_or_default();
+        let asked = || {
+            if !directive.is_regular {
+                return Err("expected `<!-- runner source NAME -->`, alone on its line".to_owned());
+            }
+            Excerpt::parse(&words::split(rest).map_err(|error| error.to_string())?)
+        };
+        is_ours.then(|| (directive, asked()))
     })
 }
 
-/// A page with its excerpts in it.
+/// The excerpts of a page.
 #[derive(Debug, Default)]
 pub struct Filled {
-    /// The page.
-    pub text: String,
+    /// What takes the place of the directives.
+    pub edits: Vec<Edit>,
     /// What cannot be shown.
     pub faults: Vec<Fault>,
     /// What is shown, and is not what it was.
@@ -69,16 +75,12 @@ pub struct Filled {
 
 /// Puts excerpts in the place of the lines that ask for them.
 #[must_use]
-pub fn fill(path: &Path, text: &str, tree: Option<&Path>, names: &Glossary) -> Filled {
+pub fn fill(path: &Path, page: &Page<'_>, tree: Option<&Path>, names: &Glossary) -> Filled {
     let mut filled = Filled::default();
-    for (line, at) in text.split_inclusive('\n').zip(1..) {
-        let Some(asked) = asked(line) else {
-            filled.text += line;
-            continue;
-        };
+    for (directive, asked) in asked(page) {
         let fault = |message| Fault {
             path: path.to_owned(),
-            line: at,
+            line: directive.line,
             message,
         };
         let quoted = asked.and_then(|excerpt| {
@@ -95,7 +97,8 @@ pub fn fill(path: &Path, text: &str, tree: Option<&Path>, names: &Glossary) -> F
                     Some(stale) => filled.changed.push(fault(stale.message(&excerpt.symbol))),
                     None => {}
                 }
-                filled.text += &format!("\n{}\n\n", excerpt.html(quote.as_ref(), names));
+                let html = excerpt.html(quote.as_ref(), names);
+                filled.edits.push(page.replace(directive, &html));
             }
         }
     }
@@ -141,8 +144,11 @@ impl Excerpt {
     /// What the tree has not, and why.
     pub fn quote(&self, tree: &Path, names: &Glossary) -> Result<Quote, String> {
         let (found, file, line) = self.place(names)?;
-        let path = tree.join(file);
-        let text = std::fs::read(&path)
+        let is_inside = |part| matches!(part, Component::Normal(_));
+        if !Path::new(file).components().all(is_inside) {
+            return Err(format!("{file} is no file of the kernel's tree"));
+        }
+        let text = std::fs::read(tree.join(file))
             .map_err(|error| format!("read {file} of the kernel's tree: {error}"))?;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -232,31 +238,37 @@ impl Excerpt {
 
     /// The excerpt on the page: the lines, or what would be there.
     #[must_use]
-    pub fn html(&self, quote: Option<&Quote>, names: &Glossary) -> String {
+    pub fn html(&self, quote: Option<&Quote>, names: &Glossary) -> Html {
         let found = names.names.get(&self.symbol);
-        let link = found
-            .and_then(|found| names.link(found))
-            .unwrap_or_default();
-        let symbol = escape(&self.symbol);
+        let link = found.and_then(|found| names.link(found));
+        let link = link.unwrap_or_default();
+        let symbol = element("code").text(&self.symbol);
         let file = self.place(names).map_or("", |(_, file, _)| file);
+        let figure = element("figure").class("excerpt");
+        let caption = element("figcaption");
         let Some(quote) = quote else {
-            return format!(
-                "<figure class=\"excerpt\"><figcaption>Here stand lines of <code>{symbol}</code> as soon as the kernel's source is on \
-                 the machine that builds the book. <a href=\"{link}\">Read them in {file}</a>.</figcaption></figure>"
-            );
+            let read = element("a")
+                .with("href", link)
+                .text(format_args!("Read them in {file}"));
+            return figure.holding([caption.holding([
+                text("Here stand lines of "),
+                symbol,
+                text(" as soon as the kernel's source is on the machine that builds the book. "),
+                read,
+                text("."),
+            ])]);
         };
         let (base, line) = (link.split("#L").next().unwrap_or_default(), quote.line);
-        let changed = match self.stale(quote) {
-            Some(_) => {
-                "<p class=\"step-note\">These lines are not those that the text was written for.</p>"
-            }
-            None => "",
-        };
-        format!(
-            "<figure class=\"excerpt\"><figcaption><code>{symbol}</code> <a href=\"{base}#L{line}\">{file}:{line}</a></figcaption>\
-             <pre><code class=\"language-c\">{}</code></pre>{changed}</figure>",
-            escape(&quote.shown())
-        )
+        let place = element("a").with("href", format_args!("{base}#L{line}"));
+        let caption =
+            caption.holding([symbol, text(" "), place.text(format_args!("{file}:{line}"))]);
+        let lines = element("code").class("language-c").text(quote.shown());
+        let changed = self.stale(quote).map(|_| {
+            let note = "These lines are not those that the text was written for.";
+            element("p").class("step-note").text(note)
+        });
+        let parts = [caption, element("pre").holding([lines])];
+        figure.holding(parts.into_iter().chain(changed))
     }
 }
 
@@ -359,7 +371,8 @@ fn end(lines: &[&str], at: usize) -> usize {
 
 fn end_of_macro(lines: &[&str], at: usize) -> usize {
     let goes_on = |line: &&&str| line.trim_end().ends_with('\\');
-    at + lines[at..].iter().take_while(goes_on).count() + 1
+    let end = at + lines[at..].iter().take_while(goes_on).count() + 1;
+    end.min(lines.len())
 }
 
 #[cfg(test)]
@@ -389,13 +402,15 @@ mod tests {
         }
     }
 
+    fn asked_by(line: &str) -> Result<Excerpt, String> {
+        asked(&Page::read(line)).next().unwrap().1
+    }
+
     fn quoted(line: &str) -> Result<Quote, String> {
         let tree = tempfile::tempdir().unwrap();
         std::fs::create_dir(tree.path().join("net")).unwrap();
         std::fs::write(tree.path().join("net/a.c"), SOURCE).unwrap();
-        asked(&format!("<!-- runner source {line} -->"))
-            .unwrap()?
-            .quote(tree.path(), &names())
+        asked_by(&format!("<!-- runner source {line} -->"))?.quote(tree.path(), &names())
     }
 
     #[test]
@@ -438,7 +453,7 @@ mod tests {
     #[test]
     fn a_hash_tells_other_lines() {
         let quote = quoted("f_g").unwrap();
-        let stale = |line: &str| asked(line).unwrap().unwrap().stale(&quote);
+        let stale = |line: &str| asked_by(line).unwrap().stale(&quote);
         let now = quote.hash();
         assert_eq!(
             stale("<!-- runner source f_g -->"),
@@ -457,9 +472,8 @@ mod tests {
     #[test]
     fn the_page_has_the_lines_or_says_what_they_would_be() {
         let names = names();
-        let excerpt = asked("<!-- runner source b_call from='if (x)' to=2 hash=00 -->")
-            .unwrap()
-            .unwrap();
+        let line = "<!-- runner source b_call from='if (x)' to=2 hash=00 -->";
+        let excerpt = asked_by(line).unwrap();
         let without = excerpt.html(None, &names);
         assert!(
             without.contains("lines of <code>b_call</code>")

@@ -6,51 +6,49 @@
 
 use std::collections::BTreeSet;
 
-use crate::page::escape;
+use crate::chapter::markdown::{Edit, Page};
+use crate::html::{Element, element};
 use crate::prose::glossary::Glossary;
-use crate::prose::mention;
+use crate::prose::mention::{self, Mention};
 use crate::symbols::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
 #[must_use]
-pub fn decorate(text: &str, glossary: &Glossary) -> String {
-    let mut page = String::with_capacity(text.len() * 2);
-    let mut done = 0;
+pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
+    let mut edits = Vec::new();
     let mut seen = BTreeSet::new();
-    for mention in mention::of_page(text) {
-        let Some(found) = glossary.names.get(&mention.text).filter(|_| !mention.bare) else {
+    for Mention {
+        text,
+        range,
+        section,
+        bare,
+        ..
+    } in mention::of_page(page)
+    {
+        let Some(found) = glossary.names.get(&text).filter(|_| !bare) else {
             continue;
         };
-        let is_first = seen.insert((mention.section, mention.text.clone()));
-        let (before, after) = tags(found, glossary, is_first);
-        page += &text[done..mention.range.start];
-        page += &before;
-        page += &text[mention.range.clone()];
-        page += after;
-        done = mention.range.end;
+        let is_first = seen.insert((section, text));
+        let element = element_of(found, glossary, is_first);
+        let text = element.around(&page.text[range.clone()]);
+        edits.push(Edit { range, text });
     }
-    page + &text[done..]
+    edits
 }
 
-fn tags(found: &Found, glossary: &Glossary, is_first: bool) -> (String, &'static str) {
-    let hint = escape(&words(found));
-    match (glossary.link(found), is_first) {
-        (Some(link), true) => (
-            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\">"),
-            "</a>",
+/// The element around a span.
+fn element_of(found: &Found, glossary: &Glossary, is_first: bool) -> Element {
+    let (element, stop) = match glossary.link(found) {
+        Some(link) => (
+            element("a").class("claim").with("href", link),
+            (!is_first).then_some(-1),
         ),
-        (Some(link), false) => (
-            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\" tabindex=\"-1\">"),
-            "</a>",
-        ),
-        (None, true) => (
-            format!("<span class=\"claim\" data-claim=\"{hint}\" tabindex=\"0\">"),
-            "</span>",
-        ),
-        (None, false) => (
-            format!("<span class=\"claim\" data-claim=\"{hint}\">"),
-            "</span>",
-        ),
+        None => (element("span").class("claim"), is_first.then_some(0)),
+    };
+    let element = element.with("data-claim", words(found));
+    match stop {
+        Some(index) => element.with("tabindex", index),
+        None => element,
     }
 }
 
@@ -86,6 +84,11 @@ mod tests {
         }
     }
 
+    fn decorated(text: &str) -> String {
+        let page = Page::read(text);
+        page.edited(decorate(&page, &glossary()))
+    }
+
     #[test]
     fn the_first_of_a_section_is_a_stop_of_the_tab_key() {
         let text = "# The `a_b`\n\n`a_b`, `a_b` and `c_d`.\n\n## Two\n\n| `/proc/x` | `T_X` |\n";
@@ -96,12 +99,12 @@ mod tests {
              and `c_d`.\n\n## Two\n\n| <span class=\"claim\" data-claim=\"guest file, in the guest\" \
              tabindex=\"0\">`/proc/x`</span> | {link}h#L2\" data-claim=\"enumerator = 2, net/a.h:2\">`T_X`</a> |\n"
         );
-        assert_eq!(decorate(text, &glossary()), expected);
+        assert_eq!(decorated(text), expected);
     }
 
     #[test]
     fn what_is_no_prose_stays_as_it_is() {
         let text = "```c\n`a_b`\n```\n\n<div>`a_b`</div>\n\n[`a_b`](x.md) ![`a_b`](y.svg)\n";
-        assert_eq!(decorate(text, &glossary()), text);
+        assert_eq!(decorated(text), text);
     }
 }

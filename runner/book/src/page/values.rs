@@ -10,10 +10,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::chapter::expression::Number;
+use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
 use crate::chapter::{self, Fault};
+use crate::html::{Html, element, text};
+use crate::page::anchor;
 use crate::page::hint;
-use crate::page::{anchor, escape};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
@@ -46,28 +48,27 @@ impl Values {
         Ok(Self { chapters, names })
     }
 
-    /// The page with its values in it, and what is wrong with those that have none, by line.
-    pub fn fill(&mut self, path: &Path, text: &str) -> (String, Vec<Fault>) {
+    /// The values of a page, and what is wrong with those that have none, by line.
+    pub fn fill(&mut self, path: &Path, page: &Page<'_>) -> (Vec<Edit>, Vec<Fault>) {
         let here = chapter::name_of(path).ok().map(|(number, _)| number);
-        let mut page = String::with_capacity(text.len());
-        let mut faults = Vec::new();
-        let mut done = 0;
-        for (range, inner) in value::find(text) {
-            page += &text[done..range.start];
-            let is_code = text[range.clone()].starts_with('`');
+        let (mut edits, mut faults) = (Vec::new(), Vec::new());
+        for (range, inner) in value::find(page) {
+            let is_code = page.text[range.clone()].starts_with('`');
             let html =
                 Directive::parse(inner).and_then(|directive| self.html(here, &directive, is_code));
             match html {
-                Ok(html) => page += &html,
+                Ok(html) => edits.push(Edit {
+                    range,
+                    text: html.to_string(),
+                }),
                 Err(message) => faults.push(Fault {
                     path: path.to_owned(),
-                    line: text[..range.start].matches('\n').count() + 1,
+                    line: page.line(range.start),
                     message: format!("{{{{{inner}}}}}: {message}"),
                 }),
             }
-            done = range.end;
         }
-        (page + &text[done..], faults)
+        (edits, faults)
     }
 
     /// The steps of the page's chapter that show a number.
@@ -92,28 +93,28 @@ impl Values {
         here: Option<u32>,
         directive: &Directive,
         is_code: bool,
-    ) -> Result<String, String> {
+    ) -> Result<Html, String> {
         match directive {
             Directive::Step(id) => {
                 self.record(*id)?;
-                Ok(self.link(here, *id, &id.to_string()))
+                Ok(self.link(here, *id))
             }
-            Directive::Seen(text) => self.seen(here, text),
+            Directive::Seen(shown) => self.seen(here, shown),
             Directive::Value(form, tokens) => {
-                let text = match written(*form, tokens, self)? {
-                    text if is_code => format!("<code>{text}</code>"),
-                    text => text,
+                let value = written(*form, tokens, self)?;
+                let value = match is_code {
+                    true => element("code").text(value),
+                    false => text(value),
                 };
                 let from = self.origin(directive);
                 let Some(first) = directive.steps().first().copied() else {
-                    return Ok(format!(
-                        "<span class=\"claim value\" data-claim=\"{from}\">{text}</span>"
-                    ));
+                    let span = element("span").class("claim value");
+                    return Ok(span.with("data-claim", from).holding([value]));
                 };
-                let href = self.href(here, first);
-                Ok(format!(
-                    "<a class=\"claim value\" href=\"{href}\" data-claim=\"{from}\" tabindex=\"-1\">{text}</a>"
-                ))
+                let link = element("a").class("claim value");
+                let link = link.with("href", self.href(here, first));
+                let link = link.with("data-claim", from).with("tabindex", -1);
+                Ok(link.holding([value]))
             }
         }
     }
@@ -132,7 +133,7 @@ impl Values {
         let from = from.join("; ");
         match from.is_empty() {
             true => "computed".to_owned(),
-            false => escape(&format!("from {from}")),
+            false => format!("from {from}"),
         }
     }
 
@@ -144,22 +145,20 @@ impl Values {
         format!("{page}#{}", anchor(id))
     }
 
-    fn link(&self, here: Option<u32>, id: StepId, text: &str) -> String {
-        format!(
-            "<a class=\"step-reference\" href=\"{}\">{text}</a>",
-            self.href(here, id)
-        )
+    fn link(&self, here: Option<u32>, id: StepId) -> Html {
+        let link = element("a").class("step-reference");
+        link.with("href", self.href(here, id)).text(id)
     }
 
     /// Links to the first step of each chapter that shows a text.
-    fn seen(&self, here: Option<u32>, text: &str) -> Result<String, String> {
+    fn seen(&self, here: Option<u32>, shown: &str) -> Result<Html, String> {
         let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let edge = |touches: bool| if touches { r"\b" } else { "" };
         let pattern = format!(
             "{}{}{}",
-            edge(word(text.chars().next())),
-            regex::escape(text),
-            edge(word(text.chars().last()))
+            edge(word(shown.chars().next())),
+            regex::escape(shown),
+            edge(word(shown.chars().last()))
         );
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
         let shows = |record: &&Record| {
@@ -179,14 +178,20 @@ impl Values {
                 .find(shows)
                 .map(|record| record.id)
         });
-        let links: Vec<String> = firsts
-            .map(|id| self.link(here, id, &id.to_string()))
-            .collect();
-        match links.as_slice() {
-            [] => Err("no step shows this text".to_owned()),
-            [only] => Ok(only.clone()),
-            [before @ .., last] => Ok(format!("{} and {last}", before.join(", "))),
+        let links: Vec<Html> = firsts.map(|id| self.link(here, id)).collect();
+        if links.is_empty() {
+            return Err("no step shows this text".to_owned());
         }
+        let last = links.len() - 1;
+        let joined = links.into_iter().enumerate().flat_map(|(at, link)| {
+            let before = match at {
+                0 => "",
+                _ if at == last => " and ",
+                _ => ", ",
+            };
+            [text(before), link]
+        });
+        Ok(joined.collect())
     }
 }
 
@@ -245,8 +250,12 @@ mod tests {
             chapters: chapters.into(),
             names,
         };
-        let (page, faults) = values.fill(Path::new("chapters/01-one.md"), text);
-        (page, faults.iter().map(ToString::to_string).collect())
+        let page = Page::read(text);
+        let (edits, faults) = values.fill(Path::new("chapters/01-one.md"), &page);
+        (
+            page.edited(edits),
+            faults.iter().map(ToString::to_string).collect(),
+        )
     }
 
     #[test]

@@ -3,12 +3,10 @@
 //! Whether the kernel has the name is not asked here; this module only reads. The shape alone decides what is a
 //! claim, so that an author marks nothing: a word without an underscore, a command or an address is none.
 //! A name in a directive (`{{NUD_STALE}}`, `<!-- runner source … -->`) is one as well.
-//! The Markdown is read by the parser that mdbook uses, with mdbook's extensions, so a span here is a span there.
 
 use std::ops::Range;
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
-
+use crate::chapter::markdown::Page;
 use crate::chapter::value;
 use crate::page::excerpt;
 use crate::symbols::Kind;
@@ -83,101 +81,50 @@ const SYSCTL: [&str; 4] = ["net.", "kernel.", "vm.", "fs."];
 
 /// The claims of a page, in its order.
 #[must_use]
-pub fn of_page(text: &str) -> Vec<Mention> {
-    let mut found = Vec::new();
-    let (mut bare, mut section) = (0, 0);
-    let mut lines = Lines::of(text);
-    for (event, range) in Parser::new_ext(text, extensions()).into_offset_iter() {
-        match event {
-            Event::Start(Tag::Heading { .. }) => {
-                section += 1;
-                bare += 1;
-            }
-            Event::Start(Tag::Link { .. } | Tag::Image { .. }) => bare += 1,
-            Event::End(TagEnd::Heading(_) | TagEnd::Link | TagEnd::Image) => bare -= 1,
-            Event::Code(code) => {
-                if let Some(shape) = shape(&code) {
-                    found.push(Mention {
-                        text: code.into_string(),
-                        shape,
-                        line: lines.at(range.start),
-                        range,
-                        bare: bare > 0,
-                        section,
-                    });
-                }
-            }
-            _ => {}
-        }
-    }
-    found.extend(of_directives(text));
-    found.sort_by_key(|mention| mention.range.start);
+pub fn of_page(page: &Page<'_>) -> Vec<Mention> {
+    let spans = page.spans().filter(|span| span.is_code);
+    let claims = spans.filter_map(|span| {
+        Some(Mention {
+            shape: shape(&span.text)?,
+            text: span.text.to_string(),
+            line: page.line(span.range.start),
+            range: span.range.clone(),
+            bare: span.bare,
+            section: span.section,
+        })
+    });
+    let mut found: Vec<Mention> = claims.chain(of_directives(page)).collect();
+    found.sort_by_key(|claim| claim.range.start);
     found
 }
 
 /// The names that a value is computed from, or that an excerpt is of. They cannot be links themselves.
-fn of_directives(text: &str) -> Vec<Mention> {
+fn of_directives(page: &Page<'_>) -> Vec<Mention> {
     let mut found = Vec::new();
-    let mut lines = Lines::of(text);
-    let mut add = |name: &str, range: Range<usize>, line| {
+    let mut add = |name: &str, range: &Range<usize>| {
         found.push(Mention {
             text: name.to_owned(),
             // Here a name needs no underscore: `HZ`.
             shape: shape(name).unwrap_or_else(|| Shape::Names(vec![name.to_owned()])),
-            line,
-            range,
+            line: page.line(range.start),
+            range: range.clone(),
             bare: true,
             section: 0,
         });
     };
-    for (range, inner) in value::find(text) {
-        let line = lines.at(range.start);
+    for (range, inner) in value::find(page) {
         // What is wrong with it is told where it is filled in.
         let directive = value::Directive::parse(inner);
         for name in directive.iter().flat_map(value::Directive::names) {
-            add(name, range.clone(), line);
+            add(name, &range);
         }
     }
-    let mut at = 0;
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        if let Some(Ok(excerpt)) = excerpt::asked(line) {
-            add(&excerpt.symbol, at..at + line.len(), number);
+    for (directive, asked) in excerpt::asked(page) {
+        if let Ok(excerpt) = asked {
+            add(&excerpt.symbol, &directive.range);
         }
-        at += line.len();
     }
     found
-}
-
-/// What mdbook adds to CommonMark.
-pub fn extensions() -> Options {
-    Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_HEADING_ATTRIBUTES
-        | Options::ENABLE_DEFINITION_LIST
-        | Options::ENABLE_GFM
-}
-
-/// The lines of a text, for places that only go forward.
-struct Lines<'a> {
-    text: &'a str,
-    seen: usize,
-    line: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let (seen, line) = (0, 1);
-        Self { text, seen, line }
-    }
-
-    fn at(&mut self, place: usize) -> usize {
-        let between = self.text.as_bytes()[self.seen..place].iter();
-        self.line += between.filter(|byte| **byte == b'\n').count();
-        self.seen = place;
-        self.line
-    }
 }
 
 /// What a span claims, by its shape alone; nothing if it is an ordinary word.
@@ -427,7 +374,7 @@ mod tests {
     #[test]
     fn a_directive_has_names() {
         let text = "{{A_B / HZ}} and {{1.1 c_d}}\n<!-- runner source struct e_f hash=1 -->\n";
-        let found = of_page(text);
+        let found = of_page(&Page::read(text));
         let found: Vec<_> = found
             .iter()
             .map(|mention| (&*mention.text, mention.line))
@@ -440,7 +387,7 @@ mod tests {
         let text = "# The `a_b`\n\nA `c_d` and ``e_f``, `not\nx_y here` and [`g_h`](x.md).\n\n\
                     ```c\n`i_j`\n```\n\n    `k_l`\n\n<div>\n`m_n`\n</div>\n\n\
                     | x |\n| - |\n| `o_p` |\n\n- item `q_r`\n\\`s_t`\n<!-- `u_v` -->\n";
-        let found: Vec<_> = of_page(text)
+        let found: Vec<_> = of_page(&Page::read(text))
             .into_iter()
             .map(|mention| {
                 assert!(text[mention.range.clone()].contains(&mention.text));

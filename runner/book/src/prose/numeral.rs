@@ -7,11 +7,10 @@
 
 use std::sync::LazyLock;
 
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use regex::Regex;
 
+use crate::chapter::markdown::Page;
 use crate::chapter::value;
-use crate::prose::mention::extensions;
 
 /// A typed number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,44 +23,31 @@ pub struct Numeral {
 
 /// The typed numbers of a page, in its order.
 #[must_use]
-pub fn of_page(text: &str) -> Vec<Numeral> {
-    // Of the same length, so that places stay.
-    let mut bare = text.to_owned();
-    for (range, _) in value::find(text) {
-        bare.replace_range(range.clone(), &" ".repeat(range.len()));
-    }
+pub fn of_page(page: &Page<'_>) -> Vec<Numeral> {
+    let values = value::find(page);
+    let is_value = |at: usize| values.iter().any(|(range, _)| range.contains(&at));
     let mut found = Vec::new();
-    let mut is_code = false;
-    let mut before = String::new();
-    for (event, range) in Parser::new_ext(&bare, extensions()).into_offset_iter() {
-        let line = |at: usize| bare[..at].matches('\n').count() + 1;
-        match event {
-            Event::Start(Tag::CodeBlock(_)) => is_code = true,
-            Event::End(TagEnd::CodeBlock) => is_code = false,
-            Event::Code(code) => {
-                if is_numeral(&code) {
-                    let text = code.into_string();
-                    found.push(Numeral {
-                        text,
-                        line: line(range.start),
-                    });
-                }
-                before.clear();
-            }
-            Event::Text(part) if !is_code => {
-                for (at, word) in words(&part) {
-                    let behind = before.clone() + &part[..at];
-                    if is_numeral(word) && !is_of_chapter(&behind) {
-                        found.push(Numeral {
-                            text: word.to_owned(),
-                            line: line(range.start + at),
-                        });
-                    }
-                }
-                before = part.into_string();
-            }
-            _ => before.clear(),
+    let mut add = |text: &str, at: usize| {
+        if is_numeral(text) && !is_value(at) {
+            let (text, line) = (text.to_owned(), page.line(at));
+            found.push(Numeral { text, line });
         }
+    };
+    let mut before = (0, "");
+    for span in page.spans() {
+        let start = span.range.start;
+        if span.is_code {
+            add(&span.text, start);
+            continue;
+        }
+        // Markdown reads `chapters [9` as two texts.
+        let touching = if before.0 == start { before.1 } else { "" };
+        for (at, word) in words(&span.text) {
+            if !is_of_chapter(&format!("{touching}{}", &span.text[..at])) {
+                add(word, start + at);
+            }
+        }
+        before = (span.range.end, &*span.text);
     }
     found
 }
@@ -98,7 +84,7 @@ mod tests {
     fn a_number_in_the_text_is_typed_or_is_none() {
         let text = "# About 10\n\n192 bytes, a `0x80` (42), {{1.1}} -22.\nProcess 1, chapters 9, 10 and 11, RFC 793, 10.0.3.1,\n\
             6.1.176, IPv4, SHA-256, `ping -c 10`, 10:30, 3.5,\n```console\n99\n```\n| 64 |\n";
-        let found = of_page(text);
+        let found = of_page(&Page::read(text));
         let found: Vec<_> = found.iter().map(|n| (&*n.text, n.line)).collect();
         let expected = [
             ("10", 1),

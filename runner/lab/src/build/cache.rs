@@ -14,7 +14,6 @@
 //! hashed ([`Given`]), so that nobody looks elsewhere for what the disk has done. A damaged entry is made anew.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -27,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::build::fresh;
+use crate::{Absent, Error};
 
 const STAMP: &str = "complete";
 /// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots has.
@@ -48,23 +48,6 @@ pub struct Given(Arc<Mutex<Vec<Share>>>);
 
 /// An entry, and the lock that keeps it; some file systems have none.
 type Share = (Entry, Option<File>);
-
-/// An entry that a frozen cache was asked for and does not have.
-#[derive(Clone, Debug)]
-pub struct Absent {
-    /// `kernel`, `busybox` and so on.
-    pub kind: String,
-    /// Whether it is not there, not finished, or damaged.
-    pub how: String,
-}
-
-impl fmt::Display for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the entry {} of the cache is {}", self.kind, self.how)
-    }
-}
-
-impl std::error::Error for Absent {}
 
 /// What an entry is made from: names and values, whose hash is the entry's key.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -283,7 +266,7 @@ impl Cache {
             };
             if self.frozen {
                 let kind = kind.to_owned();
-                bail!(Absent { kind, how });
+                bail!(Error::Absent(Absent { kind, how }));
             }
             self.given.forget(&folder);
             let file = open_lock(&folder)

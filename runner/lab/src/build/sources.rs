@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
+use crate::Error;
 use crate::build::apt::Apt;
 use crate::build::cache::{self, Cache, Inputs, Leftover};
 use crate::build::fetch::{self, Patience};
@@ -56,21 +57,21 @@ impl Source {
 
     /// A source that the reader names: a tarball or a tree.
     pub fn given(path: &Path) -> Result<Self> {
-        let path = path.canonicalize().with_context(|| {
-            format!(
-                "the kernel source {} is not there; give a tarball or an unpacked tree",
+        let path = path.canonicalize().map_err(|error| {
+            Error::Unfit(format!(
+                "the kernel source {} is not there; give a tarball or an unpacked tree: {error}",
                 path.display()
-            )
+            ))
         })?;
         if path.is_file() {
             let sha256 = cache::sha256_of_file(&path)?;
             return Ok(Self::Tarball { path, sha256 });
         }
         if !is_linux(&path) {
-            bail!(
+            bail!(Error::Unfit(format!(
                 "{} is neither a tarball nor the top of a Linux tree (it has no {MARK})",
                 path.display()
-            );
+            )));
         }
         let fingerprint = fingerprint(&path)?;
         Ok(Self::Tree { path, fingerprint })

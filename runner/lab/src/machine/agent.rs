@@ -3,8 +3,6 @@
 //! The form is written down in `rootfs/agent.c`. Whatever runs in the guest as root can write to the
 //! same port, so everything here is checked and bounded.
 
-use std::fmt;
-
 use crate::transcript::step::{Step, Terminal, Until};
 
 /// A step as `rootfs/agent.c` reads it.
@@ -53,21 +51,12 @@ pub enum Report {
 }
 
 /// Bytes that are no report.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the guest wrote to the agent's port 0xe9 what the agent would not: `{0}`; a command of the \
+     chapter must leave that port alone"
+)]
 pub struct Malformed(pub String);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the guest wrote to the agent's port 0xe9 what the agent would not: `{}`; \
-             a command of the chapter must leave that port alone",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// The longest chunk that the agent sends, in bytes.
 const CHUNK_MAX: usize = 4096;

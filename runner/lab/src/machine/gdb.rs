@@ -11,9 +11,10 @@ use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::Error;
 use crate::machine::mi::{self, Record};
 use crate::machine::qemu::file;
-use crate::machine::window::{Flood, OUTPUT_MAX};
+use crate::machine::window::OUTPUT_MAX;
 use crate::system::process::{Process, drain, set_nonblocking};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
@@ -265,7 +266,7 @@ impl Gdb {
         if self.pending.len() > OUTPUT_MAX
             || self.printed.0.len() + self.printed.1.len() > OUTPUT_MAX
         {
-            bail!(Flood);
+            bail!(Error::Flood(OUTPUT_MAX));
         }
         if closed {
             return Err(self.has_ended());

@@ -2,8 +2,6 @@
 //!
 //! Source: "GDB/MI Output Syntax" in the manual of gdb 13. Pure: text in, data out.
 
-use std::fmt;
-
 /// One line that gdb prints in machine-interface mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
@@ -71,25 +69,14 @@ impl Fields {
 }
 
 /// A line that is not of MI's syntax.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("gdb printed a malformed MI record (byte {at}; `runner doctor` tries gdb): {line}")]
 pub struct Malformed {
     /// The line.
     pub line: String,
     /// Where the syntax breaks, in bytes from the line's start.
     pub at: usize,
 }
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "gdb printed a malformed MI record (byte {}; `runner doctor` tries gdb): {}",
-            self.at, self.line
-        )
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// Parses one line, without its newline.
 ///

@@ -11,7 +11,6 @@
 //! moment at which all is quiet, a look waits for the end of the command, or for what gdb prints.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -19,14 +18,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::Error;
 use crate::machine::agent::{self, Report, Reports};
 use crate::machine::gdb::{Gdb, Place, is_continue};
 use crate::machine::qemu::{self, Qemu, file};
 use crate::machine::shell::{Shell, late};
 use crate::machine::tap::Tap;
-use crate::machine::window::{Flood, Misuse, Watch, Window};
+use crate::machine::window::{OUTPUT_MAX, Watch, Window};
 use crate::machine::wire::Wire;
-use crate::system::process::{Late, MOMENT, Signals, drain};
+use crate::system::process::{MOMENT, Signals, drain};
 use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
@@ -43,22 +43,6 @@ const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
 const TYPED_MAX: usize = 16384;
-
-/// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
-#[derive(Debug)]
-pub struct Overrun(String);
-
-impl fmt::Display for Overrun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` did not end before the guest asked for its next command; only `continue` can go on waiting",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Overrun {}
 
 /// Whether a machine has a debugger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,14 +148,12 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When gdb refuses, or the session has none.
     pub fn hand_over(&mut self) -> anyhow::Result<()> {
-        let printed = self.gdb_mut()?.take_printed();
-        if !self.connected {
-            self.connect()?;
-        }
-        self.command(Gdb::SCRIPTS)?;
-        let gdb = self.gdb_mut()?;
-        gdb.take_printed();
-        gdb.put_back(printed);
+        self.quietly(|session| {
+            if !session.connected {
+                session.connect()?;
+            }
+            session.command(Gdb::SCRIPTS)
+        })?;
         self.typed = true;
         Ok(())
     }
@@ -192,7 +174,7 @@ impl<'a> Session<'a> {
             }
             let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
             match taken {
-                Err(error) if error.is::<Flood>() => {}
+                Err(error) if Error::is_flood(&error) => {}
                 taken => taken?,
             }
         }
@@ -214,17 +196,19 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A machine or a debugger that has ended; a signal.
     pub fn interrupt_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
-        let printed = self.gdb_mut()?.take_printed();
-        self.stop()?;
-        let shell = usize::from(terminal == Terminal::Server);
-        self.command(&Gdb::prepare_interrupt(shell))?;
-        let ended = self.signal_guest(terminal)?;
-        // What has stopped the machine now is something to see.
-        let stopped = self.gdb_mut()?.take_printed();
-        self.command("python theseus.unwatch()")?;
-        let held = self.is_held();
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(if held { stopped } else { printed });
+        let (ended, stopped) = self.quietly(|session| {
+            session.stop()?;
+            let shell = usize::from(terminal == Terminal::Server);
+            session.command(&Gdb::prepare_interrupt(shell))?;
+            let ended = session.signal_guest(terminal)?;
+            let stopped = session.gdb_mut()?.take_printed();
+            session.command("python theseus.unwatch()")?;
+            Ok((ended, stopped))
+        })?;
+        if self.is_held() {
+            // What has stopped the machine now is something to see.
+            self.gdb_mut()?.put_back(stopped);
+        }
         Ok(ended)
     }
 
@@ -242,16 +226,15 @@ impl<'a> Session<'a> {
             if !self.is_held() {
                 continue;
             }
-            let stopped = self.gdb_mut()?.take_printed();
-            self.command("python theseus.send()")?;
-            match self.gdb_mut()?.take_printed().0.trim_end() {
+            let said = self.quietly(|session| {
+                session.command("python theseus.send()")?;
+                Ok(session.gdb_mut()?.take_printed().0)
+            })?;
+            match said.trim_end() {
                 "sent" => {}
                 "nobody" => somebody = false,
                 // A breakpoint of the reader's.
-                _ => {
-                    self.gdb_mut()?.put_back(stopped);
-                    return Ok(false);
-                }
+                _ => return Ok(false),
             }
         }
         Ok(true)
@@ -273,11 +256,11 @@ impl<'a> Session<'a> {
                 window.forget_flood();
             }
             match self.intake(until, |_| String::new()) {
-                Err(error) if error.is::<Late>() => {
+                Err(error) if Error::is_late(&error) => {
                     self.stop()?;
                     return Ok(false);
                 }
-                Err(error) if error.is::<Flood>() => {}
+                Err(error) if Error::is_flood(&error) => {}
                 taken => taken?,
             }
         }
@@ -292,18 +275,17 @@ impl<'a> Session<'a> {
         if !self.gdb_mut()?.is_settled() {
             return Ok(Vec::new());
         }
-        let printed = self.gdb_mut()?.take_printed();
-        self.gdb_mut()?.ask_matches(command)?;
-        let until = Instant::now() + COMPLETE_DEADLINE;
-        while !self.gdb_mut()?.is_settled() {
-            match self.intake(until, |_| String::new()) {
-                Err(error) if error.is::<Late>() => self.stop()?,
-                taken => taken?,
+        self.quietly(|session| {
+            session.gdb_mut()?.ask_matches(command)?;
+            let until = Instant::now() + COMPLETE_DEADLINE;
+            while !session.gdb_mut()?.is_settled() {
+                match session.intake(until, |_| String::new()) {
+                    Err(error) if Error::is_late(&error) => session.stop()?,
+                    taken => taken?,
+                }
             }
-        }
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(printed);
-        Ok(gdb.take_matches())
+            Ok(session.gdb_mut()?.take_matches())
+        })
     }
 
     /// Whether gdb holds the machine, so that nobody can type into the guest.
@@ -452,7 +434,7 @@ impl<'a> Session<'a> {
     fn type_into_guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<()> {
         let window = self.windows.entry(step.terminal).or_default();
         if window.is_gone() {
-            bail!(Misuse(format!(
+            bail!(Error::Misuse(format!(
                 "the shell of the window `{}` has ended in an earlier step",
                 step.terminal
             )));
@@ -461,7 +443,7 @@ impl<'a> Session<'a> {
         if self.gdb.is_some() {
             self.wait_until_settled(until, step, watch)?;
             if self.gdb_mut()?.place != Place::Boundary {
-                bail!(Misuse(
+                bail!(Error::Misuse(
                     "the debugger holds the machine, so the guest cannot read the command; \
                      let it run on first: gdb continue"
                         .to_owned()
@@ -496,16 +478,15 @@ impl<'a> Session<'a> {
     fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
         let packed = agent::step(step);
         if packed.len() > TYPED_MAX {
-            bail!(Misuse(format!(
+            bail!(Error::Misuse(format!(
                 "a command typed into the guest has at most {TYPED_MAX} bytes"
             )));
         }
-        let printed = self.gdb_mut()?.take_printed();
-        self.gdb_mut()?.write_typed(&packed)?;
-        self.settle_at_start()?;
-        self.command(Gdb::TYPED)?;
-        self.gdb_mut()?.put_back(printed);
-        Ok(())
+        self.quietly(|session| {
+            session.gdb_mut()?.write_typed(&packed)?;
+            session.settle_at_start()?;
+            session.command(Gdb::TYPED)
+        })
     }
 
     fn debugger(&mut self, step: &Step) -> anyhow::Result<Output> {
@@ -516,7 +497,7 @@ impl<'a> Session<'a> {
         }
         let gdb = self.gdb_mut()?;
         if looks != gdb.has_printed() {
-            bail!(Misuse(if looks {
+            bail!(Error::Misuse(if looks {
                 "nothing has stopped the machine since gdb's last step, so there is nothing to see: no step in between \
                  reaches a breakpoint"
                     .to_owned()
@@ -552,17 +533,18 @@ impl<'a> Session<'a> {
         match (gdb.place, interrupts) {
             (Place::Held, false) => gdb.send(&step.command)?,
             (Place::Boundary, true) => {
-                for command in Gdb::watch_idle() {
-                    self.command(&command)?;
-                }
-                let gdb = self.gdb_mut()?;
-                gdb.take_printed();
-                gdb.resume()?;
+                self.quietly(|session| {
+                    let mut commands = Gdb::watch_idle().into_iter();
+                    commands.try_for_each(|command| session.command(&command))
+                })?;
+                self.gdb_mut()?.resume()?;
             }
             (Place::Held, true) => {
-                bail!(Misuse("the debugger holds the machine already".to_owned()))
+                bail!(Error::Misuse(
+                    "the debugger holds the machine already".to_owned()
+                ))
             }
-            _ => bail!(Misuse(
+            _ => bail!(Error::Misuse(
                 "gdb still waits in its last `continue`, and the guest for its next command; \
                  take the machine first: gdb interrupt"
                     .to_owned()
@@ -575,13 +557,11 @@ impl<'a> Session<'a> {
             self.wait_until_settled(until, step, &mut |_| {})?;
         }
         if step.command == Gdb::connect() {
-            let printed = self.gdb_mut()?.take_printed();
-            self.command(&Gdb::watch_boundary())?;
+            self.quietly(|session| session.command(&Gdb::watch_boundary()))?;
             self.connected = true;
-            self.gdb_mut()?.put_back(printed);
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
-            bail!(Overrun(step.command.clone()));
+            bail!(Error::Overrun(step.command.clone()));
         }
         Ok(())
     }
@@ -603,6 +583,17 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Does something with gdb that leaves no trace in its window.
+    fn quietly<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let printed = self.gdb_mut()?.take_printed();
+        let done = work(self);
+        self.gdb_mut()?.put_back(printed);
+        done
     }
 
     /// A command of the runner's own, outside the transcript.
@@ -653,7 +644,7 @@ impl<'a> Session<'a> {
                 );
             }
             match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
-                Err(error) if error.is::<Late>() => {}
+                Err(error) if Error::is_late(&error) => {}
                 waited => waited?,
             }
         }
@@ -671,11 +662,8 @@ impl<'a> Session<'a> {
 
     /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
     fn nap(&mut self) -> anyhow::Result<()> {
-        let printed = self.gdb_mut()?.take_printed();
-        self.command(Gdb::SLEEP)?;
-        let gdb = self.gdb_mut()?;
-        gdb.put_back(printed);
-        gdb.resume()
+        self.quietly(|session| session.command(Gdb::SLEEP))?;
+        self.gdb_mut()?.resume()
     }
 
     /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
@@ -725,7 +713,7 @@ impl<'a> Session<'a> {
                 Report::Done => bail!("the guest has no further command"),
             }
             if self.windows.values().any(Window::is_flooded) {
-                bail!(Flood);
+                bail!(Error::Flood(OUTPUT_MAX));
             }
         }
         Ok(())
@@ -737,13 +725,13 @@ impl<'a> Session<'a> {
 }
 
 /// A command needs an idle shell, and a look something to see.
-fn check_turn(window: &Window, step: &Step) -> Result<(), Misuse> {
+fn check_turn(window: &Window, step: &Step) -> Result<(), Error> {
     let terminal = step.terminal;
     match (window.taken_by(), step.command.is_empty()) {
-        (None, true) if window.unseen_bytes() == 0 => Err(Misuse(format!(
+        (None, true) if window.unseen_bytes() == 0 => Err(Error::Misuse(format!(
             "nothing has happened in the window `{terminal}` since its last step; give a command"
         ))),
-        (Some(id), false) => Err(Misuse(format!(
+        (Some(id), false) => Err(Error::Misuse(format!(
             "the window `{terminal}` is busy with step {id}, or nobody has looked at its end; \
              a step `{terminal}` without a command shows it"
         ))),

@@ -4,7 +4,6 @@
 //! A command is typed in quotes behind `eval`, and its end is told by a line on both streams that
 //! begins with a token no command can know. Standard input is closed to the command.
 
-use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -13,26 +12,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::Error;
 use crate::build::packages;
-use crate::machine::window::{Flood, Watch, Window};
-use crate::system::process::{Late, Process, Signals, drain, set_nonblocking};
+use crate::machine::window::{OUTPUT_MAX, Watch, Window};
+use crate::system::process::{Process, Signals, drain, set_nonblocking};
 use crate::transcript::Output;
 use crate::transcript::step::{Step, Terminal, Until};
 
 /// How long a command may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A step has ended the shell.
-#[derive(Debug)]
-pub struct ShellEnded(String);
-
-impl fmt::Display for ShellEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ShellEnded {}
 
 /// A running shell.
 #[derive(Debug)]
@@ -185,11 +173,11 @@ impl Shell {
         while self.window.is_busy() {
             self.window.forget_flood();
             match signals.wait(&self.pipes(), until, String::new) {
-                Err(error) if error.is::<Late>() => return Ok(false),
+                Err(error) if Error::is_late(&error) => return Ok(false),
                 waited => waited?,
             }
             match self.read() {
-                Err(error) if error.is::<Flood>() => {}
+                Err(error) if Error::is_flood(&error) => {}
                 read => read?,
             }
         }
@@ -212,7 +200,7 @@ impl Shell {
         self.window.print(false, &self.stdout.read()?);
         self.window.print(true, &self.stderr.read()?);
         if self.window.is_flooded() {
-            bail!(Flood);
+            bail!(Error::Flood(OUTPUT_MAX));
         }
         if self.stdout.end.is_some() && self.stderr.end.is_some() {
             let status = self.stdout.end.take().unwrap_or_default();
@@ -226,14 +214,14 @@ impl Shell {
         Ok(())
     }
 
-    fn has_ended(&mut self) -> ShellEnded {
+    fn has_ended(&mut self) -> Error {
         let terminal = self.terminal;
         let said = self.window.look(&Until::End).stderr;
         let what = match self.process.end() {
             how if how.is_empty() => "has closed its output".to_owned(),
             how => format!("ended{how}"),
         };
-        ShellEnded(format!(
+        Error::ShellEnded(format!(
             "the shell of `{terminal}` {what}; a step must leave it running\n{said}"
         ))
     }

@@ -1,39 +1,10 @@
 //! A window: what its shell does, and what it has printed since somebody looked.
 
-use std::fmt;
-
 use crate::transcript::step::{StepId, Until};
 use crate::transcript::{Output, visible};
 
 /// The most that a step may print, in bytes.
 pub const OUTPUT_MAX: usize = 1 << 20;
-
-/// A step has printed more than [`OUTPUT_MAX`].
-#[derive(Debug)]
-pub struct Flood;
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the step printed more than {OUTPUT_MAX} bytes; let it print less"
-        )
-    }
-}
-
-impl std::error::Error for Flood {}
-
-/// A step that two people at two windows could not have typed; the chapter is wrong. It was not typed.
-#[derive(Debug)]
-pub struct Misuse(pub String);
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misuse {}
 
 /// What the shell does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use crate::Error;
 use crate::machine::qemu::file;
 use crate::machine::shell::Shell;
-use crate::machine::window::Misuse;
 use crate::system::process::Signals;
 use crate::system::process::WATCHED;
 use crate::transcript::Output;
@@ -31,12 +31,12 @@ impl Wire {
     /// [`Misuse`], for what is wrong with the command; what [`Shell::run`] says.
     pub fn run(&mut self, folder: &Path, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
         if !step.command.is_empty() {
-            check(&step.command).map_err(|error| Misuse(format!("{error:#}")))?;
+            check(&step.command).map_err(|error| Error::Misuse(format!("{error:#}")))?;
             self.tcpdump = Some(step.clone());
             self.shown = Output::default();
         }
         let Some(tcpdump) = &self.tcpdump else {
-            bail!(Misuse(format!(
+            bail!(Error::Misuse(format!(
                 "no tcpdump runs on the wire yet; give a command: {EXAMPLE}"
             )))
         };
@@ -48,7 +48,7 @@ impl Wire {
         let new = |now: &str, shown: &str| {
             now.strip_prefix(shown).map(str::to_owned).ok_or_else(|| {
                 let why = "tcpdump prints the frames that it has shown in another way now; choose other options";
-                Misuse(why.to_owned())
+                Error::Misuse(why.to_owned())
             })
         };
         let output = Output {

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,23 +17,12 @@ use object::endian::LittleEndian;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use walkdir::WalkDir;
 
+use crate::Error;
 use crate::build::cpio::{Archive, Node};
 use crate::program::ldso::{CACHE, Linker};
 
 /// The kernel follows so many scripts that are interpreted by scripts.
 const SCRIPTS_MAX: usize = 4;
-
-/// A program that cannot run in the guest; the command line is wrong.
-#[derive(Debug)]
-pub struct Unfit(pub String);
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unfit {}
 
 /// Finds a program as a shell does: a name without a slash is looked for on PATH.
 ///
@@ -50,15 +38,17 @@ pub fn find(name: &OsStr) -> anyhow::Result<PathBuf> {
         let path = absolute(Path::new(name))?;
         return match path.metadata() {
             Ok(_) if is_program(&path) => Ok(path),
-            Ok(_) => bail!(Unfit(format!("{shown} is not an executable file"))),
-            Err(error) => bail!(Unfit(format!("there is no program {shown}: {error}"))),
+            Ok(_) => bail!(Error::Unfit(format!("{shown} is not an executable file"))),
+            Err(error) => bail!(Error::Unfit(format!(
+                "there is no program {shown}: {error}"
+            ))),
         };
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
     match places.find(is_program) {
         Some(path) => absolute(&path),
-        None => bail!(Unfit(format!(
+        None => bail!(Error::Unfit(format!(
             "there is no program {shown} on PATH; a program in the current folder is called ./{shown}"
         ))),
     }
@@ -177,7 +167,7 @@ impl Closure {
         let bytes = self.add_file(path)?;
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
         let Some(line) = line.strip_prefix(b"#!") else {
-            bail!(Unfit(format!(
+            bail!(Error::Unfit(format!(
                 "{} is neither an ELF program nor a script that begins with #!",
                 path.display()
             )));
@@ -188,14 +178,15 @@ impl Closure {
             .map(OsStr::from_bytes);
         let interpreter = words.next().unwrap_or_default();
         if scripts == 0 || !Path::new(interpreter).is_absolute() {
-            bail!(Unfit(format!(
+            bail!(Error::Unfit(format!(
                 "the kernel would not find the interpreter of {}: {}",
                 path.display(),
                 interpreter.display()
             )));
         }
-        let place =
-            |error: anyhow::Error| Unfit(format!("the script {}: {error:#}", path.display()));
+        let place = |error: anyhow::Error| {
+            Error::Unfit(format!("the script {}: {error:#}", path.display()))
+        };
         let interpreter = find(interpreter).map_err(place)?;
         self.add_program_or_script(&interpreter, scripts - 1)?;
         // `/usr/bin/env NAME` looks NAME up on PATH.
@@ -213,19 +204,20 @@ impl Closure {
         let origin = path.canonicalize()?;
         let origin = origin.parent().unwrap_or(Path::new("/"));
         let headers = headers(&bytes, origin)
-            .map_err(|error| Unfit(format!("{}: {error}", path.display())))?;
+            .map_err(|error| Error::Unfit(format!("{}: {error}", path.display())))?;
         drop(bytes);
         if let Some(interpreter) = &headers.interpreter {
             let shown = path.display();
             // A program that nobody trusts may name any file of this machine, to read it in the guest.
             if interpreter.exists() && !is_elf(interpreter)? {
-                bail!(Unfit(format!(
+                bail!(Error::Unfit(format!(
                     "{shown} names an interpreter that is no ELF program: {}",
                     interpreter.display()
                 )));
             }
-            self.add_file(interpreter)
-                .map_err(|error| Unfit(format!("{shown} needs its interpreter: {error:#}")))?;
+            self.add_file(interpreter).map_err(|error| {
+                Error::Unfit(format!("{shown} needs its interpreter: {error:#}"))
+            })?;
         }
         // A runpath puts the rpaths out of force for what this file needs, and its own rpath altogether.
         let has_runpath = !headers.runpath.is_empty();
@@ -245,7 +237,7 @@ impl Closure {
                 .places(name, own, &headers.runpath)
                 .find(|place| is_elf(place).unwrap_or(false));
             let Some(place) = place else {
-                bail!(Unfit(format!(
+                bail!(Error::Unfit(format!(
                     "{} needs the shared library {name}, which is in none of the folders where the dynamic linker looks; \
                      LD_LIBRARY_PATH may name its folder",
                     path.display()
@@ -429,13 +421,46 @@ mod tests {
         let error = Closure::new()
             .add_program(&root.join("zbin/main"))
             .unwrap_err();
-        assert!(error.is::<Unfit>());
+        assert!(matches!(Error::of(&error), Some(Error::Unfit(_))));
         assert!(
             error
                 .to_string()
                 .contains("needs the shared library libours.so"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_a_program_says_of_its_libraries_counts_for_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for (name, text) in [
+            ("deep.c", "int deep(void) { return 1; }"),
+            ("mid.c", "int deep(void); int mid(void) { return deep(); }"),
+            ("main.c", "int mid(void); int main(void) { return mid(); }"),
+        ] {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        for inside in ["a", "b"] {
+            std::fs::create_dir(root.join(inside)).unwrap();
+        }
+        let library = "-shared -fPIC -Wl,-soname";
+        compile(
+            &root,
+            &format!("{library},libdeep.so -o b/libdeep.so deep.c"),
+        );
+        compile(
+            &root,
+            &format!("{library},libmid.so -o a/libmid.so mid.c -Lb -ldeep"),
+        );
+        let rpath = "-Wl,--disable-new-dtags,-rpath,'$ORIGIN/a:$ORIGIN/b'";
+        compile(
+            &root,
+            &format!("-o main main.c -La -lmid -Lb -ldeep {rpath}"),
+        );
+        let paths = packed(&root.join("main"));
+        let deep = root.join("b/libdeep.so").display().to_string();
+        assert!(paths.contains(&deep[1..].to_owned()), "{paths:#?}");
     }
 
     #[test]
@@ -450,7 +475,7 @@ mod tests {
             &format!("-o main main.c -Wl,--dynamic-linker={secret}"),
         );
         let error = Closure::new().add_program(&root.join("main")).unwrap_err();
-        assert!(error.is::<Unfit>());
+        assert!(matches!(Error::of(&error), Some(Error::Unfit(_))));
         let expected = format!("names an interpreter that is no ELF program: {secret}");
         assert!(error.to_string().ends_with(&expected), "{error}");
     }

@@ -3,7 +3,6 @@
 //! An image holds its vmlinux without debug information, packed. Both carry the build id, which the linker makes of
 //! the whole kernel, so a vmlinux of another build is noticed before gdb shows lines that do not run.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use duct::cmd;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
+use crate::Error;
 use crate::build::tarball::PACKERS;
 use crate::machine::qemu::file;
 
@@ -21,32 +21,20 @@ pub struct OwnKernel {
     pub bzimage: PathBuf,
     /// The ELF file that gdb reads.
     pub vmlinux: PathBuf,
-    /// The folder that was given; a tree, if the reader has given one.
-    pub folder: PathBuf,
+    /// The tree in which it was built, if the user has given one.
+    pub tree: Option<PathBuf>,
     /// What gdb will lack, as a note for the reader.
     pub note: Option<String>,
 }
-
-/// The command line names no kernel, and why.
-#[derive(Debug)]
-pub struct NoKernel(String);
-
-impl fmt::Display for NoKernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--kernel {}", self.0)
-    }
-}
-
-impl std::error::Error for NoKernel {}
 
 impl OwnKernel {
     /// Looks into `given`: a built tree, or a folder that holds bzImage and vmlinux.
     ///
     /// # Errors
     /// [`NoKernel`].
-    pub fn find(given: &Path) -> Result<Self, NoKernel> {
+    pub fn find(given: &Path) -> Result<Self, Error> {
         let name = given.display();
-        let no = |why: String| NoKernel(format!("{name}: {why}"));
+        let no = |why: String| Error::Unfit(format!("--kernel {name}: {why}"));
         let folder = fs::canonicalize(given).map_err(|error| {
             no(format!(
                 "{error}; give a built tree, or a folder with bzImage and vmlinux"
@@ -58,13 +46,14 @@ impl OwnKernel {
                     .to_owned(),
             ));
         }
+        let is_tree = folder.join("Kconfig").is_file();
         let in_tree = folder.join("arch/x86/boot/bzImage");
         let images = [in_tree, folder.join(file::KERNEL)];
         let bzimage = images.into_iter().find(|image| image.is_file());
         let vmlinux = Some(folder.join("vmlinux")).filter(|vmlinux| vmlinux.is_file());
         let (bzimage, vmlinux) = match (bzimage, vmlinux) {
             (Some(bzimage), Some(vmlinux)) => (bzimage, vmlinux),
-            (None, None) if folder.join("Kconfig").is_file() => {
+            (None, None) if is_tree => {
                 return Err(no("this tree is not built; in it, after the configuration: make bzImage scripts_gdb (chapter 1 shows both)".to_owned()));
             }
             (bzimage, vmlinux) => return Err(no(lacks(bzimage.as_deref(), vmlinux.as_deref()))),
@@ -91,7 +80,7 @@ impl OwnKernel {
         Ok(Self {
             bzimage,
             vmlinux,
-            folder,
+            tree: is_tree.then_some(folder),
             note,
         })
     }

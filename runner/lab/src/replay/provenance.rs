@@ -43,7 +43,7 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
 pub fn of(root: &Path, parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
     let facts = [
         (REPOSITORY, repository(root)?),
-        ("linux", release(&parts.linux)),
+        ("linux", release(&parts.bzimage)),
         ("bzImage", sha256(&parts.bzimage)?),
         ("rootfs", sha256(&parts.initramfs)?),
         ("qemu", version(qemu::PROGRAM)?),
@@ -56,11 +56,16 @@ pub fn of(root: &Path, parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// What the kernel calls itself; its build leaves it in the tree.
-fn release(tree: &Path) -> String {
-    let file = tree.join("include/config/kernel.release");
-    std::fs::read_to_string(file)
-        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+/// What the kernel calls itself; Documentation/x86/boot.rst says where an image has it.
+pub(super) fn release(image: &Path) -> String {
+    let read = || {
+        let bytes = std::fs::read(image).ok()?;
+        let at: [u8; 2] = bytes.get(0x20e..0x210)?.try_into().ok()?;
+        let text = bytes.get(0x200 + usize::from(u16::from_le_bytes(at))..)?;
+        let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
+        String::from_utf8(text[..end].to_vec()).ok()
+    };
+    read().unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn sha256(path: &Path) -> anyhow::Result<String> {

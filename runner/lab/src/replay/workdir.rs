@@ -13,6 +13,7 @@ use crate::build::setup::Lab;
 use crate::machine::agent;
 use crate::machine::qemu::file;
 use crate::replay::own_kernel::OwnKernel;
+use crate::replay::provenance;
 use crate::system::scratch::Scratch;
 use crate::transcript::step::{Step, Terminal};
 
@@ -44,11 +45,24 @@ impl From<Lab> for Parts {
 }
 
 impl Parts {
-    /// Takes the reader's kernel in place of the book's.
-    pub fn replace_kernel(&mut self, own: OwnKernel) {
+    /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with the source of the
+    /// book's; gives a note if that is of another release.
+    pub fn replace_kernel(&mut self, own: OwnKernel) -> Option<String> {
+        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| provenance::release(image));
         self.bzimage = own.bzimage;
         self.vmlinux = own.vmlinux;
-        self.linux = own.folder;
+        match own.tree {
+            Some(tree) => {
+                self.linux = tree;
+                None
+            }
+            None => (book != user).then(|| {
+                format!(
+                    "note: your kernel is Linux {user} and came without its tree, so the source that is shown is that \
+                     of Linux {book}; --kernel takes a built tree, too"
+                )
+            }),
+        }
     }
 }
 

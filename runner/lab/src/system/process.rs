@@ -19,6 +19,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
 
+use crate::Error;
+
 /// Runs a command whose children do not outlive the runner either, not even when that is killed: somebody in
 /// its process group waits for the runner's end, and then ends the group.
 pub const WATCHED: [&str; 4] = [
@@ -165,38 +167,6 @@ pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
     Ok((bytes, false))
 }
 
-/// The runner was told to stop, by this signal.
-#[derive(Debug)]
-pub struct Interrupted(i32);
-
-impl Interrupted {
-    /// What a shell makes of a program that the signal ended.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        u8::try_from(128 + self.0).unwrap_or(u8::MAX)
-    }
-}
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted; everything that was started has been ended")
-    }
-}
-
-impl std::error::Error for Interrupted {}
-
-/// What was waited for did not come in time.
-#[derive(Debug)]
-pub struct Late(String);
-
-impl std::fmt::Display for Late {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Late {}
-
 /// Says whether a signal does what it does by default. A handler cannot be taken back, only be told to act
 /// as if there were none, so this is registered once.
 static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|| {
@@ -334,10 +304,10 @@ impl Signals {
                         0 => SIGINT,
                         other => other as i32,
                     };
-                    bail!(Interrupted(signal))
+                    bail!(Error::Interrupted(signal))
                 }
                 // Somebody who never pauses is no reason to miss the deadline.
-                Ok(_) if left.is_zero() => bail!(Late(late())),
+                Ok(_) if left.is_zero() => bail!(Error::Late(late())),
                 Ok(0) => continue,
                 Ok(_) => return Ok(()),
             }

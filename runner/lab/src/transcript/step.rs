@@ -174,6 +174,7 @@ impl Step {
         for word in rest.by_ref() {
             if let Some(terminal) = Terminal::ALL.into_iter().find(|t| t.word() == word) {
                 step.terminal = terminal;
+                check_order(terminal, rest.as_slice())?;
                 step.command = rest.map(String::as_str).collect::<Vec<_>>().join(" ");
                 return step.checked();
             }
@@ -228,14 +229,22 @@ impl Step {
         match &self.until {
             Until::End => {}
             Until::Quiet => options += "background ",
-            Until::Text(text) => options += &format!("{} ", words::quote(&format!("until={text}"))),
+            Until::Text(text) => {
+                options += &format!("{} ", words::quote_word(&format!("until={text}")));
+            }
         }
         if *status != 0 {
             options += &format!("status={status} ");
         }
         let command = match &**command {
             "" => String::new(),
-            command => format!(" {}", words::quote(command)),
+            command => {
+                let read = words::split(command).unwrap_or_default();
+                match check_order(*terminal, &read) {
+                    Ok(()) => format!(" {}", words::quote(command)),
+                    Err(_) => format!(" {}", words::quote_word(command)),
+                }
+            }
         };
         format!("<!-- cmdrun runner show {id} {options}{terminal}{command} -->")
     }
@@ -311,6 +320,33 @@ impl Step {
     }
 }
 
+/// Refuses an option of the step behind the terminal, where it would be taken for the beginning of the command. It may be one
+/// in quotes, together with what follows; and an assignment alone is a command of a shell.
+fn check_order(terminal: Terminal, behind: &[String]) -> Result<(), String> {
+    let Some((word, rest)) = behind.split_first() else {
+        return Ok(());
+    };
+    let is_shell = !matches!(terminal, Terminal::Gdb | Terminal::Wire);
+    let is_quoted = word.contains(char::is_whitespace);
+    let is_option = match word.split_once('=') {
+        Some(("until" | "keep", _)) => !(rest.is_empty() && (is_shell || is_quoted)),
+        Some(("status" | "deadline" | "first" | "last", _)) => {
+            !(is_quoted || is_shell && rest.is_empty())
+        }
+        Some(_) => false,
+        None => word == "background",
+    };
+    if !is_option {
+        return Ok(());
+    }
+    let option = words::quote_word(word);
+    Err(format!(
+        "`{option}` behind `{terminal}` would be a part of the command; an option of the step stands before its terminal: \
+         {option} {terminal} {}",
+        if rest.is_empty() { "…" } else { &rest[0] }
+    ))
+}
+
 fn terminals() -> String {
     Terminal::ALL.map(Terminal::word).join(", ")
 }
@@ -347,10 +383,36 @@ mod tests {
     fn a_command_may_go_on() {
         let step = parse("6.3 until='is up' server 'serve 9090'").unwrap();
         assert_eq!(step.until, Until::Text("is up".to_owned()));
+        assert!(
+            step.directive()
+                .contains(" 6.3 'until=is up' server 'serve"),
+            "{}",
+            step.directive()
+        );
         assert_eq!(step.command, "serve 9090");
         let step = parse("6.3 background guest serve").unwrap();
         assert_eq!(step.until, Until::Quiet);
         assert_eq!(parse("6.3 guest ls").unwrap().until, Until::End);
+    }
+
+    #[test]
+    fn what_can_be_a_command_is_one() {
+        for (line, command) in [
+            ("6.3 guest 'status=1 ping'", "status=1 ping"),
+            ("6.3 guest status=1", "status=1"),
+            ("6.3 host 'background job'", "background job"),
+            ("6.3 gdb until 5", "until 5"),
+            ("6.3 'until=is up' server serve", "serve"),
+            ("6.3 server nc background", "nc background"),
+            ("6.3 guest x=1 y", "x=1 y"),
+        ] {
+            let step = parse(line).unwrap();
+            assert_eq!(step.command, command, "{line}");
+            let directive = step.directive();
+            let words = directive.strip_prefix("<!-- cmdrun runner show ").unwrap();
+            let again = parse(words.strip_suffix(" -->").unwrap()).unwrap();
+            assert_eq!(again, step, "{directive}");
+        }
     }
 
     #[test]
@@ -378,6 +440,27 @@ mod tests {
             ("6.3 keep= guest ls", "a part of a line"),
             ("6.3 background gdb continue", "gdb has no background"),
             ("6.3 background guest", "needs a command"),
+            (
+                "6.3 server background nc -l -p 9",
+                "`background` behind `server` would be a part of the command; an option of the step stands before its \
+                 terminal: background server nc",
+            ),
+            (
+                "6.3 guest status=1 ping",
+                "stands before its terminal: status=1 guest ping",
+            ),
+            (
+                "6.3 lab 'until=is up' nc",
+                "stands before its terminal: 'until=is up' lab nc",
+            ),
+            (
+                "6.3 gdb deadline=90",
+                "stands before its terminal: deadline=90 gdb …",
+            ),
+            (
+                "6.3 guest background",
+                "stands before its terminal: background guest …",
+            ),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -8,38 +8,27 @@
 use crate::transcript::is_unseen;
 
 /// What is wrong with a directive's quoting.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
     /// A quote that is opened and never closed.
+    #[error("the quote {0} is never closed")]
     Unbalanced(char),
     /// A character that the shell would act upon.
+    #[error(
+        "your own shell would act on the unquoted {0}; put the command in single quotes: \
+         guest 'ip route | head -3'"
+    )]
     Active(char),
     /// A backslash with nothing behind it.
+    #[error("nothing follows the last backslash")]
     TrailingBackslash,
     /// A character that nobody can type or see.
+    #[error(
+        "the command holds the character U+{:04X}, which nobody can see; let printf make it",
+        u32::from(*.0)
+    )]
     Invisible(char),
 }
-
-impl std::fmt::Display for WordsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unbalanced(quote) => write!(f, "the quote {quote} is never closed"),
-            Self::Active(c) => write!(
-                f,
-                "your own shell would act on the unquoted {c}; put the command in single quotes: \
-                 guest 'ip route | head -3'"
-            ),
-            Self::TrailingBackslash => write!(f, "nothing follows the last backslash"),
-            Self::Invisible(c) => write!(
-                f,
-                "the command holds the character U+{:04X}, which nobody can see; let printf make it",
-                u32::from(*c)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for WordsError {}
 
 /// Splits `line` into words by the shell's quoting rules.
 ///
@@ -73,16 +62,29 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
-/// The text as one word that [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
+/// The text as words whose sequence [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
 /// comment is taken apart, so that the word can stand in a directive.
 #[must_use]
 pub fn quote(text: &str) -> String {
     match split(text) {
         Ok(words) if words.join(" ") == text => text.to_owned(),
-        _ => format!("'{}'", text.replace('\'', r"'\''"))
-            .replace("<!--", r#"<!'"--"'"#)
-            .replace("-->", r#"--'">"'"#),
+        _ => quoted(text),
     }
+}
+
+/// The same for one word, whatever blanks it holds.
+#[must_use]
+pub fn quote_word(text: &str) -> String {
+    match split(text) {
+        Ok(words) if words == [text] => text.to_owned(),
+        _ => quoted(text),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+        .replace("<!--", r#"<!'"--"'"#)
+        .replace("-->", r#"--'">"'"#)
 }
 
 fn single_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {

@@ -12,7 +12,7 @@ use crate::root;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::compare::{Verdict, compare};
+use book::snapshot::compare::{Difference, Verdict, compare};
 use lab::build::cache::Cache;
 use lab::build::fresh::Fresh;
 use lab::replay::own_kernel::OwnKernel;
@@ -64,6 +64,14 @@ struct StepJson<'a> {
     real_ms: Option<u128>,
 }
 
+/// How the further replays of `--repeat` compare with the first, as `--json` prints it.
+#[derive(Serialize)]
+struct Repeats {
+    times: usize,
+    /// The steps of each replay that differed.
+    different: Vec<Vec<Difference>>,
+}
+
 /// Runs the subcommand: 0 the same, 1 different.
 ///
 /// # Errors
@@ -86,7 +94,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         if let Some(note) = &own.note {
             eprintln!("{note}");
         }
-        parts.replace_kernel(own);
+        if let Some(note) = parts.replace_kernel(own) {
+            eprintln!("{note}");
+        }
     }
     let provenance = provenance::of(&root, &parts)?;
     let screen = Screen {
@@ -117,6 +127,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         transcript,
     };
     let recorded = Snapshot::read(&root, &chapter.name)?;
+    let mut repeats = None;
     if args.repeat > 1 {
         let again = || {
             replay(
@@ -129,9 +140,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             )
         };
         let by_meaning = recorded.as_ref().is_some_and(Snapshot::is_by_meaning);
-        if !repeats(again, args.repeat, &now, by_meaning)? {
+        let told = repeat(again, args.repeat, &now, by_meaning, !args.json)?;
+        if !(told.different.is_empty() || args.json) {
             return Ok(ExitCode::from(1));
         }
+        repeats = Some(told);
     }
     drop(signals);
     let last = StepId {
@@ -153,6 +166,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             &now,
             args.timings.then_some(&real[..]),
             verdict.as_ref(),
+            repeats.as_ref(),
         )?;
     } else if let Some(verdict) = &verdict {
         screen::verdict(&chapter, count, took, verdict, args.kernel.is_some());
@@ -160,7 +174,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         screen::never_recorded(chapter.number);
     }
     let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
-    Ok(ExitCode::from(u8::from(!same)))
+    let repeats_itself = repeats.is_none_or(|repeats| repeats.different.is_empty());
+    Ok(ExitCode::from(u8::from(!(same && repeats_itself))))
 }
 
 /// Keeps the capture of the last replay of a chapter, for tcpdump or Wireshark.
@@ -178,28 +193,35 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
 }
 
 /// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
-/// chapter that was recorded so. Shows where one is not.
-fn repeats(
+/// chapter that was recorded so. Where one is not, that is shown if `show`.
+fn repeat(
     again: impl Fn() -> anyhow::Result<Transcript>,
     times: usize,
     first: &Snapshot,
     by_meaning: bool,
-) -> anyhow::Result<bool> {
+    show: bool,
+) -> anyhow::Result<Repeats> {
+    let mut told = Repeats {
+        times,
+        different: Vec::new(),
+    };
     let Some(last) = first.transcript.records.last().map(|record| record.id) else {
-        return Ok(true);
+        return Ok(told);
     };
     let first = first.clone().of_kind(by_meaning);
-    let mut agree = 1;
     let mut stage = Stage::begin("replay again");
     for done in 1..times {
-        stage.at(format!("{done} of {times}, {} differ", done - agree));
+        let differ = told.different.len();
+        stage.at(format!("{done} of {times}, {differ} differ"));
         let now = Snapshot {
             provenance: first.provenance.clone(),
             transcript: again()?,
         };
-        match compare(&first, &now, last) {
-            Verdict::Different { steps } => steps.iter().for_each(screen::difference),
-            Verdict::Exact | Verdict::SameMeaning { .. } => agree += 1,
+        if let Verdict::Different { steps } = compare(&first, &now, last) {
+            if show {
+                steps.iter().for_each(screen::difference);
+            }
+            told.different.push(steps);
         }
     }
     stage.at(format!("{times} of {times}"));
@@ -209,8 +231,9 @@ fn repeats(
     } else {
         "byte for byte"
     };
+    let agree = times - told.different.len();
     anstream::eprintln!("{agree} of {times} replays agree {how}");
-    Ok(agree == times)
+    Ok(told)
 }
 
 fn print_json(
@@ -218,6 +241,7 @@ fn print_json(
     now: &Snapshot,
     real: Option<&[Duration]>,
     verdict: Option<&Verdict>,
+    repeats: Option<&Repeats>,
 ) -> anyhow::Result<()> {
     let steps: Vec<_> = now
         .transcript
@@ -239,13 +263,16 @@ fn print_json(
         .collect();
     let frames = now.transcript.frames.as_ref();
     let frames: Option<Vec<_>> = frames.map(|all| all.iter().map(Frame::to_string).collect());
-    let whole = serde_json::json!({
+    let mut whole = serde_json::json!({
         "chapter": chapter.number,
         "provenance": provenance,
         "steps": steps,
         "frames": frames,
         "result": verdict,
     });
+    if let Some(repeats) = repeats {
+        whole["repeats"] = serde_json::to_value(repeats)?;
+    }
     println!("{}", serde_json::to_string_pretty(&whole)?);
     Ok(())
 }

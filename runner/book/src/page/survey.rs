@@ -1,0 +1,120 @@
+//! All names of the kernel in the text of the book, and what the kernel says to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::chapter::markdown::Page;
+use crate::chapter::value;
+use crate::chapter::{self, Fault};
+use crate::page::excerpt;
+use crate::prose::exempt::Exempt;
+use crate::prose::mention::{self, Mention};
+use crate::prose::numeral;
+use crate::symbols::resolve::{Found, resolve};
+use crate::symbols::{Index, Kind};
+
+/// The claims of the book, page by page.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// Each file, relative to the repository, with its claims.
+    pub pages: Vec<(PathBuf, Vec<Mention>)>,
+    /// The numbers that are typed; they are not the kernel's to answer, but share its list of exemptions.
+    numerals: BTreeSet<String>,
+    /// How many values are computed, and how many excerpts of the source are quoted.
+    directives: (usize, usize),
+}
+
+/// What the kernel says to the claims of a book.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What is there, by the text of the span.
+    pub found: BTreeMap<String, Found>,
+    /// What is not.
+    pub unknown: Vec<Fault>,
+    /// How often each kind is claimed.
+    pub kinds: BTreeMap<Kind, usize>,
+    /// How many claims are exempt.
+    pub exempt: usize,
+}
+
+impl Book {
+    /// Reads the pages of a repository.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub fn read(root: &Path) -> anyhow::Result<Self> {
+        let mut book = Self::default();
+        for path in chapter::pages(root)? {
+            let text = chapter::text(root, &path)?;
+            let page = Page::read(&text);
+            let numerals = numeral::of_page(&page).into_iter();
+            book.numerals.extend(numerals.map(|numeral| numeral.text));
+            book.directives.0 += value::find(&page).len();
+            book.directives.1 += excerpt::asked(&page).count();
+            book.pages.push((path, mention::of_page(&page)));
+        }
+        Ok(book)
+    }
+
+    /// Asks the kernel about every claim that is not exempt.
+    #[must_use]
+    pub fn ask(&self, index: &Index, exempt: &Exempt) -> Answer {
+        let mut answer = Answer::default();
+        // A name that comes a hundred times is looked up once, and so is a wrong one.
+        let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
+        for (path, claims) in &self.pages {
+            for mention in claims {
+                if exempt.has(&mention.text, path) {
+                    answer.exempt += 1;
+                    continue;
+                }
+                let reply = asked.entry(&mention.text);
+                match reply.or_insert_with(|| {
+                    resolve(index, &mention.shape).map_err(|miss| miss.message(index))
+                }) {
+                    Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
+                    Err(message) => answer.unknown.push(Fault {
+                        path: path.clone(),
+                        line: mention.line,
+                        message: message.clone(),
+                    }),
+                }
+            }
+        }
+        let found = asked.into_iter();
+        answer.found = found
+            .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
+            .collect();
+        answer
+    }
+
+    /// The texts of all that could be exempt.
+    #[must_use]
+    pub fn texts(&self) -> BTreeSet<&str> {
+        let claims = self.pages.iter().flat_map(|(_, claims)| claims);
+        let claims = claims.map(|mention| mention.text.as_str());
+        claims
+            .chain(self.numerals.iter().map(String::as_str))
+            .collect()
+    }
+}
+
+impl Answer {
+    /// How many there are of each kind, a line each.
+    #[must_use]
+    pub fn summary(&self, book: &Book, exempt: &Exempt) -> String {
+        let claims: usize = book.pages.iter().map(|(_, claims)| claims.len()).sum();
+        let mut text = format!(
+            "{claims} claims in {} pages, {} names\n",
+            book.pages.len(),
+            self.found.len()
+        );
+        for (kind, count) in &self.kinds {
+            text += &format!("{count:6} {kind}\n");
+        }
+        text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
+        let (values, excerpts) = book.directives;
+        text += &format!("{values:6} values and {excerpts} excerpts besides\n");
+        text + &format!("{:6} unknown", self.unknown.len())
+    }
+}

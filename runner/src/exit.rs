@@ -1,0 +1,86 @@
+//! What the outcomes mean to the shell. The README has them as a table.
+
+use book::chapter::{Faults, NoChapter};
+
+use crate::commands::show::Stale;
+
+/// A chapter is not what the book says.
+pub const DIFFERENT: u8 = 1;
+/// The chapter or the command line is wrong.
+pub const WRONG: u8 = 2;
+/// The lab cannot run.
+pub const LAB: u8 = 3;
+/// A signal of this number ended the runner: as a shell has it.
+pub const SIGNAL: u8 = 128;
+/// Nobody reads the output any more.
+pub const SIGPIPE: u8 = SIGNAL + 13;
+
+/// The exit code for an error: what no caller tells apart is a lab that cannot run.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<Faults>() || error.is::<NoChapter>() || error.is::<Stale>() {
+        return WRONG;
+    }
+    lab::Error::of(error).map_or(LAB, of_lab)
+}
+
+/// Every error of the lab is named here: the compiler finds the one that is forgotten.
+fn of_lab(error: &lab::Error) -> u8 {
+    use lab::Error;
+    match error {
+        Error::UnexpectedStatus { .. } => DIFFERENT,
+        Error::Unfit(_) | Error::Misuse(_) | Error::Overrun(_) => WRONG,
+        Error::Absent(_) | Error::ShellEnded(_) | Error::Flood(_) | Error::Late(_) => LAB,
+        Error::Interrupted(signal) => u8::try_from(*signal).map_or(u8::MAX, |n| SIGNAL + n),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use book::chapter::Fault;
+    use lab::{Absent, Error};
+
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_code_whatever_context_it_has() {
+        let text = || "why".to_owned();
+        let absent = Absent {
+            kind: text(),
+            how: text(),
+        };
+        let status = Error::UnexpectedStatus {
+            found: 1,
+            expected: 0,
+            terminal: "guest",
+        };
+        let fault = Fault {
+            path: "chapters/05-five.md".into(),
+            line: 1,
+            message: text(),
+        };
+        let table: [(anyhow::Error, u8); 15] = [
+            (status.into(), DIFFERENT),
+            (Error::Unfit(text()).into(), WRONG),
+            (Error::Misuse(text()).into(), WRONG),
+            (Error::Overrun(text()).into(), WRONG),
+            (Error::Absent(absent).into(), LAB),
+            (Error::ShellEnded(text()).into(), LAB),
+            (Error::Flood(1).into(), LAB),
+            (Error::Late(text()).into(), LAB),
+            (Error::Interrupted(1).into(), 129),
+            (Error::Interrupted(2).into(), 130),
+            (Error::Interrupted(15).into(), 143),
+            (Faults(vec![fault]).into(), WRONG),
+            (Stale(text()).into(), WRONG),
+            (anyhow::anyhow!("a pipe broke"), LAB),
+            (std::io::Error::other("a disk broke").into(), LAB),
+        ];
+        for (error, expected) in table {
+            let told = format!("{error:#}");
+            let error = Err::<(), _>(error).context("step 5.1").context("where");
+            assert_eq!(code(&error.unwrap_err()), expected, "{told}");
+        }
+    }
+}
