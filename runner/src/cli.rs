@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::commands::chapter;
 use crate::commands::claims;
 use crate::commands::clean;
 use crate::commands::cmdrun;
 use crate::commands::mdbook;
-use crate::commands::play;
 use crate::commands::preprocess;
 use crate::commands::record;
 use crate::commands::renumber;
@@ -62,7 +62,7 @@ struct Global {
 enum Command {
     /// Replays a chapter, and says whether it is still true
     #[command(after_help = after::CHAPTER)]
-    Chapter(play::Args),
+    Chapter(chapter::Args),
     /// Replays a chapter up to a step, and hands its machine over to you
     #[command(after_help = after::SHELL)]
     Shell(visit::Args),
@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
         given: Given::default(),
     };
     let result = match cli.command {
-        Command::Chapter(args) => play::run(&args, &context),
+        Command::Chapter(args) => chapter::run(&args, &context),
         Command::Shell(args) => visit::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
         Command::Record(args) => record::run(&args, &context),

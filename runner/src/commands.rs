@@ -1,10 +1,10 @@
 //! The subcommands, a file each.
 
+pub mod chapter;
 pub mod claims;
 pub mod clean;
 pub mod cmdrun;
 pub mod mdbook;
-pub mod play;
 pub mod preprocess;
 pub mod record;
 pub mod renumber;

@@ -1,5 +1,18 @@
-//! The command line of the runner.
+//! The command line of *The Ship of Theseus*: it replays the steps of a chapter in a deterministic
+//! QEMU guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
+
+mod cli;
+mod commands;
+mod context;
+mod doctor;
+mod exit;
+mod help;
+mod root;
+mod screen;
+mod stdout;
+mod tools;
+mod visit;
 
 fn main() -> std::process::ExitCode {
-    runner::stdout::guard(runner::cli::main)
+    stdout::guard(cli::main)
 }

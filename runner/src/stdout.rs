@@ -7,12 +7,10 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use crate::exit::LAB;
+use crate::exit::{LAB, SIGPIPE};
 
 /// How `print!` and `eprint!` begin to tell why they panic.
 const LOST: &str = "failed printing to ";
-/// As a shell has it for a program that SIGPIPE ended.
-const READER_LEFT: u8 = 128 + 13;
 
 /// Runs the program, and gives its exit code: its own, or what becomes of an output that takes no more.
 pub fn guard(main: impl FnOnce() -> ExitCode) -> ExitCode {
@@ -30,7 +28,7 @@ pub fn guard(main: impl FnOnce() -> ExitCode) -> ExitCode {
         panic::resume_unwind(payload)
     };
     if reason.contains("Broken pipe") {
-        return READER_LEFT.into();
+        return SIGPIPE.into();
     }
     // When standard error takes no more either, there is nobody to tell.
     let _ = std::io::Write::write_all(

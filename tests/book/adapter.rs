@@ -5,16 +5,14 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use mdbook_preprocessor::book::Book;
-
-use crate::fixture::{Fixture, run, said};
+use crate::fixture::{Fixture, given_back, run, said};
 use crate::tools::RUNNER;
 
 /// Runs the adapter where mdbook-cmdrun is the given shell script, or is not there.
 fn adapt(script: Option<&str>) -> Output {
     let book = Fixture::new();
     let laid_out = book.runner("", &["preprocess"], &book.sent(&book.book()));
-    let laid_out: Book = serde_json::from_slice(&laid_out.stdout).unwrap();
+    let laid_out = given_back(&laid_out);
     let tools = book.path("tools");
     std::fs::create_dir(&tools).unwrap();
     if let Some(script) = script {
@@ -59,15 +57,47 @@ fn where_it_fails_the_build_fails() {
     );
 }
 
-#[test]
-fn a_step_that_it_left_out_is_named() {
-    // A command that fails leaves nothing: this is what the real one makes of it.
-    let drop = r#"sed 's/^\[{.*},{"__non_exhaustive"/{"__non_exhaustive"/; s/]}]$/]}/; s/<!-- cmdrun runner show 5.[23][^>]*>//g'"#;
-    let output = adapt(Some(drop));
+/// What the real one makes of a book without commands: the second half of what it was sent.
+const GIVES_BACK: &str = r#"s/^\[{.*},{"__non_exhaustive"/{"__non_exhaustive"/; s/]}]$/]}/"#;
+
+/// Steps that are left out are named, and with them the page.
+#[track_caller]
+fn leaves_out(edit: &str, steps: &[(&str, &str)]) {
+    let output = adapt(Some(&format!("sed '{GIVES_BACK}; {edit}'")));
     let said = said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for step in ["5.2", "5.3"] {
-        let expected = format!("chapters/05-hostile.md:1: mdbook-cmdrun left out step {step}");
+    for (page, step) in steps {
+        let expected = format!("chapters/{page}.md:1: mdbook-cmdrun left out step {step}");
         assert!(said.contains(&expected), "{said}");
     }
+    let named = said.matches("left out step").count();
+    assert_eq!(named, steps.len(), "{said}");
+}
+
+/// The line of a step, in JSON.
+fn line(id: &str) -> String {
+    format!(r#"<div class=\\"step\\" id=\\"step-{id}\\">\\n"#)
+}
+
+#[test]
+fn a_step_that_it_left_out_is_named() {
+    // A command that fails prints nothing for its step.
+    let shown: String = ["5.1", "5.4", "5.5", "5.6", "5.7", "5.8", "5.9"]
+        .map(line)
+        .concat();
+    let others = ("06-plain", "6.1");
+    let edit = format!("s|<!-- cmdrun runner show .5.1 [^{{]*-->|{shown}|");
+    leaves_out(
+        &edit,
+        &[("05-hostile", "5.2"), ("05-hostile", "5.3"), others],
+    );
+}
+
+#[test]
+fn a_chapter_that_it_dropped_is_named() {
+    let shown: String = (1..=9).map(|step| line(&format!("5.{step}"))).collect();
+    let edit = format!(
+        r#"s|,{{"Chapter":{{"content":"<!-- cmdrun runner show .6.1 [^}}]*}}}}||; s|<!-- cmdrun .*-->|{shown}|"#
+    );
+    leaves_out(&edit, &[("06-plain", "6.1")]);
 }

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use mdbook_preprocessor::PreprocessorContext;
-use mdbook_preprocessor::book::{Book, Chapter};
-use mdbook_preprocessor::config::Config;
 use scraper::Html;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::tools::{RUNNER, path_with_tools};
+
+/// A page: its file, and its text.
+pub type Page = (String, String);
 
 /// The fixture book in a folder of its own, which goes with it.
 pub struct Fixture {
@@ -56,22 +57,36 @@ impl Fixture {
     }
 
     /// What mdbook sends to a preprocessor.
-    pub fn sent(&self, book: &Book) -> String {
-        let mut config = Config::default();
-        config.book.src = "chapters".into();
-        let root = self.folder.path().to_owned();
-        let context = PreprocessorContext::new(root, config, "html".to_owned());
-        serde_json::to_string(&(context, book)).unwrap()
+    pub fn sent(&self, pages: &[Page]) -> String {
+        let chapter = |(name, text): &Page| {
+            json!({ "Chapter": {
+                "name": name,
+                "content": text,
+                "number": null,
+                "sub_items": [],
+                "path": name,
+                "source_path": name,
+                "parent_names": [],
+            }})
+        };
+        let items: Vec<Value> = pages.iter().map(chapter).collect();
+        let context = json!({
+            "root": self.folder.path(),
+            "config": { "book": { "src": "chapters" } },
+            "renderer": "html",
+            "mdbook_version": "0.5.4",
+        });
+        json!([context, { "items": items }]).to_string()
     }
 
-    /// The fixture's pages as mdbook would load them, followed by `more`.
-    pub fn book(&self) -> Book {
+    /// The fixture's pages as mdbook would load them.
+    pub fn book(&self) -> Vec<Page> {
         let pages = ["introduction.md", "05-hostile.md", "06-plain.md"];
-        let items = pages.map(|name| {
+        let page = |name: &str| {
             let text = std::fs::read_to_string(self.path("chapters").join(name)).unwrap();
-            Chapter::new(name, text, name, Vec::new()).into()
-        });
-        Book::new_with_items(items.to_vec())
+            (name.to_owned(), text)
+        };
+        pages.map(page).into()
     }
 
     /// Builds the book with the real tools. The test fails where they are not installed.
@@ -90,6 +105,16 @@ impl Fixture {
         let file = self.path("book").join(name);
         Html::parse_document(&std::fs::read_to_string(file).unwrap())
     }
+}
+
+/// The pages that a preprocessor gave back.
+pub fn given_back(output: &Output) -> Vec<Page> {
+    let book: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let pages = book["items"].as_array().unwrap().iter();
+    let field = |page: &Value, name| page["Chapter"][name].as_str().unwrap().to_owned();
+    pages
+        .map(|page| (field(page, "source_path"), field(page, "content")))
+        .collect()
 }
 
 /// Runs a program, with `path` for PATH.

@@ -1,8 +1,6 @@
 //! `runner preprocess`: what mdbook sends comes back laid out, or every fault with its place.
 
-use mdbook_preprocessor::book::Book;
-
-use crate::fixture::{Fixture, said};
+use crate::fixture::{Fixture, given_back, said};
 
 const HOSTILE: &str = "chapters/05-hostile.md";
 const PLAIN: &str = "chapters/06-plain.md";
@@ -23,10 +21,9 @@ fn fences_with_steps_are_laid_out_and_keep_their_directives() {
     let book = Fixture::new();
     let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
     assert!(output.status.success(), "{}", said(&output));
-    let laid_out: Book = serde_json::from_slice(&output.stdout).unwrap();
-    let pages: Vec<&str> = laid_out.chapters().map(|page| &*page.content).collect();
-    let before = book.book();
-    assert_eq!(pages[0], before.chapters().next().unwrap().content);
+    let pages = given_back(&output);
+    let pages: Vec<&str> = pages.iter().map(|(_, text)| &**text).collect();
+    assert_eq!(pages[0], book.book()[0].1);
     assert_eq!(pages[1].matches("<!-- cmdrun runner show 5.").count(), 9);
     assert_eq!(
         pages[1]
@@ -128,7 +125,9 @@ fn the_faults_of_all_chapters_are_told_at_once() {
 fn an_included_directive_is_refused() {
     let book = Fixture::new();
     let mut sent = book.book();
-    sent.for_each_chapter_mut(|page| page.content += "\n<!-- cmdrun touch x -->\n");
+    for (_, text) in &mut sent {
+        *text += "\n<!-- cmdrun touch x -->\n";
+    }
     let output = book.runner("", &["preprocess"], &book.sent(&sent));
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);

@@ -47,3 +47,16 @@ fn what_was_not_recorded_is_refused() {
         assert!(said(&output).contains(part), "{words}: {}", said(&output));
     }
 }
+
+#[test]
+fn several_steps_are_printed_each_on_its_line_whatever_is_wrong_with_one() {
+    let words =
+        "show;5.4 host true;5.1 guest cat other;5.2 guest 'printf \"%s\\n\" \"</pre>\" | cat'";
+    let args: Vec<&str> = words.split(';').collect();
+    let output = Fixture::new().runner("chapters", &args, "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("the snapshot has `guest cat hostile`"));
+    let html = String::from_utf8(output.stdout).unwrap();
+    let steps: Vec<_> = html.lines().map(|line| line.split('"').nth(3)).collect();
+    assert_eq!(steps, [Some("step-5.4"), Some("step-5.2")]);
+}

@@ -11,9 +11,7 @@ use book::prose::mention;
 use book::symbols::Index;
 use book::symbols::resolve::resolve;
 use lab::build::setup::{self, Options};
-use mdbook_preprocessor::PreprocessorContext;
-use mdbook_preprocessor::book::{Book, Chapter};
-use mdbook_preprocessor::config::Config;
+use serde_json::{Value, json};
 
 use crate::seed::{Random, seed};
 use crate::{repository, turn};
@@ -183,9 +181,7 @@ fn copy() -> tempfile::TempDir {
 
 /// The build's own check, where no lab is to be found.
 fn preprocess(root: &Path) -> Output {
-    let mut config = Config::default();
-    config.book.src = "chapters".into();
-    let context = PreprocessorContext::new(root.to_owned(), config, "html".to_owned());
+    let context = json!({ "config": { "book": { "src": "chapters" } }, "renderer": "html" });
     let mut names: Vec<String> = root
         .join("chapters")
         .read_dir()
@@ -196,9 +192,9 @@ fn preprocess(root: &Path) -> Output {
     names.sort();
     let pages = names.iter().map(|name| {
         let text = std::fs::read_to_string(root.join("chapters").join(name)).unwrap();
-        Chapter::new(name, text, name, Vec::new()).into()
+        json!({ "Chapter": { "source_path": name, "content": text, "sub_items": [] } })
     });
-    let book = Book::new_with_items(pages.collect());
+    let book = json!({ "items": pages.collect::<Vec<Value>>() });
     let mut child = Command::new(env!("CARGO_BIN_EXE_runner"))
         .arg("preprocess")
         .current_dir(root)

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod excerpt;
 pub mod hint;
+pub mod layout;
 pub mod survey;
 pub mod values;
 

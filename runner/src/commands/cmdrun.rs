@@ -1,36 +1,40 @@
-//! `runner cmdrun`: the real mdbook-cmdrun, made to work under mdbook 0.5.
+//! `runner cmdrun`: the real mdbook-cmdrun, made to work under mdbook 0.5, and asked once a chapter.
 //!
-//! mdbook-cmdrun 0.7.3 speaks the protocol of mdbook 0.4, which differs in two points: the book's field
-//! `items` was called `sections` (and a field `__non_exhaustive` stood beside it), and a configuration
-//! held no nulls. It reads nothing of the context, so it gets an empty configuration. This part falls
-//! away when upstream's port to 0.5 is released; then `book.toml` names `mdbook-cmdrun` itself.
+//! mdbook-cmdrun starts a shell for each directive, and a book has a thousand. So it is given one
+//! directive for all steps of a chapter, such as `runner show '5.1 guest ls' '5.2 gdb backtrace'`, and
+//! nothing else of the page. What that prints is a line for each step, in which no newline can be of a
+//! guest's making ([`page::step`]), and each line goes to the place of its own directive.
 //!
-//! What would have to stay somewhere: mdbook-cmdrun does not care whether a command failed, so that
-//! afterwards every step is looked for on its page; and it finds `runner` by PATH, on which the folder
-//! of this very program is put first.
+//! mdbook-cmdrun 0.7.3 speaks the protocol of mdbook 0.4, in which the book's items were called
+//! sections, and it reads nothing of the context but the version. When upstream's port to 0.5 is
+//! released, only that changes here.
+//!
+//! mdbook-cmdrun does not care whether a command failed, so every step is looked for in what came back;
+//! and it finds `runner` by PATH, on which the folder of this very program is put first.
 
-use std::io::Read;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use duct::cmd;
-use mdbook_preprocessor::book::Book;
 use serde_json::{Value, json};
 
-use crate::commands::mdbook::Args;
-use crate::commands::preprocess::COMMAND;
+use crate::commands::mdbook::{Args, Book};
 use crate::tools;
-use book::chapter::markdown::Page;
-use book::chapter::{Fault, Faults};
+use book::chapter::DIRECTIVE_MAX;
+use book::chapter::markdown::{Directive, Edit, Page};
+use book::fault::{Error, Fault, Faults};
 use book::page;
+use book::page::layout::commands;
 use lab::transcript::step::StepId;
 use lab::transcript::words;
 
 /// The version of mdbook whose protocol mdbook-cmdrun 0.7.3 was built for.
 const SPEAKS: &str = "0.4.52";
 
-/// Passes the book from standard input through mdbook-cmdrun to standard output.
+/// Passes the steps of the book from standard input through mdbook-cmdrun, and the book to standard
+/// output.
 ///
 /// # Errors
 /// When mdbook-cmdrun cannot run, or left a step out.
@@ -38,51 +42,77 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(answer) = args.answer() {
         return Ok(answer);
     }
-    let mut input = String::new();
-    std::io::stdin()
-        .read_to_string(&mut input)
-        .context("read the book from mdbook")?;
-    let (context, book): (Value, Value) = serde_json::from_str(&input)
-        .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
-    let before: Book = serde_json::from_value(book.clone()).context("understand mdbook's book")?;
-    let after = real_cmdrun(&to_old(&context, book)?)?;
-    let after: Book = serde_json::from_value(to_new(after)?)
-        .context("understand the book that came back from mdbook-cmdrun")?;
-    complete(&before, &after)?;
-    serde_json::to_writer(std::io::stdout(), &after).context("give the book back to mdbook")?;
+    let mut book = Book::read()?;
+    let mut asked = Vec::new();
+    book.pages(|path, page| {
+        asked.push((path.to_owned(), directives(page)));
+        Ok(())
+    })?;
+    asked.retain(|(_, directives)| !directives.is_empty());
+    let shown = real_cmdrun(&asked)?;
+    let mut faults = Vec::new();
+    let source = book.source.clone();
+    book.pages(|path, page| {
+        let steps = shown.get(path).map_or("", String::as_str);
+        let (filled, missing) = fill(page, steps);
+        *page = filled;
+        faults.extend(missing.into_iter().map(|message| Fault {
+            path: source.join(path),
+            line: 1,
+            message,
+        }));
+        Ok(())
+    })?;
+    if !faults.is_empty() {
+        return Err(Error::Faults(Faults(faults)).into());
+    }
+    book.write()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What mdbook 0.4 would have sent.
-fn to_old(context: &Value, mut book: Value) -> anyhow::Result<Value> {
-    let fields = book.as_object_mut().context("mdbook's book is no object")?;
-    let items = fields
-        .remove("items")
-        .context("mdbook's book has no `items`; the book is built with mdbook 0.5")?;
-    let book = json!({ "sections": items, "__non_exhaustive": null });
-    let context = json!({
-        "root": context["root"],
-        "config": {},
-        "renderer": context["renderer"],
-        "mdbook_version": SPEAKS,
-    });
-    Ok(json!([context, book]))
+/// The directives that show all steps of a page: one, or more where a shell would not take it.
+fn directives(page: &str) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    let mut alone = Vec::new();
+    for (directive, _, words) in steps(&Page::read(page)) {
+        let quoted: Vec<String> = words.iter().map(|word| words::quote_word(word)).collect();
+        let word = words::quote_word(&quoted.join(" "));
+        match groups.last_mut() {
+            // Quotes of quotes are long; of the author's own line the length was checked.
+            _ if word.len() > DIRECTIVE_MAX => alone.push(page[directive.range].to_owned()),
+            Some(group) if group.len() + word.len() < DIRECTIVE_MAX => {
+                *group += &format!(" {word}");
+            }
+            _ => groups.push(word),
+        }
+    }
+    let groups = groups
+        .iter()
+        .map(|words| format!("<!-- cmdrun runner show {words} -->"));
+    groups.chain(alone).collect()
 }
 
-/// What mdbook 0.5 expects back.
-fn to_new(mut book: Value) -> anyhow::Result<Value> {
-    let items = book
-        .get_mut("sections")
-        .context("mdbook-cmdrun gave back a book without `sections`; was it updated?")?
-        .take();
-    Ok(json!({ "items": items }))
+/// The steps of a page that was laid out, each with its directive and its words.
+fn steps<'a>(page: &Page<'a>) -> Vec<(Directive<'a>, StepId, Vec<String>)> {
+    let step = |directive: &Directive<'a>| {
+        let words = words::split(directive.arguments).ok()?;
+        let words = words.strip_prefix(&["runner", "show"].map(str::to_owned))?;
+        Some((
+            directive.clone(),
+            words.first()?.parse().ok()?,
+            words.to_vec(),
+        ))
+    };
+    page.directives("cmdrun").filter_map(step).collect()
 }
 
-fn real_cmdrun(input: &Value) -> anyhow::Result<Value> {
+/// What mdbook-cmdrun makes of the directives of each page: the lines that were printed.
+fn real_cmdrun(asked: &[(PathBuf, Vec<String>)]) -> anyhow::Result<HashMap<PathBuf, String>> {
     let [_, tool] = tools::TOOLS;
+    let input = serde_json::to_vec(&to_old(asked))?;
     let output = cmd!(tool.name)
         .env("PATH", path_with_us_first()?)
-        .stdin_bytes(serde_json::to_vec(input)?)
+        .stdin_bytes(input)
         .stdout_capture()
         .unchecked()
         .run();
@@ -96,7 +126,47 @@ fn real_cmdrun(input: &Value) -> anyhow::Result<Value> {
     if !output.status.success() {
         bail!("mdbook-cmdrun ended with {}; see above", output.status);
     }
-    serde_json::from_slice(&output.stdout).context("understand what mdbook-cmdrun printed")
+    let book = serde_json::from_slice(&output.stdout);
+    from_old(book.context("understand what mdbook-cmdrun printed")?)
+}
+
+/// What mdbook 0.4 would have sent, if the pages were nothing but their directives.
+fn to_old(asked: &[(PathBuf, Vec<String>)]) -> Value {
+    let section = |(path, directives): &(PathBuf, Vec<String>)| {
+        json!({ "Chapter": {
+            "name": path,
+            "content": directives.join("\n") + "\n",
+            "number": null,
+            "sub_items": [],
+            "path": path,
+            "source_path": path,
+            "parent_names": [],
+        }})
+    };
+    let sections: Vec<Value> = asked.iter().map(section).collect();
+    let context = json!({
+        "root": ".",
+        "config": {},
+        "renderer": "html",
+        "mdbook_version": SPEAKS,
+    });
+    json!([context, { "sections": sections, "__non_exhaustive": null }])
+}
+
+/// The texts of the pages that came back.
+fn from_old(mut book: Value) -> anyhow::Result<HashMap<PathBuf, String>> {
+    let sections = book["sections"]
+        .as_array_mut()
+        .context("mdbook-cmdrun gave back a book without `sections`; was it updated?")?;
+    let page = |section: &mut Value| {
+        let chapter = section.get_mut("Chapter")?;
+        let path = chapter["source_path"].as_str()?.into();
+        let Value::String(content) = chapter["content"].take() else {
+            return None;
+        };
+        Some((path, content))
+    };
+    Ok(sections.iter_mut().filter_map(page).collect())
 }
 
 fn path_with_us_first() -> anyhow::Result<std::ffi::OsString> {
@@ -107,87 +177,92 @@ fn path_with_us_first() -> anyhow::Result<std::ffi::OsString> {
     std::env::join_paths(folders).context("put this program's folder on PATH")
 }
 
-/// Makes sure that every step which had a directive before is on its page after.
-fn complete(before: &Book, after: &Book) -> Result<(), Faults> {
-    let mut faults = Vec::new();
-    for (page, done) in before.chapters().zip(after.chapters()) {
-        let fault = |line, message| Fault {
-            path: PathBuf::from("chapters").join(page.source_path.clone().unwrap_or_default()),
-            line,
-            message,
-        };
-        for id in steps(&page.content) {
-            if !done
-                .content
-                .contains(&format!("id=\"{}\"", page::anchor(id)))
-            {
-                let message = format!(
-                    "mdbook-cmdrun left out step {id}; run its `runner show {id} …` in the folder \
-                     chapters to see why"
-                );
-                faults.push(fault(1, message));
-            }
-        }
-        if COMMAND.is_match(&done.content) || done.content.contains("**cmdrun error**") {
-            faults.push(fault(1, "mdbook-cmdrun left a directive undone".to_owned()));
+/// The page with the shown steps in the places of their directives, and what is missing.
+fn fill(page: &str, shown: &str) -> (String, Vec<String>) {
+    // `<div class="…" id="step-5.3" …`
+    let lines = shown
+        .lines()
+        .filter_map(|line| Some((line.split('"').nth(3)?, line)));
+    let shown: HashMap<&str, &str> = lines.collect();
+    let mut missing = Vec::new();
+    let mut edits = Vec::new();
+    let page = Page::read(page);
+    for (directive, id, _) in steps(&page) {
+        match shown.get(&*page::anchor(id)) {
+            Some(html) => edits.push(Edit {
+                range: directive.range,
+                text: (*html).to_owned(),
+            }),
+            None => missing.push(format!(
+                "mdbook-cmdrun left out step {id}; run its `runner show {id} …` in the folder \
+                 chapters to see why"
+            )),
         }
     }
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Faults(faults)),
+    let filled = page.edited(edits);
+    if missing.is_empty() && commands(&filled) > 0 {
+        missing.push("mdbook-cmdrun left a directive undone".to_owned());
     }
-}
-
-/// The steps whose directives stand on a page that was laid out.
-fn steps(content: &str) -> Vec<StepId> {
-    let page = Page::read(content);
-    let directives = page.directives("cmdrun");
-    let words = directives.filter_map(|found| words::split(found.arguments).ok());
-    words
-        .filter_map(|words| words.get(2)?.parse().ok())
-        .collect()
+    (filled, missing)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn book(content: &str) -> Book {
-        let chapter = mdbook_preprocessor::book::Chapter::new(
-            "Five",
-            content.to_owned(),
-            "05-x.md",
-            Vec::new(),
+    const PAGE: &str = "<div>\n<!-- cmdrun runner show 5.3 guest ls -->\n\
+                        <!-- cmdrun runner show 5.4 gdb 'p \"it'\\''s\"' -->\n</div>\nwords\n";
+
+    #[test]
+    fn all_steps_of_a_page_are_asked_for_at_once() {
+        let asked = directives(PAGE);
+        let [directive] = &asked[..] else {
+            panic!("{asked:?}")
+        };
+        let read = Page::read(directive);
+        let words = words::split(read.directives("cmdrun").next().unwrap().arguments).unwrap();
+        assert_eq!(words[..2], ["runner", "show"]);
+        let steps: Vec<_> = words[2..].iter().map(|word| words::split(word)).collect();
+        let expected = [&["5.3", "guest", "ls"][..], &["5.4", "gdb", "p \"it's\""]];
+        assert_eq!(
+            steps,
+            expected.map(|words| Ok(words.iter().map(std::string::ToString::to_string).collect()))
         );
-        Book::new_with_items(vec![chapter.into()])
+        assert_eq!(directives("words\n"), [""; 0]);
     }
 
     #[test]
-    fn the_book_survives_the_old_protocol() {
-        let sent = serde_json::to_value(book("a")).unwrap();
-        let context = json!({ "root": "r", "renderer": "html", "config": { "a": null } });
-        let old = to_old(&context, sent.clone()).unwrap();
-        assert_eq!(old[0]["config"], json!({}));
-        assert_eq!(old[1]["sections"], sent["items"]);
-        assert_eq!(to_new(old[1].clone()).unwrap(), sent);
-        assert!(to_old(&context, json!({})).is_err());
-        assert!(to_new(json!({})).is_err());
+    fn no_directive_is_longer_than_a_shell_takes() {
+        let line =
+            |id: usize, text: &str| format!("<!-- cmdrun runner show 5.{id} guest {text} -->\n");
+        let quotes = line(101, &format!("\"{}\"", "'".repeat(40_000)));
+        let page: String = (1..=100).map(|id| line(id, &"x".repeat(5_000))).collect();
+        let asked = directives(&(page + &quotes));
+        assert_eq!(asked.len(), 7);
+        assert!(asked.iter().all(|directive| directive.len() < 128 << 10));
+        assert_eq!(asked[6], quotes.trim_end());
     }
 
     #[test]
-    fn a_step_that_is_missing_afterwards_is_named() {
-        let before = book("<div>\n<!-- cmdrun runner show 5.3 guest ls -->\n</div>\n");
-        complete(
-            &before,
-            &book("<div>\n<div id=\"step-5.3\"></div>\n</div>\n"),
-        )
-        .unwrap();
-        let error = complete(&before, &book("<div>\n</div>\n")).unwrap_err();
-        let said = error.to_string();
+    fn a_step_goes_to_its_place_and_one_that_is_missing_is_named() {
+        let [three, four] =
+            [3, 4].map(|id| format!("<div class=\"step\" id=\"step-5.{id}\">&#10;</div>\n"));
+        let expected = format!("<div>\n{three}{four}</div>\nwords\n");
+        for shown in [format!("{three}{four}"), format!("{four}\n{three}")] {
+            assert_eq!(fill(PAGE, &shown), (expected.clone(), vec![]));
+        }
+        let (_, missing) = fill(PAGE, &four);
+        assert_eq!(missing.len(), 1);
         assert!(
-            said.starts_with("chapters/05-x.md:1: mdbook-cmdrun left out step 5.3"),
-            "{said}"
+            missing[0].starts_with("mdbook-cmdrun left out step 5.3"),
+            "{missing:?}"
         );
-        assert!(complete(&before, &before).is_err());
+        let (_, missing) = fill("a <!-- cmdrun ls --> b\n", "");
+        assert_eq!(missing, ["mdbook-cmdrun left a directive undone"]);
+    }
+
+    #[test]
+    fn what_is_no_book_of_the_old_protocol_is_refused() {
+        assert!(from_old(json!({ "items": [] })).is_err());
     }
 }

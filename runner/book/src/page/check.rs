@@ -7,8 +7,8 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use crate::chapter::Fault;
 use crate::chapter::markdown::Page;
+use crate::fault::Fault;
 use crate::page::hint;
 use crate::page::values::Values;
 use crate::prose::exempt::{self, Exempt, Used};

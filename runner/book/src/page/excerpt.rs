@@ -8,8 +8,8 @@
 
 use std::path::{Component, Path};
 
-use crate::chapter::Fault;
 use crate::chapter::markdown::{Directive, Edit, Page};
+use crate::fault::Fault;
 use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::chapter;
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
-use crate::chapter::{self, Fault};
+use crate::fault::Fault;
 use crate::page::excerpt;
 use crate::prose::exempt::{Exempt, Used};
 use crate::prose::mention::{self, Mention};

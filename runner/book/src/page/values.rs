@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::chapter;
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
-use crate::chapter::{self, Fault};
+use crate::fault::Fault;
 use crate::html::{Html, element, text};
 use crate::page::anchor;
 use crate::page::hint;

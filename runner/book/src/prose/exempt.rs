@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::chapter::Fault;
+use crate::fault::Fault;
 use crate::page::hint;
 use crate::symbols::resolve::Found;
 
