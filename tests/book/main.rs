@@ -7,9 +7,11 @@
 mod adapter;
 mod drawings;
 mod fixture;
+mod hostile;
 mod names;
 mod pages;
 mod preprocess;
+mod renumber;
 mod show;
 mod tools;
 mod values;
