@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
@@ -155,7 +155,7 @@ impl Values {
         let pattern = format!(
             "{}{}{}",
             edge(word(text.chars().next())),
-            regex::escape(text),
+            regex_lite::escape(text),
             edge(word(text.chars().last()))
         );
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
