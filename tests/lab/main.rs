@@ -4,5 +4,6 @@ mod cpio;
 mod exit;
 mod fetch;
 mod help;
+mod house;
 mod packages;
 mod program;

@@ -13,13 +13,16 @@ pub mod layer;
 pub mod map;
 pub mod network;
 pub mod sequence;
+pub mod svg;
 pub mod topology;
 
 use std::path::Path;
 
+use crate::chapter::Chapter;
 use crate::chapter::markdown::{Directive, Edit, Page};
-use crate::chapter::{Chapter, Fault, Faults};
 use crate::drawing::map::Leaf;
+use crate::fault::{Fault, Faults};
+use crate::html::Html;
 use crate::snapshot::Snapshot;
 use lab::transcript::words;
 
@@ -47,7 +50,7 @@ fn asked<'a>(
 ///
 /// # Errors
 /// Every line that asks for what cannot be drawn.
-pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<String>, Faults> {
+pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Faults> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     // Where the last drawing of each kind stood: kind and step.
@@ -76,7 +79,7 @@ pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Ve
     }
 }
 
-fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<String, String> {
+fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<Html, String> {
     match words {
         [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
             sequence::draw(&sequence::Asked::parse(rest)?, records)
@@ -99,7 +102,7 @@ pub fn of_page(
     path: &Path,
     page: &Page<'_>,
     book: &dyn Fn() -> Vec<Leaf>,
-) -> Result<Vec<String>, Faults> {
+) -> Result<Vec<Html>, Faults> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     for (directive, words) in asked(page) {
@@ -126,7 +129,7 @@ pub fn of_page(
 ///
 /// # Errors
 /// When the page, as mdbook gives it, asks for more or fewer than the file: they are written in the chapter itself.
-pub fn insert(path: &Path, page: &Page<'_>, drawings: &[String]) -> Result<Vec<Edit>, Faults> {
+pub fn insert(path: &Path, page: &Page<'_>, drawings: &[Html]) -> Result<Vec<Edit>, Faults> {
     let mut left = drawings.iter();
     let edits = asked(page).map(|(directive, _)| {
         let html = left.next().ok_or_else(|| {

@@ -1,13 +1,10 @@
 //! The HTML of a page: what a step looks like, and what a chapter was verified with.
 //!
-//! Everything here is one line of text, with `&#10;` for a newline: a blank line would end the HTML
-//! block that mdbook-cmdrun puts it into, and Markdown would begin again. No `<` ever comes from a
-//! transcript, so that mdbook-cmdrun, which scans what it inserted once more, finds nothing to run.
 //! mdbook colours and decorates `code` elements; steps have none.
 
 pub mod check;
-pub mod excerpt;
 pub mod hint;
+pub mod layout;
 pub mod survey;
 pub mod values;
 
@@ -15,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::chapter::Chapter;
+use crate::html::{Html, anchor, element, text};
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
 use lab::transcript::capture::{self, Frame};
@@ -37,60 +35,66 @@ const IN_SIGHT: [(&str, &str); 4] = [
     ("gcc", "gcc"),
 ];
 
-/// The id of the element that holds a step: `step-5.3`.
+/// A step and what it printed.
 #[must_use]
-pub fn anchor(id: lab::transcript::step::StepId) -> String {
-    format!("step-{id}")
-}
-
-/// A step and what it printed, as one line of HTML.
-#[must_use]
-pub fn step(step: &Step, record: &Record) -> String {
+pub fn step(step: &Step, record: &Record) -> Html {
     let id = step.id;
     let anchor = anchor(id);
     let terminal = step.terminal.word();
     let look = step.command.is_empty();
-    let label = if look {
-        format!("{terminal}, later:")
-    } else {
-        terminal.to_owned()
+    let label = match look {
+        true => format!("{terminal}, later:"),
+        false => terminal.to_owned(),
     };
-    let mut html = format!(
-        "<div class=\"step step-{terminal}\" id=\"{anchor}\" role=\"group\" \
-         aria-label=\"Step {id}, {terminal}\"><div class=\"step-head\">\
-         <span class=\"step-terminal\">{label}</span>\
-         <a class=\"step-link\" href=\"#{anchor}\" aria-label=\"Link to step {id}\">{id}</a></div>"
-    );
-    let command = if look {
-        String::new()
-    } else {
-        format!(
-            "<span class=\"step-prompt\">{}</span> <b class=\"step-command\">{}</b>&#10;",
-            escape(step.terminal.prompt()),
-            escape(&step.command).replace("-&gt;", "<span class=\"arrow\">-&gt;</span>")
-        )
-    };
-    html += &stdout(step, &command, &record.output.stdout);
-    html += &stderr(step.terminal, &record.output.stderr);
+    let link = element("a").class("step-link");
+    let link = link.with("href", format_args!("#{anchor}"));
+    let link = link.with("aria-label", format_args!("Link to step {id}"));
+    let head = [
+        element("span").class("step-terminal").text(label),
+        link.text(id),
+    ];
+    let mut parts = vec![element("div").class("step-head").holding(head)];
+    parts.push(stdout(step, &command(step), &record.output.stdout));
+    parts.extend(stderr(step.terminal, &record.output.stderr));
+    let note = |text: String| element("p").class("step-note").text(text);
     if look && record.output.stdout.is_empty() && record.output.stderr.is_empty() {
-        html += "<p class=\"step-note\">nothing new</p>";
+        parts.push(note("nothing new".to_owned()));
     }
     if record.output.status != 0 && !is_refusal(record) {
-        html += &format!(
-            "<p class=\"step-note\">exit status {}</p>",
-            record.output.status
-        );
+        parts.push(note(format!("exit status {}", record.output.status)));
     }
-    html + "</div>"
+    element("div")
+        .class(format_args!("step step-{terminal}"))
+        .with("id", anchor)
+        .with("role", "group")
+        .with("aria-label", format_args!("Step {id}, {terminal}"))
+        .holding(parts)
 }
 
-/// The line at a chapter's top, as one line of HTML: how it was verified, with what, and how to
-/// replay it.
+/// The line that was typed; none for a look.
+fn command(step: &Step) -> Html {
+    if step.command.is_empty() {
+        return Html::default();
+    }
+    let prompt = element("span")
+        .class("step-prompt")
+        .text(step.terminal.prompt());
+    let arrow = || element("span").class("arrow").text("->");
+    let parts = step
+        .command
+        .split("->")
+        .flat_map(|part| [arrow(), text(part)]);
+    let command = element("b").class("step-command").holding(parts.skip(1));
+    [prompt, text(" "), command, text("\n")]
+        .into_iter()
+        .collect()
+}
+
+/// The line at a chapter's top: how it was verified, with what, and how to replay it.
 #[must_use]
-pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> String {
+pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> Html {
     let Chapter { number, name, .. } = chapter;
     let frames = snapshot.transcript.frames.as_deref();
-    let capture = frames.map_or_else(String::new, |frames| capture(name, frames));
     let fact = |key: &str| {
         let found = snapshot.provenance.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
@@ -102,7 +106,7 @@ pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> String {
     };
     let with: Vec<String> = IN_SIGHT
         .iter()
-        .filter_map(|(key, name)| Some(format!("{name} {}", escape(version(fact(key)?)))))
+        .filter_map(|(key, name)| Some(format!("{name} {}", version(fact(key)?))))
         .collect();
     let with = match with.is_empty() {
         true => String::new(),
@@ -112,29 +116,35 @@ pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> String {
         "meaning" => " Addresses, times and sizes may differ on your machine; nothing else may.",
         _ => "",
     };
-    let facts: String = snapshot
-        .provenance
-        .iter()
-        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value)))
-        .collect();
-    format!(
-        "<aside class=\"verified verified-{kind}\" aria-label=\"How this chapter was verified\">\
-         <p><strong>{how}</strong>{with}.{differs} Replay it: \
-         <code>cargo run -p runner -- chapter {number}</code></p>{capture}\
-         <details><summary>All that it was recorded with</summary><dl>{facts}</dl></details></aside>"
-    )
+    let facts = snapshot.provenance.iter();
+    let facts =
+        facts.flat_map(|(name, value)| [element("dt").text(name), element("dd").text(value)]);
+    let summary = element("summary").text("All that it was recorded with");
+    let line = element("p").holding([
+        element("strong").text(how),
+        text(format_args!("{with}.{differs} Replay it: ")),
+        element("code").text(format_args!("cargo run -p runner -- chapter {number}")),
+    ]);
+    let capture = frames.map(|frames| capture(name, frames));
+    let details = element("details").holding([summary, element("dl").holding(facts)]);
+    element("aside")
+        .class(format_args!("verified verified-{kind}"))
+        .with("aria-label", "How this chapter was verified")
+        .holding([line].into_iter().chain(capture).chain([details]))
 }
 
 /// The capture of the wire as a file to keep; it is a few kilobytes, so it is a part of the page.
-fn capture(name: &str, frames: &[Frame]) -> String {
+fn capture(name: &str, frames: &[Frame]) -> Html {
+    let file = format!("{name}.pcap");
     let data = BASE64.encode(capture::file(frames));
-    format!(
-        "<p>The wire of this chapter, for tcpdump or Wireshark: \
-         <a download=\"{name}.pcap\" href=\"data:application/vnd.tcpdump.pcap;base64,{data}\">\
-         {name}.pcap</a>, {} frame{}</p>",
-        frames.len(),
-        if frames.len() == 1 { "" } else { "s" }
-    )
+    let data = format!("data:application/vnd.tcpdump.pcap;base64,{data}");
+    let link = element("a").with("download", &file).with("href", data);
+    let many = if frames.len() == 1 { "" } else { "s" };
+    element("p").holding([
+        text("The wire of this chapter, for tcpdump or Wireshark: "),
+        link.text(file),
+        text(format_args!(", {} frame{many}", frames.len())),
+    ])
 }
 
 /// `13.1` out of `GNU gdb (Debian 13.1-3) 13.1`: what the packager put in parentheses is left out.
@@ -154,22 +164,24 @@ fn version(value: &str) -> &str {
 }
 
 /// The command and the standard output, with folds.
-fn stdout(step: &Step, command: &str, output: &str) -> String {
+fn stdout(step: &Step, command: &Html, output: &str) -> Html {
     let lines: Vec<&str> = output.split_inclusive('\n').collect();
     let shown = in_sight(step, &lines);
     let begin = shown.iter().take_while(|&&shown| shown).count();
-    let mut html = pre(command, &lines[..begin], "step-text");
+    let mut html: Html = pre(command, &lines[..begin], "step-text")
+        .into_iter()
+        .collect();
     let mut at = begin;
     for run in shown[begin..].chunk_by(|a, b| a == b) {
-        let text = pre("", &lines[at..at + run.len()], "step-text");
+        let text = pre(&Html::default(), &lines[at..at + run.len()], "step-text");
         at += run.len();
-        html += &match run[0] {
-            true => text,
-            false => format!(
-                "<details class=\"step-fold\"><summary>{} more lines</summary>{text}</details>",
-                run.len()
-            ),
-        };
+        if run[0] {
+            html.extend(text);
+        } else {
+            let summary = format_args!("{} more lines", run.len());
+            let parts = [element("summary").text(summary)].into_iter().chain(text);
+            html += element("details").class("step-fold").holding(parts);
+        }
     }
     html
 }
@@ -199,19 +211,15 @@ fn in_sight(step: &Step, lines: &[&str]) -> Vec<bool> {
     shown
 }
 
-fn stderr(terminal: Terminal, output: &str) -> String {
-    if output.is_empty() {
-        return String::new();
-    }
+fn stderr(terminal: Terminal, output: &str) -> Option<Html> {
     let caption = match terminal {
         Terminal::Gdb => "error",
         _ => "stderr",
     };
     let lines: Vec<&str> = output.split_inclusive('\n').collect();
-    format!(
-        "<div class=\"step-error\"><span class=\"step-caption\">{caption}</span>{}</div>",
-        pre("", &lines, "step-stderr")
-    )
+    let text = pre(&Html::default(), &lines, "step-stderr")?;
+    let caption = element("span").class("step-caption").text(caption);
+    Some(element("div").class("step-error").holding([caption, text]))
 }
 
 /// The debugger has no exit status: it refused the command, and its message says so.
@@ -219,34 +227,36 @@ fn is_refusal(record: &Record) -> bool {
     record.terminal == Terminal::Gdb && !record.output.stderr.is_empty()
 }
 
-/// Preformatted lines behind `lead`, which is HTML; nothing at all when both are empty.
-fn pre(lead: &str, lines: &[&str], class: &str) -> String {
+/// Preformatted lines behind `lead`; nothing at all when both are empty.
+fn pre(lead: &Html, lines: &[&str], class: &str) -> Option<Html> {
     if lead.is_empty() && lines.is_empty() {
-        return String::new();
+        return None;
     }
     let wide = lines.iter().any(|line| line.chars().count() > SCROLLS);
-    let tab = if wide { " tabindex=\"0\"" } else { "" };
-    let body: String = lines.iter().map(|line| text(line)).collect();
+    let pre = element("pre").class(class);
+    let pre = if wide { pre.with("tabindex", 0) } else { pre };
+    let body = lines.iter().map(|line| marked(line));
     // The span keeps a browser from dropping a newline at the very beginning.
-    format!("<pre class=\"{class}\"{tab}><span>{lead}{body}</span></pre>")
+    let body = [lead.clone()].into_iter().chain(body);
+    Some(pre.holding([element("span").holding(body)]))
 }
 
-/// Text that was made visible: escaped, and with its escapes marked.
-fn text(visible: &str) -> String {
-    let mut html = String::with_capacity(visible.len());
+/// Text that was made visible, with its escapes marked.
+fn marked(visible: &str) -> Html {
+    let mut html = Html::default();
     let mut rest = visible;
     while let Some(at) = rest.find("\\x") {
         let (before, from) = rest.split_at(at);
-        html += &escape(before);
-        let width = if is_escape(from) { 4 } else { 2 };
-        let (found, behind) = from.split_at(width);
-        html += &match width {
-            4 => format!("<span class=\"step-escape\">{found}</span>"),
-            _ => escape(found),
+        html += text(before);
+        let (found, behind) = from.split_at(if is_escape(from) { 4 } else { 2 });
+        html += match is_escape(from) {
+            true => element("span").class("step-escape").text(found),
+            false => text(found),
         };
         rest = behind;
     }
-    html + &escape(rest)
+    html += text(rest);
+    html
 }
 
 fn is_escape(text: &str) -> bool {
@@ -254,32 +264,12 @@ fn is_escape(text: &str) -> bool {
     digits.is_some_and(|two| two.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-/// Text as HTML: nothing in it is markup.
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len() + text.len() / 8);
-    for c in text.chars() {
-        match c {
-            '&' => html += "&amp;",
-            '<' => html += "&lt;",
-            '>' => html += "&gt;",
-            '"' => html += "&quot;",
-            '\'' => html += "&#39;",
-            '\n' => html += "&#10;",
-            '\t' => html += "&#9;",
-            c if c.is_control() => html.push('\u{fffd}'),
-            c => html.push(c),
-        }
-    }
-    html
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use lab::transcript::Output;
 
-    fn html(line: &str, stdout: &str, stderr: &str) -> String {
+    fn html(line: &str, stdout: &str, stderr: &str) -> Html {
         let words = lab::transcript::words::split(line).unwrap();
         let parsed = Step::parse(&words, 1).unwrap();
         let output = Output {
@@ -342,10 +332,10 @@ mod tests {
     #[test]
     fn escapes_are_marked_and_look_alikes_are_not() {
         assert_eq!(
-            text(r"a\x1b[0m \xzz \x"),
+            &*marked(r"a\x1b[0m \xzz \x"),
             r#"a<span class="step-escape">\x1b</span>[0m \xzz \x"#
         );
-        assert_eq!(text("\\x1é<"), "\\x1é&lt;");
+        assert_eq!(&*marked("\\x1é<"), "\\x1é&lt;");
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct Number {
 /// More digits behind the point than any clock has.
 const MOST_DIGITS: u32 = 12;
 
+/// More parentheses within each other than a reader can match.
+const DEEPEST: usize = 100;
+
 impl Number {
     /// The number without a fraction, if it has none.
     #[must_use]
@@ -60,7 +63,12 @@ impl FromStr for Number {
             None => (1, text),
         };
         let plain = digits.trim_end_matches(['u', 'U', 'l', 'L']);
-        let whole = |text: &str, radix| i128::from_str_radix(text, radix).map_err(|_| fault());
+        // A sign within the number is none of its digits.
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let whole = |text: &str, radix| match is_plain(text) {
+            true => i128::from_str_radix(text, radix).map_err(|_| fault()),
+            false => Err(fault()),
+        };
         if !plain.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(fault());
         }
@@ -163,10 +171,10 @@ impl Operator {
             }),
             Self::Over => both.and_then(|(l, r, _)| divide(l, r)),
         };
-        let number = computed.ok_or_else(|| {
+        let short = computed.map(Number::reduced);
+        short.filter(|number| number.digits <= MOST_DIGITS).ok_or_else(|| {
             format!("{left} and {right} do not come out as a number of at most {MOST_DIGITS} digits behind the point")
-        })?;
-        Ok(number.reduced())
+        })
     }
 }
 
@@ -204,7 +212,7 @@ pub fn evaluate<L>(
     value: &mut dyn FnMut(&L) -> Result<Number, String>,
 ) -> Result<Number, String> {
     let mut rest = tokens;
-    let number = chain(&mut rest, 0, value)?;
+    let number = chain(&mut rest, 0, 0, value)?;
     if rest.is_empty() {
         Ok(number)
     } else {
@@ -212,19 +220,20 @@ pub fn evaluate<L>(
     }
 }
 
-/// A chain of operators that bind at least as strongly as `least`.
+/// A chain of operators that bind at least as strongly as `least`, within so many parentheses.
 fn chain<L>(
     rest: &mut &[Token<L>],
     least: u8,
+    depth: usize,
     value: &mut dyn FnMut(&L) -> Result<Number, String>,
 ) -> Result<Number, String> {
-    let mut left = operand(rest, value)?;
+    let mut left = operand(rest, depth, value)?;
     while let [Token::Operator(operator), behind @ ..] = *rest {
         if operator.precedence() < least {
             break;
         }
         *rest = behind;
-        let right = chain(rest, operator.precedence() + 1, value)?;
+        let right = chain(rest, operator.precedence() + 1, depth, value)?;
         left = operator.apply(left, right)?;
     }
     Ok(left)
@@ -232,6 +241,7 @@ fn chain<L>(
 
 fn operand<L>(
     rest: &mut &[Token<L>],
+    depth: usize,
     value: &mut dyn FnMut(&L) -> Result<Number, String>,
 ) -> Result<Number, String> {
     let [first, behind @ ..] = *rest else {
@@ -240,8 +250,11 @@ fn operand<L>(
     *rest = behind;
     match first {
         Token::Leaf(leaf) => value(leaf),
+        Token::Open if depth == DEEPEST => {
+            Err(format!("more than {DEEPEST} parentheses are open at once"))
+        }
         Token::Open => {
-            let number = chain(rest, 0, value)?;
+            let number = chain(rest, 0, depth + 1, value)?;
             let [Token::Close, behind @ ..] = *rest else {
                 return Err("a parenthesis is never closed".to_owned());
             };

@@ -388,3 +388,131 @@ impl<'a> Tiles<'a> {
 fn is_margin(text: &str) -> bool {
     text.chars().all(|c| matches!(c, ' ' | '\t' | '>'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the page's pieces are, in short; together they are the page.
+    fn told(text: &str) -> Vec<String> {
+        let page = Page::read(text);
+        let mut done = 0;
+        let mut told = Vec::new();
+        for piece in page.pieces() {
+            let range = match piece {
+                Piece::Prose { range, .. } => range,
+                Piece::Fence(fence) => {
+                    let lines = fence.lines.iter().map(|line| &text[line.clone()]);
+                    let lines = Vec::from_iter(lines).join("|");
+                    told.push(format!("{}: {lines}", fence.language));
+                    &fence.range
+                }
+                Piece::Directive(directive) => {
+                    let Directive {
+                        name,
+                        arguments,
+                        line,
+                        is_regular,
+                        ..
+                    } = directive;
+                    told.push(format!("{line} {name}({arguments}) {is_regular}"));
+                    &directive.range
+                }
+            };
+            assert_eq!(range.start, done, "{text}");
+            done = range.end;
+        }
+        assert_eq!(done, text.len(), "{text}");
+        told
+    }
+
+    #[test]
+    fn a_fence_is_what_commonmark_says() {
+        for (text, expected) in [
+            (
+                "````console\n```\n<!-- a -->\n````\nb",
+                "console: ```|<!-- a -->",
+            ),
+            ("~~~~c,x y\n```\n~~~\n\n  z\n~~~~~\n", "c: ```|~~~||  z"),
+            ("- a\n\n  ```c\n  x\n\n    y\n  ```\n  b\n", "c: x||  y"),
+            ("> 1. ```c\n>    x\n>    ```\n> b\n", "c: x"),
+            ("> ```c\n> x\nb\n", "c: x"),
+            ("```c\r\nx\r\n\r\ny\r\n```\r\nb", "c: x||y"),
+            ("a\n\n    x\n\n    y\n\nb", ": x||y"),
+            ("```c\nx", "c: x"),
+            ("[^1]: ```c\n    x\n    ```\n\nA[^1]", "c: x"),
+        ] {
+            assert_eq!(told(text), [expected], "{text}");
+        }
+        for text in [
+            "``` a`b\nx\n",
+            "a ```c\nb",
+            "<!--\n```c\n-->\n",
+            "<div>\n```c\n</div>",
+        ] {
+            assert!(
+                !told(text).iter().any(|piece| piece.contains(": ")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_directive_is_regular_where_it_stands_alone() {
+        for (text, expected) in [
+            ("a\n<!-- b c  d -->\ne", "2 b(c  d) true"),
+            ("- a\n\n  > <!-- b c -->\n", "3 b(c) true"),
+            ("1. <!-- b -->\n", "1 b() true"),
+            ("<div>\n<!-- b c -->\n</div>\n", "2 b(c) true"),
+            ("a <!-- b c -->\n", "1 b(c) false"),
+            ("<!-- b c --> d\n", "1 b(c) false"),
+            ("<!--b c-->\n", "1 b(c) false"),
+            ("<!-- b\nc -->\n", "1 b(c) false"),
+            ("| x |\n| - |\n| <!-- b --> |\n", "3 b() false"),
+            ("<!-- b\nc", "1 b(c) false"),
+            ("<!--> a\n", "1 >() false"),
+        ] {
+            assert_eq!(told(text), [expected], "{text}");
+        }
+        for text in ["`<!-- a -->`", "\\<!-- a -->", "```\n<!-- a -->\n```\n"] {
+            assert!(
+                told(text).iter().all(|piece| !piece.contains('(')),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn html_stands_in_the_list_or_quote_that_it_was_asked_for_in() {
+        let replaced = |text: &str| {
+            let page = Page::read(text);
+            let directives = page
+                .directives("x")
+                .map(|found| page.replace(found, "<hr>"));
+            let fences = page.fences();
+            let fences = fences.map(|fence| page.replace_fence(fence, ["<p>", "a", "</p>"]));
+            page.edited(directives.chain(fences).collect())
+        };
+        for (text, expected) in [
+            ("a\n<!-- x -->\nb\n", "a\n\n<hr>\n\nb\n"),
+            ("> a\n> <!-- x -->\n> b\n", "> a\n>\n> <hr>\n>\n> b\n"),
+            ("- <!-- x -->\n", "- <hr>\n\n"),
+            ("- a\n\n  <!-- x -->\n", "- a\n\n\n  <hr>\n\n"),
+            ("a\n```c\nx\n```\nb", "a\n<p>\na\n</p>\n\nb"),
+            ("- ```c\n  x\n  ```\n  b", "- <p>\n  a\n  </p>\n\n  b"),
+            ("> 1. ~~~c\n>    x\n", "> 1. <p>\n>    a\n>    </p>\n>\n"),
+        ] {
+            assert_eq!(replaced(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_two_edits_of_the_same_bytes_the_first_is_made() {
+        let edit = |range, text: &str| Edit {
+            range,
+            text: text.to_owned(),
+        };
+        let edits = vec![edit(2..3, "x"), edit(1..3, "y"), edit(3..3, "z")];
+        assert_eq!(Page::read("abcd").edited(edits), "ayzd");
+    }
+}

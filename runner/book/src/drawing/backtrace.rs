@@ -30,6 +30,9 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid pattern")
 });
 
+/// More frames than any stack of the kernel's has.
+const DEEPEST: usize = 1000;
+
 /// The commands that show where the machine has stopped; one of them is a look. (`finish` and `next` lead back to who called.)
 const STOPS: [&str; 3] = ["", "continue", "backtrace"];
 
@@ -41,7 +44,7 @@ pub fn calls(record: &Record) -> Vec<Call> {
         return Vec::new();
     }
     let mut calls: Vec<Call> = Vec::new();
-    for found in LINE.captures_iter(&record.output.stdout) {
+    for found in LINE.captures_iter(&record.output.stdout).take(DEEPEST) {
         let function = found[3].to_owned();
         let has_address = found.get(2).is_some();
         // Who has no address holds the one above it.

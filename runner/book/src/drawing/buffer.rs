@@ -3,12 +3,12 @@
 //! A bar is the buffer's memory from `head` on. What is between `data` and `tail` is filled: that is what the layer sees.
 //! The bars of a drawing have one scale; what lies far behind every `tail` is left out.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use crate::page::{anchor, escape};
+use crate::drawing::svg::{Figure, link, text};
+use crate::html::{Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
@@ -24,119 +24,112 @@ static LAYER: LazyLock<Regex> = LazyLock::new(|| {
 struct View {
     step: StepId,
     place: String,
-    data: i32,
-    tail: i32,
-    end: i32,
+    data: i64,
+    tail: i64,
+    end: i64,
     /// The headers that are set: name and offset.
-    headers: Vec<(&'static str, i32)>,
-    len: i32,
+    headers: Vec<(&'static str, i64)>,
+    len: i64,
 }
 
-const WIDTH: i32 = 760;
+const WIDTH: usize = 760;
 /// Where the bars begin, and how long the longest is.
-const LEFT: i32 = 190;
-const LONGEST: i32 = 470;
-const ROW: i32 = 44;
-const HEIGHT: i32 = 16;
+const LEFT: i64 = 190;
+const LONGEST: i64 = 470;
+const ROW: usize = 44;
+const HEIGHT: usize = 16;
 /// How many bytes behind the last `tail` are shown.
-const BEHIND: i32 = 24;
+const BEHIND: i64 = 24;
 
-/// The drawing of what the steps printed, as one line of HTML.
+/// The drawing of what the steps printed.
 ///
 /// # Errors
 /// When no step printed a buffer.
-pub fn draw(records: &[Record]) -> Result<String, String> {
+pub fn draw(records: &[Record]) -> Result<Html, String> {
     let views: Vec<View> = records.iter().flat_map(views).collect();
     let (Some(first), Some(last)) = (views.first(), views.last()) else {
         return Err("no step above prints a buffer with `layer`".to_owned());
     };
     let shown = |view: &View| view.end.min(view.tail + BEHIND);
     let bytes = views.iter().map(shown).max().unwrap_or(1).max(1);
-    let x = |offset: i32| LEFT + offset.min(bytes) * LONGEST / bytes;
-    let mut body = String::new();
-    let mut told = String::new();
-    for (view, index) in views.iter().zip(0..) {
-        let top = 24 + ROW * index;
-        let _ = write!(
-            told,
-            "{}: data {}, tail {}, end {}, {} bytes. ",
-            view.place, view.data, view.tail, view.end, view.len
-        );
-        let _ = write!(
-            body,
-            "<a href=\"#{}\">{}</a>",
-            anchor(view.step),
-            bar(view, top, &x)
-        );
-    }
-    let height = 24 + ROW * views.len() as i32;
+    let x = |offset: i64| LEFT + offset.min(bytes) * LONGEST / bytes;
+    let rows = views.iter().zip(0..);
+    let body = rows.map(|(view, index)| link(view.step, bar(view, 24 + ROW * index, &x)));
+    let told = views.iter().map(|view| {
+        let View {
+            place,
+            data,
+            tail,
+            end,
+            len,
+            ..
+        } = view;
+        format!("{place}: data {data}, tail {tail}, end {end}, {len} bytes. ")
+    });
     let (first, last) = (first.step, last.step);
-    Ok(format!(
-        "<figure class=\"drawing\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
-         aria-label=\"The buffer at each layer, steps {first} to {last}\"><desc>{}</desc>{body}</svg>\
-         <figcaption>Drawn from the steps {first} to {last}, in bytes from head. Each row leads to its step.</figcaption></figure>",
-        escape(told.trim_end())
-    ))
-}
-
-fn views(record: &Record) -> Vec<View> {
-    let found = LAYER.captures_iter(&record.output.stdout);
-    found
-        .map(|found| {
-            let number = |index: usize| found[index].parse().unwrap_or(-1);
-            let headers = [("transport", 5), ("network", 6), ("mac", 7)];
-            View {
-                step: record.id,
-                place: found[1].to_owned(),
-                data: number(2),
-                tail: number(3),
-                end: number(4),
-                headers: headers
-                    .into_iter()
-                    .map(|(name, index)| (name, number(index)))
-                    .filter(|(_, offset)| *offset > 0)
-                    .collect(),
-                len: number(8),
-            }
-        })
-        .collect()
-}
-
-fn bar(view: &View, top: i32, x: &impl Fn(i32) -> i32) -> String {
-    let rect = |class: &str, from: i32, to: i32| {
-        let (from, to) = (x(from), x(to));
-        format!(
-            "<rect class=\"{class}\" x=\"{from}\" y=\"{top}\" width=\"{}\" height=\"{HEIGHT}\"/>",
-            to - from
-        )
+    let figure = Figure {
+        is_narrow: false,
+        size: (WIDTH, 24 + ROW * views.len()),
+        label: format!("The buffer at each layer, steps {first} to {last}"),
+        told: &told.collect::<String>(),
+        caption: format!(
+            "Drawn from the steps {first} to {last}, in bytes from head. Each row leads to its step."
+        ),
     };
-    let (above, text, below) = (top - 3, top + 12, top + HEIGHT + 11);
-    let ticks: String = view
-        .headers
-        .iter()
-        .map(|(name, offset)| {
-            let at = x(*offset);
-            format!(
-                "<path class=\"tick\" d=\"M{at} {top}v{HEIGHT}\"/><text class=\"by\" x=\"{at}\" y=\"{above}\">{name}</text>"
-            )
+    Ok(figure.around(body.collect()))
+}
+
+/// What the step printed of buffers; a line with a number that no buffer has tells nothing.
+fn views(record: &Record) -> impl Iterator<Item = View> {
+    let found = LAYER.captures_iter(&record.output.stdout);
+    found.filter_map(|found| {
+        let number = |index: usize| found[index].parse::<i32>().ok().map(i64::from);
+        let headers = [("transport", 5), ("network", 6), ("mac", 7)];
+        let headers = headers
+            .into_iter()
+            .filter_map(|(name, index)| Some((name, number(index)?)));
+        Some(View {
+            step: record.id,
+            place: found[1].to_owned(),
+            data: number(2)?,
+            tail: number(3)?,
+            end: number(4)?,
+            headers: headers.filter(|(_, offset)| *offset > 0).collect(),
+            len: number(8)?,
         })
-        .collect();
-    format!(
-        "<text class=\"left\" x=\"{name}\" y=\"{text}\">{place}</text>{room}{filled}{ticks}\
-         <text class=\"left by\" x=\"{data_at}\" y=\"{below}\">{data}</text>\
-         <text class=\"by\" x=\"{tail_at}\" y=\"{below}\">{tail}</text>\
-         <text x=\"{end_at}\" y=\"{text}\">len {len}</text>",
-        name = LEFT - 10,
-        place = escape(&view.place),
-        room = rect("room", 0, view.end),
-        filled = rect("filled", view.data, view.tail),
-        data = view.data,
-        data_at = x(view.data) - 2,
-        tail = view.tail,
-        tail_at = x(view.tail) + 2,
-        end_at = LEFT + LONGEST + 12,
-        len = view.len,
-    )
+    })
+}
+
+fn bar(view: &View, top: usize, x: &impl Fn(i64) -> i64) -> Vec<Html> {
+    let rect = |class: &str, from: i64, to: i64| {
+        let (from, to) = (x(from), x(to));
+        let rect = element("rect").class(class).with("x", from).with("y", top);
+        let rect = rect.with("width", (to - from).max(0));
+        rect.with("height", HEIGHT).empty()
+    };
+    let (above, line, below) = (top - 3, top + 12, top + HEIGHT + 11);
+    let ticks = view.headers.iter().flat_map(|(name, offset)| {
+        let at = x(*offset);
+        let tick = element("path").class("tick");
+        let tick = tick.with("d", format_args!("M{at} {top}v{HEIGHT}")).empty();
+        [tick, text("by", (at, above), name)]
+    });
+    let name = text("left", (LEFT - 10, line), &view.place);
+    let bars = [
+        name,
+        rect("room", 0, view.end),
+        rect("filled", view.data, view.tail),
+    ];
+    let numbers = [
+        text("left by", (x(view.data) - 2, below), view.data),
+        text("by", (x(view.tail) + 2, below), view.tail),
+        text(
+            "",
+            (LEFT + LONGEST + 12, line),
+            format_args!("len {}", view.len),
+        ),
+    ];
+    bars.into_iter().chain(ticks).chain(numbers).collect()
 }
 
 #[cfg(test)]

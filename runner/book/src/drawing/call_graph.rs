@@ -139,22 +139,24 @@ impl Calls {
     }
 
     /// Adds a path whose first function is the one at `node`, and returns its last.
-    fn add(&mut self, node: usize, path: &[Call], step: StepId) -> usize {
-        let here = &mut self.nodes[node];
-        here.step = here.step.min(step);
-        // Whether the lowest function of a short backtrace is inlined, only a longer one knows.
-        here.inlined |= path[0].inlined;
-        let Some(next) = path.get(1) else {
-            return node;
-        };
-        let mut below = self.nodes[node].children.iter().copied();
-        let known = below.find(|child| self.nodes[*child].function == next.function);
-        let child = known.unwrap_or_else(|| {
-            let child = self.push(next, step);
-            self.nodes[node].children.push(child);
-            child
-        });
-        self.add(child, &path[1..], step)
+    fn add(&mut self, mut node: usize, path: &[Call], step: StepId) -> usize {
+        for (call, at) in path.iter().zip(0..) {
+            if at > 0 {
+                let mut below = self.nodes[node].children.iter().copied();
+                let known = below.find(|child| self.nodes[*child].function == call.function);
+                let child = known.unwrap_or_else(|| {
+                    let child = self.push(call, step);
+                    self.nodes[node].children.push(child);
+                    child
+                });
+                node = child;
+            }
+            let here = &mut self.nodes[node];
+            here.step = here.step.min(step);
+            // Whether the lowest function of a short backtrace is inlined, only a longer one knows.
+            here.inlined |= call.inlined;
+        }
+        node
     }
 
     /// Brings siblings into their order, and gives a layer to what has none.
@@ -170,18 +172,24 @@ impl Calls {
         }
     }
 
-    fn first_layer(&self, node: usize) -> Option<Layer> {
-        let mut below = self.nodes[node].children.iter();
-        self.nodes[node]
-            .layer
-            .or_else(|| below.find_map(|child| self.first_layer(*child)))
+    fn first_layer(&self, root: usize) -> Option<Layer> {
+        let mut left = vec![root];
+        while let Some(node) = left.pop() {
+            let node = &self.nodes[node];
+            if node.layer.is_some() {
+                return node.layer;
+            }
+            left.extend(node.children.iter().rev());
+        }
+        None
     }
 
-    fn inherit(&mut self, node: usize, above: Option<Layer>) {
-        let layer = self.nodes[node].layer.or(above);
-        self.nodes[node].layer = layer;
-        for child in self.nodes[node].children.clone() {
-            self.inherit(child, layer);
+    fn inherit(&mut self, root: usize, above: Option<Layer>) {
+        let mut left = vec![(root, above)];
+        while let Some((node, above)) = left.pop() {
+            let node = &mut self.nodes[node];
+            node.layer = node.layer.or(above);
+            left.extend(node.children.iter().map(|child| (*child, node.layer)));
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use crate::drawing::call_graph::{Calls, Node};
 use crate::drawing::layer::Layer;
-use crate::page::{anchor, escape};
+use crate::drawing::svg::{Figure, link, text};
+use crate::html::{Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
@@ -38,11 +39,11 @@ struct Line {
     layer: Option<Layer>,
 }
 
-/// The drawing of what the steps printed, as one line of HTML.
+/// The drawing of what the steps printed.
 ///
 /// # Errors
 /// When no step shows a backtrace.
-pub fn draw(records: &[Record]) -> Result<String, String> {
+pub fn draw(records: &[Record]) -> Result<Html, String> {
     let calls = Calls::of(records);
     let steps = calls
         .nodes
@@ -54,47 +55,52 @@ pub fn draw(records: &[Record]) -> Result<String, String> {
     };
     let mut lines = Vec::new();
     for root in &calls.roots {
-        lay_out(&calls, *root, 0, None, &mut lines);
+        lay_out(&calls, *root, &mut lines);
     }
     let (body, height) = body(&calls, &lines);
-    Ok(format!(
-        "<figure class=\"drawing narrow\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
-         aria-label=\"Who calls whom, steps {first} to {last}\"><desc>{}</desc>{body}</svg>\
-         <figcaption>Drawn from the backtraces of the steps {first} to {last}. At a full dot the machine has stopped. \
-         Each name leads to its step.</figcaption></figure>",
-        escape(&told(&calls))
-    ))
+    let figure = Figure {
+        is_narrow: true,
+        size: (WIDTH, height),
+        label: format!("Who calls whom, steps {first} to {last}"),
+        told: &told(&calls),
+        caption: format!(
+            "Drawn from the backtraces of the steps {first} to {last}. At a full dot the machine \
+             has stopped. Each name leads to its step."
+        ),
+    };
+    Ok(figure.around(body))
 }
 
 /// Adds the lines of a tree.
-fn lay_out(calls: &Calls, node: usize, column: usize, above: Option<usize>, lines: &mut Vec<Line>) {
-    let Node { layer, .. } = calls.nodes[node];
-    let mut nodes = vec![node];
-    let mut last = node;
-    while let [only] = calls.nodes[last].children[..]
-        && calls.nodes[only].inlined
-        && calls.nodes[only].layer == layer
-    {
-        nodes.push(only);
-        last = only;
-    }
-    let here = lines.len();
-    lines.push(Line {
-        nodes,
-        column,
-        above,
-        layer,
-    });
-    let children = &calls.nodes[last].children;
-    let column = column + usize::from(children.len() > 1);
-    for child in children {
-        lay_out(calls, *child, column, Some(here), lines);
+fn lay_out(calls: &Calls, root: usize, lines: &mut Vec<Line>) {
+    let mut left = vec![(root, 0, None)];
+    while let Some((node, column, above)) = left.pop() {
+        let layer = calls.nodes[node].layer;
+        let mut nodes = vec![node];
+        let mut last = node;
+        while let [only] = calls.nodes[last].children[..]
+            && calls.nodes[only].inlined
+            && calls.nodes[only].layer == layer
+        {
+            nodes.push(only);
+            last = only;
+        }
+        let children = &calls.nodes[last].children;
+        let below = column + usize::from(children.len() > 1);
+        let here = Some(lines.len());
+        left.extend(children.iter().rev().map(|child| (*child, below, here)));
+        lines.push(Line {
+            nodes,
+            column,
+            above,
+            layer,
+        });
     }
 }
 
 /// The bands, the branches and the names, and the height of them all.
-fn body(calls: &Calls, lines: &[Line]) -> (String, usize) {
-    let (mut bands, mut branches, mut names) = (String::new(), String::new(), String::new());
+fn body(calls: &Calls, lines: &[Line]) -> (Html, usize) {
+    let (mut bands, mut branches, mut names) = (Html::default(), Html::default(), Html::default());
     let mut dots: Vec<(usize, usize)> = Vec::new();
     let mut top = 0;
     let mut begun = 0;
@@ -108,55 +114,48 @@ fn body(calls: &Calls, lines: &[Line]) -> (String, usize) {
         }
         let (x, y) = (LEFT + COLUMN * line.column, top + LINE / 2);
         if let Some(above) = line.above {
-            branches += &branch(dots[above], (x, y));
+            branches += branch(dots[above], (x, y));
         }
         dots.push((x, y));
         let right = if is_new { BESIDE } else { RIGHT };
-        let (text, more) = text(calls, line, (x + 12, right), y + 4);
+        let (functions, more) = functions(calls, line, (x + 12, right), y + 4);
         let stops = line
             .nodes
             .iter()
             .any(|node| calls.nodes[*node].stop.is_some());
-        let class = if stops { "stop" } else { "call" };
-        let _ = write!(
-            names,
-            "<g><circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>{text}</g>"
-        );
+        let dot = element("circle").class(if stops { "stop" } else { "call" });
+        let dot = dot.with("cx", x).with("cy", y).with("r", 4).empty();
+        names += element("g").holding([dot, functions]);
         top += LINE + MORE * more;
         let next = lines.get(index + 1);
         if next.is_none_or(|next| next.layer != line.layer || next.above.is_none()) {
-            bands += &band(line.layer, begun, top);
+            bands.extend(band(line.layer, begun, top));
         }
     }
-    (format!("{bands}{branches}{names}"), top)
+    ([bands, branches, names].into_iter().collect(), top)
 }
 
-fn band(layer: Option<Layer>, top: usize, bottom: usize) -> String {
-    format!(
-        "<rect class=\"band\" x=\"0\" y=\"{top}\" width=\"{WIDTH}\" height=\"{}\" rx=\"3\"/>\
-         <text class=\"left by\" x=\"{}\" y=\"{}\">{}</text>",
-        bottom - top,
-        WIDTH - 10,
-        top + LINE / 2 + 4,
-        layer.map_or("", Layer::name)
-    )
+fn band(layer: Option<Layer>, top: usize, bottom: usize) -> [Html; 2] {
+    let rect = element("rect").class("band").with("x", 0).with("y", top);
+    let rect = rect.with("width", WIDTH).with("height", bottom - top);
+    let place = (WIDTH - 10, top + LINE / 2 + 4);
+    let name = text("left by", place, layer.map_or("", Layer::name));
+    [rect.with("rx", 3).empty(), name]
 }
 
 /// From a dot to one below it, in its own column or in the next.
-fn branch((from, above): (usize, usize), (to, below): (usize, usize)) -> String {
-    if from == to {
-        return format!("<path class=\"branch\" d=\"M{from} {above}V{below}\"/>");
-    }
-    let bend = below - 8;
-    format!(
-        "<path class=\"branch\" d=\"M{from} {above}V{bend}Q{from} {below} {} {below}H{to}\"/>",
-        from + 8
-    )
+fn branch((from, above): (usize, usize), (to, below): (usize, usize)) -> Html {
+    let (bend, behind) = (below - 8, from + 8);
+    let way = match from == to {
+        true => format!("M{from} {above}V{below}"),
+        false => format!("M{from} {above}V{bend}Q{from} {below} {behind} {below}H{to}"),
+    };
+    element("path").class("branch").with("d", way).empty()
 }
 
 /// The names of a line, broken where it ends, and how many lines are added to the first.
-fn text(calls: &Calls, line: &Line, (left, right): (usize, usize), y: usize) -> (String, usize) {
-    let mut names = String::new();
+fn functions(calls: &Calls, line: &Line, (left, right): (usize, usize), y: usize) -> (Html, usize) {
+    let mut names = Html::default();
     let mut more = 0;
     let mut x = left * 10;
     for (node, index) in line.nodes.iter().zip(0..) {
@@ -176,11 +175,7 @@ fn text(calls: &Calls, line: &Line, (left, right): (usize, usize), y: usize) -> 
         }
         let at = y + MORE * more;
         if index > 0 {
-            let _ = write!(
-                names,
-                "<text class=\"by\" x=\"{}\" y=\"{at}\">›</text>",
-                x / 10
-            );
+            names += text("by", (x / 10, at), "›");
             x += CHARACTER * 2;
         }
         let class = match (stop, inlined) {
@@ -188,24 +183,14 @@ fn text(calls: &Calls, line: &Line, (left, right): (usize, usize), y: usize) -> 
             (None, true) => "inlined",
             (None, false) => "own",
         };
-        let _ = write!(
-            names,
-            "<a href=\"#{}\"><text class=\"{class}\" x=\"{}\" y=\"{at}\">{}</text>",
-            anchor(stop.unwrap_or(*step)),
-            x / 10,
-            escape(function)
-        );
+        let mut parts = vec![text(class, (x / 10, at), function)];
         x += CHARACTER * function.len();
         if !number.is_empty() {
             x += SMALL;
-            let _ = write!(
-                names,
-                "<text class=\"by\" x=\"{}\" y=\"{at}\">{number}</text>",
-                x / 10
-            );
+            parts.push(text("by", (x / 10, at), &number));
             x += SMALL * number.len();
         }
-        names += "</a>";
+        names += link(stop.unwrap_or(*step), parts);
         x += CHARACTER;
     }
     (names, more)

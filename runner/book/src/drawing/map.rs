@@ -5,14 +5,14 @@
 //! because on a narrow screen the columns must come closer and the names go below.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
 use crate::drawing::backtrace;
 use crate::drawing::layer::Layer;
-use crate::page::{anchor, escape};
+use crate::html::anchor;
+use crate::html::{Html, element, text};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 
@@ -45,11 +45,11 @@ struct Shown {
     steps: BTreeMap<usize, BTreeSet<StepId>>,
 }
 
-/// The map of all chapters, as one line of HTML.
+/// The map of all chapters.
 ///
 /// # Errors
 /// When no chapter shows a function of the kernel.
-pub fn draw(leaves: &[Leaf]) -> Result<String, String> {
+pub fn draw(leaves: &[Leaf]) -> Result<Html, String> {
     let functions = functions(leaves);
     if functions.is_empty() {
         return Err("no chapter shows a function of the kernel; record one first".to_owned());
@@ -80,35 +80,33 @@ pub fn draw(leaves: &[Leaf]) -> Result<String, String> {
         here.truncate(NAMED);
         self::row(leaves, layer.name(), &firsts, &here)
     };
-    let rows = |layers: Vec<Layer>| layers.into_iter().map(row).collect::<String>();
+    let rows = |layers: Vec<Layer>| layers.into_iter().map(row).collect::<Html>();
     let seen = |leaf: usize| {
         functions
             .values()
             .any(|shown| shown.steps.contains_key(&leaf))
     };
-    Ok(format!(
-        "<figure class=\"drawing map\" style=\"--chapters:{}\"><ol aria-label=\"From the program to the wire\">{}{}</ol>\
-         <ol aria-label=\"Beside the way\">{}{}</ol>\
-         <figcaption>Made from what the steps of all chapters show. A number is a chapter, and leads to its first step in the layer.</figcaption></figure>",
-        leaves.len(),
-        rows(way),
-        self::row(
-            leaves,
-            "wire",
-            &firsts(leaves, |_, record| matches!(
-                record.terminal,
-                Terminal::Wire | Terminal::Lab
-            )),
-            &[]
+    let list = |label, parts: [Html; 2]| element("ol").with("aria-label", label).holding(parts);
+    let on_wire = |record: &Record| matches!(record.terminal, Terminal::Wire | Terminal::Lab);
+    let wire = firsts(leaves, |_, record| on_wire(record));
+    let outside = firsts(leaves, |leaf, _| !seen(leaf));
+    let lists = [
+        list(
+            "From the program to the wire",
+            [rows(way), self::row(leaves, "wire", &wire, &[])],
         ),
-        rows(beside),
-        self::row(
-            leaves,
-            "outside",
-            &firsts(leaves, |leaf, _| !seen(leaf)),
-            &[]
+        list(
+            "Beside the way",
+            [rows(beside), self::row(leaves, "outside", &outside, &[])],
         ),
-    ))
+        element("figcaption").text(
+            "Made from what the steps of all chapters show. A number is a chapter, and leads to \
+             its first step in the layer.",
+        ),
+    ];
+    let figure = element("figure").class("drawing map");
+    let style = format_args!("--chapters:{}", leaves.len());
+    Ok(figure.with("style", style).holding(lists))
 }
 
 /// Every function that a step shows, and whose layer is known.
@@ -159,43 +157,47 @@ fn row(
     name: &str,
     firsts: &BTreeMap<usize, StepId>,
     functions: &[(&str, &Shown)],
-) -> String {
+) -> Html {
     if firsts.is_empty() {
-        return String::new();
+        return Html::default();
     }
-    let href =
-        |leaf: usize, step: StepId| format!("{}.html#{}", escape(&leaves[leaf].name), anchor(step));
-    let mut chapters = String::new();
-    for (leaf, step) in firsts {
-        let _ = write!(
-            chapters,
-            "<a style=\"grid-column:{}\" href=\"{}\" title=\"{title}\" aria-label=\"chapter {chapter}, {title}, step {step}\">{chapter}</a> ",
-            leaf + 1,
-            href(*leaf, *step),
-            title = escape(&leaves[*leaf].title),
-            chapter = step.chapter,
-        );
-    }
-    let mut names = String::new();
-    for (function, shown) in functions {
-        let first = shown
-            .steps
-            .iter()
-            .find_map(|(leaf, steps)| Some((*leaf, *steps.first()?)));
-        if let Some((leaf, step)) = first {
-            let _ = write!(
-                names,
-                "<a href=\"{}\"><code>{}</code></a> ",
-                href(leaf, step),
-                escape(function)
-            );
-        }
-    }
-    format!(
-        "<li><span class=\"map-layer\">{name}</span> <span class=\"map-chapters\">{}</span> <span class=\"map-names\">{}</span></li>",
-        chapters.trim_end(),
-        names.trim_end()
-    )
+    let link = |leaf: usize, step: StepId| {
+        let href = format!("{}.html#{}", leaves[leaf].name, anchor(step));
+        (element("a"), href)
+    };
+    let chapters = firsts.iter().map(|(leaf, step)| {
+        let (title, chapter) = (&leaves[*leaf].title, step.chapter);
+        let label = format!("chapter {chapter}, {title}, step {step}");
+        let (element, href) = link(*leaf, *step);
+        let column = format_args!("grid-column:{}", leaf + 1);
+        let element = element.with("style", column).with("href", href);
+        element
+            .with("title", title)
+            .with("aria-label", label)
+            .text(chapter)
+    });
+    let names = functions.iter().filter_map(|(function, shown)| {
+        let mut steps = shown.steps.iter();
+        let first = steps.find_map(|(leaf, steps)| Some((*leaf, *steps.first()?)));
+        let (leaf, step) = first?;
+        let (element, href) = link(leaf, step);
+        let name = self::element("code").text(function);
+        Some(element.with("href", href).holding([name]))
+    });
+    let span = |class, parts: Vec<Html>| element("span").class(class).holding(parts);
+    element("li").holding([
+        span("map-layer", vec![text(name)]),
+        text(" "),
+        span("map-chapters", spaced(chapters)),
+        text(" "),
+        span("map-names", spaced(names)),
+    ])
+}
+
+/// The parts with a blank between each two.
+fn spaced(parts: impl Iterator<Item = Html>) -> Vec<Html> {
+    let spaced = parts.flat_map(|part| [text(" "), part]);
+    spaced.skip(1).collect()
 }
 
 #[cfg(test)]

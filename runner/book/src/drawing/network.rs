@@ -266,7 +266,7 @@ impl Machine {
 fn prefix(address: &str) -> Option<(Ipv4Addr, u32)> {
     let (address, length) = address.split_once('/')?;
     let (address, length): (Ipv4Addr, u32) = (address.parse().ok()?, length.parse().ok()?);
-    let mask = u32::MAX.checked_shl(32 - length)?;
+    let mask = u32::MAX.checked_shl(32_u32.checked_sub(length)?)?;
     (length < 32).then(|| (Ipv4Addr::from_bits(address.to_bits() & mask), length))
 }
 

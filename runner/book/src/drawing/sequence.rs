@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use crate::page::{anchor, escape};
+use crate::drawing::svg::{Figure, link, text};
+use crate::html::{self, Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 
@@ -89,11 +90,11 @@ const HELPERS: [&str; 4] = [
     "tcp_close_state",
 ];
 
-/// The diagram of what the steps printed, as one line of HTML.
+/// The diagram of what the steps printed.
 ///
 /// # Errors
 /// No step, or a variable whose state no step shows.
-pub fn draw(asked: &Asked, records: &[Record]) -> Result<String, String> {
+pub fn draw(asked: &Asked, records: &[Record]) -> Result<Html, String> {
     let [first, .., last] = records else {
         return Err("there are no steps above that could be drawn".to_owned());
     };
@@ -218,93 +219,94 @@ const RIGHT: usize = 490;
 const TOP: usize = 44;
 const ROW: usize = 30;
 
-fn svg(rows: &[(StepId, Row)], first: StepId, last: StepId) -> String {
+fn svg(rows: &[(StepId, Row)], first: StepId, last: StepId) -> Html {
     let height = TOP + ROW * rows.len() + 10;
-    let mut body = String::new();
+    let lives = [LEFT, RIGHT].map(|x| {
+        let life = element("line").class("life").with("x1", x).with("x2", x);
+        life.with("y1", 26).with("y2", height).empty()
+    });
+    // The first frame goes from the left to the right.
+    let ends = rows.iter().find_map(|(_, row)| match row {
+        Row::Frame { ends, .. } => Some(ends),
+        Row::State { .. } => None,
+    });
+    let heads = ends
+        .into_iter()
+        .flat_map(|ends| [LEFT, RIGHT].into_iter().zip(ends));
+    let heads = heads.map(|(x, end)| text("head", (x, 18), end));
+    let mut picture: Html = lives.into_iter().chain(heads).collect();
     let mut told = String::new();
     for ((id, row), index) in rows.iter().zip(0..) {
-        let y = TOP + ROW * index + ROW / 2;
-        let drawn = match row {
-            Row::Frame {
+        let (drawn, words) = row.drawn(TOP + ROW * index + ROW / 2);
+        picture += link(*id, drawn);
+        told += &words;
+    }
+    let figure = Figure {
+        is_narrow: false,
+        size: (WIDTH, height),
+        label: format!("Sequence of frames and states, steps {first} to {last}"),
+        told: &told,
+        caption: format!("Drawn from the steps {first} to {last}. Each row leads to its step."),
+    };
+    figure.around(picture)
+}
+
+impl Row {
+    /// The row at its height, and the same in words.
+    fn drawn(&self, y: usize) -> (Vec<Html>, String) {
+        match self {
+            Self::Frame {
                 number,
                 rightwards,
                 what,
                 ..
             } => {
-                let (from, to) = if *rightwards {
-                    (LEFT, RIGHT)
-                } else {
-                    (RIGHT, LEFT)
+                let (from, to, tip, side) = match rightwards {
+                    true => (LEFT, RIGHT, RIGHT - 9, "left"),
+                    false => (RIGHT, LEFT, LEFT + 9, "right"),
                 };
-                let side = if *rightwards { "left" } else { "right" };
-                let _ = write!(told, "Frame {number} from the {side}: {what}. ");
-                let tip = if *rightwards { RIGHT - 9 } else { LEFT + 9 };
-                let (up, down) = (y + 1, y + 11);
-                format!(
-                    "<line class=\"frame\" x1=\"{from}\" x2=\"{to}\" y1=\"{line}\" y2=\"{line}\"/>\
-                     <path class=\"tip\" d=\"M{to} {line}L{tip} {up}V{down}z\"/>\
-                     <text class=\"what\" x=\"{middle}\" y=\"{text}\">{number}: {what}</text>",
-                    line = y + 6,
-                    middle = usize::midpoint(LEFT, RIGHT),
-                    text = y,
-                    what = escape(what),
-                )
+                let (line, up, down) = (y + 6, y + 1, y + 11);
+                let frame = element("line")
+                    .class("frame")
+                    .with("x1", from)
+                    .with("x2", to);
+                let way = format_args!("M{to} {line}L{tip} {up}V{down}z");
+                let what_at = (usize::midpoint(LEFT, RIGHT), y);
+                let parts = vec![
+                    frame.with("y1", line).with("y2", line).empty(),
+                    element("path").class("tip").with("d", way).empty(),
+                    text("what", what_at, format_args!("{number}: {what}")),
+                ];
+                (parts, format!("Frame {number} from the {side}: {what}. "))
             }
-            Row::State {
+            Self::State {
                 left,
                 name,
                 state,
                 by,
             } => {
                 let by = by.as_deref().unwrap_or("");
-                let _ = write!(told, "{name}: {state}");
-                if !by.is_empty() {
-                    let _ = write!(told, ", by {by}");
-                }
-                told += ". ";
-                let (dot, x, class) = if *left {
-                    (LEFT, LEFT - 14, "left")
+                let setter = if by.is_empty() {
+                    String::new()
                 } else {
-                    (RIGHT, RIGHT + 14, "right")
+                    format!(", by {by}")
                 };
-                format!(
-                    "<circle cx=\"{dot}\" cy=\"{y}\" r=\"5\"/>\
-                     <text class=\"{class}\" x=\"{x}\" y=\"{above}\"><tspan class=\"name\">{name}</tspan> \
-                     {state}</text><text class=\"{class} by\" x=\"{x}\" y=\"{below}\">{by}</text>",
-                    above = y,
-                    below = y + 12,
-                    name = escape(name),
-                    state = escape(state),
-                    by = escape(by),
-                )
+                let (dot, x, class) = match left {
+                    true => (LEFT, LEFT - 14, "left"),
+                    false => (RIGHT, RIGHT + 14, "right"),
+                };
+                let circle = element("circle").with("cx", dot).with("cy", y).with("r", 5);
+                let label = element("text").class(class).with("x", x).with("y", y);
+                let span = element("tspan").class("name").text(name);
+                let parts = vec![
+                    circle.empty(),
+                    label.holding([span, html::text(format_args!(" {state}"))]),
+                    text(&format!("{class} by"), (x, y + 12), by),
+                ];
+                (parts, format!("{name}: {state}{setter}. "))
             }
-        };
-        let _ = write!(body, "<a href=\"#{}\">{drawn}</a>", anchor(*id));
+        }
     }
-    let lives: String = [LEFT, RIGHT]
-        .map(|x| format!("<line class=\"life\" x1=\"{x}\" x2=\"{x}\" y1=\"26\" y2=\"{height}\"/>"))
-        .concat();
-    // The first frame goes from the left to the right.
-    let ends = rows.iter().find_map(|(_, row)| match row {
-        Row::Frame { ends, .. } => Some(ends),
-        Row::State { .. } => None,
-    });
-    let heads: String = ends
-        .into_iter()
-        .flat_map(|ends| [LEFT, RIGHT].into_iter().zip(ends))
-        .map(|(x, end)| {
-            format!(
-                "<text class=\"head\" x=\"{x}\" y=\"18\">{}</text>",
-                escape(end)
-            )
-        })
-        .collect();
-    format!(
-        "<figure class=\"drawing\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
-         aria-label=\"Sequence of frames and states, steps {first} to {last}\"><desc>{}</desc>{lives}{heads}{body}</svg>\
-         <figcaption>Drawn from the steps {first} to {last}. Each row leads to its step.</figcaption></figure>",
-        escape(told.trim_end()),
-    )
 }
 
 #[cfg(test)]
@@ -326,7 +328,7 @@ mod tests {
         Asked::parse(&lab::transcript::words::split(words).unwrap())
     }
 
-    fn draw_it(words: &str) -> Result<String, String> {
+    fn draw_it(words: &str) -> Result<Html, String> {
         let snapshot = crate::snapshot::Snapshot::parse(CHAPTER).unwrap();
         draw(&asked(words)?, &snapshot.transcript.records)
     }

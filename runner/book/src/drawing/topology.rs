@@ -4,10 +4,9 @@
 //! One below the other, and not side by side, so that a narrow screen shows it without scrolling. A cable joins two boxes that
 //! stand next to each other; what cannot be laid out so is refused.
 
-use std::fmt::Write as _;
-
 use crate::drawing::network::{Interface, Machine, Network};
-use crate::page::{anchor, escape};
+use crate::drawing::svg::{Figure, link, text};
+use crate::html::{Html, element};
 use lab::transcript::Record;
 
 const WIDTH: usize = 460;
@@ -27,11 +26,11 @@ struct Cable {
     name: String,
 }
 
-/// The drawing of what the steps have built, as one line of HTML.
+/// The drawing of what the steps have built.
 ///
 /// # Errors
 /// When no step tells of an interface, or when the machines do not stand in a row.
-pub fn draw(records: &[Record]) -> Result<String, String> {
+pub fn draw(records: &[Record]) -> Result<Html, String> {
     let network = Network::of(records);
     let steps = network.0.iter().flat_map(|machine| {
         let interfaces = machine.interfaces.iter().map(|interface| interface.step);
@@ -42,7 +41,7 @@ pub fn draw(records: &[Record]) -> Result<String, String> {
     };
     let cables = cables(&network);
     let row = in_a_row(&network, &cables)?;
-    let (mut body, mut lines, mut told) = (String::new(), String::new(), String::new());
+    let (mut body, mut lines, mut told) = (Html::default(), Html::default(), String::new());
     let mut top = 1;
     for (place, machine) in row.iter().enumerate() {
         let cable = |other: Option<&usize>| {
@@ -54,32 +53,34 @@ pub fn draw(records: &[Record]) -> Result<String, String> {
         let end = |cable: Option<&Cable>| cable.map(|cable| cable.end_at(*machine));
         let here = &network.0[*machine];
         let (rows, height) = boxed(here, end(up), end(down), top);
-        body += &rows;
-        let _ = write!(told, "{} ", machine_told(here));
+        body += rows;
+        told += &format!("{} ", machine_told(here));
         top += height;
         if let Some(cable) = down {
             // From the lower edge of one interface to the upper edge of the other.
             let edge = PAD + (ROW - HIGH) / 2;
             let (from, to) = (top - edge, top + CABLE + edge);
             let (x, y) = (CHIP + WIDE / 2, top + CABLE / 2 + 4);
-            let _ = write!(
-                lines,
-                "<path class=\"cable\" d=\"M{x} {from}V{to}\"/><text class=\"what beside\" x=\"{TEXT}\" y=\"{y}\">{}</text>",
-                escape(&cable.name)
-            );
-            let _ = write!(told, "{} ", cable.told(&network));
+            let path = element("path").class("cable");
+            lines += path.with("d", format_args!("M{x} {from}V{to}")).empty();
+            lines += text("what beside", (TEXT, y), &cable.name);
+            told += &format!("{} ", cable.told(&network));
         }
         if place + 1 < row.len() {
             top += CABLE;
         }
     }
-    Ok(format!(
-        "<figure class=\"drawing narrow\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" \
-         aria-label=\"The network, steps {first} to {last}\"><desc>{}</desc>{body}{lines}</svg>\
-         <figcaption>Drawn from the steps {first} to {last}, as they have left it. Each row leads to its step.</figcaption></figure>",
-        escape(told.trim_end()),
-        height = top + 1,
-    ))
+    body += lines;
+    let figure = Figure {
+        is_narrow: true,
+        size: (WIDTH, top + 1),
+        label: format!("The network, steps {first} to {last}"),
+        told: &told,
+        caption: format!(
+            "Drawn from the steps {first} to {last}, as they have left it. Each row leads to its step."
+        ),
+    };
+    Ok(figure.around(body))
 }
 
 impl Cable {
@@ -158,65 +159,47 @@ fn in_a_row(network: &Network, cables: &[Cable]) -> Result<Vec<usize>, String> {
 }
 
 /// The box of a machine, and its height.
-fn boxed(machine: &Machine, up: Option<usize>, down: Option<usize>, top: usize) -> (String, usize) {
-    let mut rows = String::new();
+fn boxed(machine: &Machine, up: Option<usize>, down: Option<usize>, top: usize) -> (Html, usize) {
+    let mut rows = Html::default();
     let mut y = top + PAD;
     let last = down.filter(|down| Some(*down) != up);
     let middle = (0..machine.interfaces.len()).filter(|index| {
         Some(*index) != up && Some(*index) != last && !is_idle(&machine.interfaces[*index])
     });
     for index in up.into_iter().chain(middle) {
-        rows += &interface(&machine.interfaces[index], &mut y);
+        rows += interface(&machine.interfaces[index], &mut y);
     }
     for fact in &machine.facts {
-        let _ = write!(
-            rows,
-            "<a href=\"#{}\"><text class=\"left by\" x=\"{}\" y=\"{at}\">{}</text>\
-             <text class=\"by\" x=\"{TEXT}\" y=\"{at}\">{}</text></a>",
-            anchor(fact.step),
-            CHIP + WIDE,
-            escape(&fact.kind),
-            escape(&fact.text),
-            at = y + ROW / 2 + 4,
-        );
+        let at = y + ROW / 2 + 4;
+        let kind = text("left by", (CHIP + WIDE, at), &fact.kind);
+        rows += link(fact.step, [kind, text("by", (TEXT, at), &fact.text)]);
         y += ROW - 4;
     }
     if let Some(index) = last {
-        rows += &interface(&machine.interfaces[index], &mut y);
+        rows += interface(&machine.interfaces[index], &mut y);
     }
     let height = y + PAD - top;
-    let drawn = format!(
-        "<rect class=\"machine\" x=\"1\" y=\"{top}\" width=\"{}\" height=\"{height}\" rx=\"4\"/>\
-         <text class=\"name\" x=\"14\" y=\"{}\">{}</text>{rows}",
-        WIDTH - 2,
-        top + PAD + ROW / 2 + 4,
-        escape(&machine.name)
-    );
-    (drawn, height)
+    let rect = element("rect").class("machine").with("x", 1).with("y", top);
+    let rect = rect.with("width", WIDTH - 2).with("height", height);
+    let name = text("name", (14, top + PAD + ROW / 2 + 4), &machine.name);
+    let drawn = [rect.with("rx", 4).empty(), name, rows];
+    (drawn.into_iter().collect(), height)
 }
 
 /// The rows of an interface: one, and one more for each further address.
-fn interface(interface: &Interface, y: &mut usize) -> String {
-    let (top, text) = (*y + (ROW - HIGH) / 2, *y + ROW / 2 + 4);
-    let mut drawn = format!(
-        "<a href=\"#{}\"><rect class=\"chip\" x=\"{CHIP}\" y=\"{top}\" width=\"{WIDE}\" height=\"{HIGH}\" rx=\"3\"/>\
-         <text class=\"what\" x=\"{}\" y=\"{text}\">{}</text><text class=\"left by\" x=\"{}\" y=\"{text}\">{}</text>",
-        anchor(interface.step),
-        CHIP + WIDE / 2,
-        escape(&interface.name),
-        WIDTH - 14,
-        hardware(interface).map_or("", String::as_str),
-    );
-    for (address, index) in interface.addresses.iter().zip(0..) {
-        let text = text + (ROW - 6) * index;
-        let _ = write!(
-            drawn,
-            "<text x=\"{TEXT}\" y=\"{text}\">{}</text>",
-            escape(address)
-        );
-    }
+fn interface(interface: &Interface, y: &mut usize) -> Html {
+    let (top, line) = (*y + (ROW - HIGH) / 2, *y + ROW / 2 + 4);
+    let chip = element("rect").class("chip").with("x", CHIP).with("y", top);
+    let chip = chip.with("width", WIDE).with("height", HIGH).with("rx", 3);
+    let name = text("what", (CHIP + WIDE / 2, line), &interface.name);
+    let hardware = hardware(interface).map_or("", String::as_str);
+    let hardware = text("left by", (WIDTH - 14, line), hardware);
+    let addresses = interface.addresses.iter().zip(0..);
+    let addresses =
+        addresses.map(|(address, index)| text("", (TEXT, line + (ROW - 6) * index), address));
+    let parts = [chip.empty(), name, hardware].into_iter();
     *y += ROW + (ROW - 6) * interface.addresses.len().saturating_sub(1);
-    drawn + "</a>"
+    link(interface.step, parts.chain(addresses))
 }
 
 /// A loopback device that nobody has given an address is a part of every machine, and of no picture.

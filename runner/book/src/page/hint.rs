@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::chapter::markdown::{Edit, Page};
-use crate::page::escape;
+use crate::html::{Element, element};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
-use crate::symbols::resolve::Found;
+use crate::prose::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
 #[must_use]
@@ -29,43 +29,27 @@ pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
             continue;
         };
         let is_first = seen.insert((section, text));
-        let (before, after) = tags(found, glossary, is_first);
-        let text = format!("{before}{}{after}", &page.text[range.clone()]);
+        let element = element_of(found, glossary, is_first);
+        let text = element.around(&page.text[range.clone()]);
         edits.push(Edit { range, text });
     }
     edits
 }
 
-fn tags(found: &Found, glossary: &Glossary, is_first: bool) -> (String, &'static str) {
-    let hint = escape(&words(found));
-    match (glossary.link(found), is_first) {
-        (Some(link), true) => (
-            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\">"),
-            "</a>",
+/// The element around a span.
+fn element_of(found: &Found, glossary: &Glossary, is_first: bool) -> Element {
+    let (element, stop) = match glossary.link(found) {
+        Some(link) => (
+            element("a").class("claim").with("href", link),
+            (!is_first).then_some(-1),
         ),
-        (Some(link), false) => (
-            format!("<a class=\"claim\" href=\"{link}\" data-claim=\"{hint}\" tabindex=\"-1\">"),
-            "</a>",
-        ),
-        (None, true) => (
-            format!("<span class=\"claim\" data-claim=\"{hint}\" tabindex=\"0\">"),
-            "</span>",
-        ),
-        (None, false) => (
-            format!("<span class=\"claim\" data-claim=\"{hint}\">"),
-            "</span>",
-        ),
-    }
-}
-
-/// `function, net/ipv4/tcp_ipv4.c:199`.
-#[must_use]
-pub fn words(found: &Found) -> String {
-    let between = match found.place.starts_with(['=']) || found.place.starts_with("of ") {
-        true => " ",
-        false => ", ",
+        None => (element("span").class("claim"), is_first.then_some(0)),
     };
-    format!("{}{between}{}", found.kind, found.place)
+    let element = element.with("data-claim", found);
+    match stop {
+        Some(index) => element.with("tabindex", index),
+        None => element,
+    }
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
+use crate::chapter;
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
-use crate::chapter::{self, Fault};
-use crate::page::hint;
-use crate::page::{anchor, escape};
+use crate::fault::Fault;
+use crate::html::anchor;
+use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
@@ -56,7 +57,10 @@ impl Values {
             let html =
                 Directive::parse(inner).and_then(|directive| self.html(here, &directive, is_code));
             match html {
-                Ok(text) => edits.push(Edit { range, text }),
+                Ok(html) => edits.push(Edit {
+                    range,
+                    text: html.to_string(),
+                }),
                 Err(message) => faults.push(Fault {
                     path: path.to_owned(),
                     line: page.line(range.start),
@@ -89,28 +93,28 @@ impl Values {
         here: Option<u32>,
         directive: &Directive,
         is_code: bool,
-    ) -> Result<String, String> {
+    ) -> Result<Html, String> {
         match directive {
             Directive::Step(id) => {
                 self.record(*id)?;
-                Ok(self.link(here, *id, &id.to_string()))
+                Ok(self.link(here, *id))
             }
-            Directive::Seen(text) => self.seen(here, text),
+            Directive::Seen(shown) => self.seen(here, shown),
             Directive::Value(form, tokens) => {
-                let text = match written(*form, tokens, self)? {
-                    text if is_code => format!("<code>{text}</code>"),
-                    text => text,
+                let value = written(*form, tokens, self)?;
+                let value = match is_code {
+                    true => element("code").text(value),
+                    false => text(value),
                 };
                 let from = self.origin(directive);
                 let Some(first) = directive.steps().first().copied() else {
-                    return Ok(format!(
-                        "<span class=\"claim value\" data-claim=\"{from}\">{text}</span>"
-                    ));
+                    let span = element("span").class("claim value");
+                    return Ok(span.with("data-claim", from).holding([value]));
                 };
-                let href = self.href(here, first);
-                Ok(format!(
-                    "<a class=\"claim value\" href=\"{href}\" data-claim=\"{from}\" tabindex=\"-1\">{text}</a>"
-                ))
+                let link = element("a").class("claim value");
+                let link = link.with("href", self.href(here, first));
+                let link = link.with("data-claim", from).with("tabindex", -1);
+                Ok(link.holding([value]))
             }
         }
     }
@@ -122,14 +126,14 @@ impl Values {
             from.push(format!("step {id}"));
         }
         for name in directive.names() {
-            let found = self.names.names.get(name).map(hint::words);
+            let found = self.names.names.get(name).map(ToString::to_string);
             from.push(format!("{name}, {}", found.unwrap_or_default()));
         }
         from.dedup();
         let from = from.join("; ");
         match from.is_empty() {
             true => "computed".to_owned(),
-            false => escape(&format!("from {from}")),
+            false => format!("from {from}"),
         }
     }
 
@@ -141,22 +145,20 @@ impl Values {
         format!("{page}#{}", anchor(id))
     }
 
-    fn link(&self, here: Option<u32>, id: StepId, text: &str) -> String {
-        format!(
-            "<a class=\"step-reference\" href=\"{}\">{text}</a>",
-            self.href(here, id)
-        )
+    fn link(&self, here: Option<u32>, id: StepId) -> Html {
+        let link = element("a").class("step-reference");
+        link.with("href", self.href(here, id)).text(id)
     }
 
     /// Links to the first step of each chapter that shows a text.
-    fn seen(&self, here: Option<u32>, text: &str) -> Result<String, String> {
+    fn seen(&self, here: Option<u32>, shown: &str) -> Result<Html, String> {
         let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let edge = |touches: bool| if touches { r"\b" } else { "" };
         let pattern = format!(
             "{}{}{}",
-            edge(word(text.chars().next())),
-            regex_lite::escape(text),
-            edge(word(text.chars().last()))
+            edge(word(shown.chars().next())),
+            regex_lite::escape(shown),
+            edge(word(shown.chars().last()))
         );
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
         let shows = |record: &&Record| {
@@ -176,14 +178,20 @@ impl Values {
                 .find(shows)
                 .map(|record| record.id)
         });
-        let links: Vec<String> = firsts
-            .map(|id| self.link(here, id, &id.to_string()))
-            .collect();
-        match links.as_slice() {
-            [] => Err("no step shows this text".to_owned()),
-            [only] => Ok(only.clone()),
-            [before @ .., last] => Ok(format!("{} and {last}", before.join(", "))),
+        let links: Vec<Html> = firsts.map(|id| self.link(here, id)).collect();
+        if links.is_empty() {
+            return Err("no step shows this text".to_owned());
         }
+        let last = links.len() - 1;
+        let joined = links.into_iter().enumerate().flat_map(|(at, link)| {
+            let before = match at {
+                0 => "",
+                _ if at == last => " and ",
+                _ => ", ",
+            };
+            [text(before), link]
+        });
+        Ok(joined.collect())
     }
 }
 
@@ -205,12 +213,7 @@ impl Source for Values {
             ));
         };
         let value = VALUE.captures(&found.place);
-        let value = value.ok_or_else(|| {
-            format!(
-                "`{name}` has no value that is known: {}",
-                hint::words(found)
-            )
-        })?;
+        let value = value.ok_or_else(|| format!("`{name}` has no value that is known: {found}"))?;
         value[1].parse()
     }
 }
@@ -218,8 +221,8 @@ impl Source for Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prose::resolve::Found;
     use crate::symbols::Kind;
-    use crate::symbols::resolve::Found;
 
     fn filled(text: &str) -> (String, Vec<String>) {
         let snapshot = |text| Snapshot::parse(text).unwrap();

@@ -431,6 +431,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_says_of_its_libraries_counts_for_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for (name, text) in [
+            ("deep.c", "int deep(void) { return 1; }"),
+            ("mid.c", "int deep(void); int mid(void) { return deep(); }"),
+            ("main.c", "int mid(void); int main(void) { return mid(); }"),
+        ] {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        for inside in ["a", "b"] {
+            std::fs::create_dir(root.join(inside)).unwrap();
+        }
+        let library = "-shared -fPIC -Wl,-soname";
+        compile(
+            &root,
+            &format!("{library},libdeep.so -o b/libdeep.so deep.c"),
+        );
+        compile(
+            &root,
+            &format!("{library},libmid.so -o a/libmid.so mid.c -Lb -ldeep"),
+        );
+        let rpath = "-Wl,--disable-new-dtags,-rpath,'$ORIGIN/a:$ORIGIN/b'";
+        compile(
+            &root,
+            &format!("-o main main.c -La -lmid -Lb -ldeep {rpath}"),
+        );
+        let paths = packed(&root.join("main"));
+        let deep = root.join("b/libdeep.so").display().to_string();
+        assert!(paths.contains(&deep[1..].to_owned()), "{paths:#?}");
+    }
+
+    #[test]
     fn a_program_cannot_have_a_secret_packed_as_its_interpreter() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();

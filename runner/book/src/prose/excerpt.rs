@@ -6,15 +6,15 @@
 //! written for. Where no tree is, the page says what would stand there.
 //! The place of the definition is the recorded one ([`crate::prose::glossary`]), or the nearest to it that has the name.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
-use crate::chapter::Fault;
 use crate::chapter::markdown::{Directive, Edit, Page};
-use crate::page::escape;
+use crate::fault::Fault;
+use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
+use crate::prose::resolve::Found;
 use crate::symbols::Kind;
-use crate::symbols::resolve::Found;
 use lab::transcript::words;
 
 /// How many digits of the SHA-256 tell one excerpt from another.
@@ -144,8 +144,11 @@ impl Excerpt {
     /// What the tree has not, and why.
     pub fn quote(&self, tree: &Path, names: &Glossary) -> Result<Quote, String> {
         let (found, file, line) = self.place(names)?;
-        let path = tree.join(file);
-        let text = std::fs::read(&path)
+        let is_inside = |part| matches!(part, Component::Normal(_));
+        if !Path::new(file).components().all(is_inside) {
+            return Err(format!("{file} is no file of the kernel's tree"));
+        }
+        let text = std::fs::read(tree.join(file))
             .map_err(|error| format!("read {file} of the kernel's tree: {error}"))?;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -235,31 +238,37 @@ impl Excerpt {
 
     /// The excerpt on the page: the lines, or what would be there.
     #[must_use]
-    pub fn html(&self, quote: Option<&Quote>, names: &Glossary) -> String {
+    pub fn html(&self, quote: Option<&Quote>, names: &Glossary) -> Html {
         let found = names.names.get(&self.symbol);
-        let link = found
-            .and_then(|found| names.link(found))
-            .unwrap_or_default();
-        let symbol = escape(&self.symbol);
+        let link = found.and_then(|found| names.link(found));
+        let link = link.unwrap_or_default();
+        let symbol = element("code").text(&self.symbol);
         let file = self.place(names).map_or("", |(_, file, _)| file);
+        let figure = element("figure").class("excerpt");
+        let caption = element("figcaption");
         let Some(quote) = quote else {
-            return format!(
-                "<figure class=\"excerpt\"><figcaption>Here stand lines of <code>{symbol}</code> as soon as the kernel's source is on \
-                 the machine that builds the book. <a href=\"{link}\">Read them in {file}</a>.</figcaption></figure>"
-            );
+            let read = element("a")
+                .with("href", link)
+                .text(format_args!("Read them in {file}"));
+            return figure.holding([caption.holding([
+                text("Here stand lines of "),
+                symbol,
+                text(" as soon as the kernel's source is on the machine that builds the book. "),
+                read,
+                text("."),
+            ])]);
         };
         let (base, line) = (link.split("#L").next().unwrap_or_default(), quote.line);
-        let changed = match self.stale(quote) {
-            Some(_) => {
-                "<p class=\"step-note\">These lines are not those that the text was written for.</p>"
-            }
-            None => "",
-        };
-        format!(
-            "<figure class=\"excerpt\"><figcaption><code>{symbol}</code> <a href=\"{base}#L{line}\">{file}:{line}</a></figcaption>\
-             <pre><code class=\"language-c\">{}</code></pre>{changed}</figure>",
-            escape(&quote.shown())
-        )
+        let place = element("a").with("href", format_args!("{base}#L{line}"));
+        let caption =
+            caption.holding([symbol, text(" "), place.text(format_args!("{file}:{line}"))]);
+        let lines = element("code").class("language-c").text(quote.shown());
+        let changed = self.stale(quote).map(|_| {
+            let note = "These lines are not those that the text was written for.";
+            element("p").class("step-note").text(note)
+        });
+        let parts = [caption, element("pre").holding([lines])];
+        figure.holding(parts.into_iter().chain(changed))
     }
 }
 
@@ -362,7 +371,8 @@ fn end(lines: &[&str], at: usize) -> usize {
 
 fn end_of_macro(lines: &[&str], at: usize) -> usize {
     let goes_on = |line: &&&str| line.trim_end().ends_with('\\');
-    at + lines[at..].iter().take_while(goes_on).count() + 1
+    let end = at + lines[at..].iter().take_while(goes_on).count() + 1;
+    end.min(lines.len())
 }
 
 #[cfg(test)]
