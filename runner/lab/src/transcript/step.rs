@@ -385,7 +385,7 @@ mod tests {
         assert_eq!(step.until, Until::Text("is up".to_owned()));
         assert!(
             step.directive()
-                .contains(" 6.3 'until=is up' server 'serve"),
+                .contains(" 6.3 'until=is up' server serve 9090 "),
             "{}",
             step.directive()
         );
