@@ -7,6 +7,8 @@
 mod adapter;
 mod drawings;
 mod fixture;
+#[path = "../support/folder.rs"]
+mod folder;
 mod names;
 mod pages;
 mod preprocess;

@@ -54,7 +54,9 @@ fn a_folder_uses_only_those_before_it() {
         let root = repository().join(package);
         for (path, text) in sources(package) {
             let inside = path.strip_prefix(&root).unwrap();
-            let top = Path::new(inside.iter().next().unwrap()).file_stem().unwrap();
+            let top = Path::new(inside.iter().next().unwrap())
+                .file_stem()
+                .unwrap();
             let place = order.iter().position(|folder| *folder == top);
             let later = match place {
                 Some(place) => &order[place + 1..],
@@ -83,7 +85,8 @@ fn uses(line: &str, folder: &str) -> bool {
 #[test]
 fn lines_are_at_most_100_columns() {
     let files = ["runner", "tests"].into_iter().flat_map(sources);
-    let files = files.filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "target"));
+    let files =
+        files.filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "target"));
     let mut long = Vec::new();
     for (path, text) in files {
         let lines = text.lines().zip(1..);
