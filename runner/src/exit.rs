@@ -1,9 +1,5 @@
 //! What the outcomes mean to the shell. The README has them as a table.
 
-use book::chapter::{Faults, NoChapter};
-
-use crate::commands::show::Stale;
-
 /// A chapter is not what the book says.
 pub const DIFFERENT: u8 = 1;
 /// The chapter or the command line is wrong.
@@ -18,13 +14,22 @@ pub const SIGPIPE: u8 = SIGNAL + 13;
 /// The exit code for an error: what no caller tells apart is a lab that cannot run.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<Faults>() || error.is::<NoChapter>() || error.is::<Stale>() {
-        return WRONG;
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(error), _) => of_book(error),
+        (_, Some(error)) => of_lab(error),
+        (None, None) => LAB,
     }
-    lab::Error::of(error).map_or(LAB, of_lab)
 }
 
-/// Every error of the lab is named here: the compiler finds the one that is forgotten.
+/// Every error of the book is named here: the compiler finds the one that is forgotten.
+fn of_book(error: &book::fault::Error) -> u8 {
+    use book::fault::Error;
+    match error {
+        Error::Faults(_) | Error::NoChapter(_) | Error::Stale(_) => WRONG,
+    }
+}
+
+/// And every error of the lab.
 fn of_lab(error: &lab::Error) -> u8 {
     use lab::Error;
     match error {
@@ -38,7 +43,7 @@ fn of_lab(error: &lab::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
-    use book::chapter::Fault;
+    use book::fault::{self, Fault, Faults};
     use lab::{Absent, Error};
 
     use super::*;
@@ -60,7 +65,7 @@ mod tests {
             line: 1,
             message: text(),
         };
-        let table: [(anyhow::Error, u8); 15] = [
+        let table: [(anyhow::Error, u8); 16] = [
             (status.into(), DIFFERENT),
             (Error::Unfit(text()).into(), WRONG),
             (Error::Misuse(text()).into(), WRONG),
@@ -72,8 +77,9 @@ mod tests {
             (Error::Interrupted(1).into(), 129),
             (Error::Interrupted(2).into(), 130),
             (Error::Interrupted(15).into(), 143),
-            (Faults(vec![fault]).into(), WRONG),
-            (Stale(text()).into(), WRONG),
+            (fault::Error::Faults(Faults(vec![fault])).into(), WRONG),
+            (fault::Error::NoChapter(text()).into(), WRONG),
+            (fault::Error::Stale(text()).into(), WRONG),
             (anyhow::anyhow!("a pipe broke"), LAB),
             (std::io::Error::other("a disk broke").into(), LAB),
         ];

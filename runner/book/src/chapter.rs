@@ -7,12 +7,12 @@ pub mod markdown;
 pub mod value;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::chapter::markdown::Page;
+use crate::fault::{Error, Fault, Faults};
 use lab::transcript::script::Script;
 use lab::transcript::step::{Step, StepId, Terminal};
 use lab::transcript::words;
@@ -36,48 +36,6 @@ pub struct Chapter {
     pub steps: Vec<Step>,
 }
 
-/// A fault of a chapter's file, with its place.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The file, relative to the repository.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path.display(), self.line, self.message)
-    }
-}
-
-/// The faults of a chapter; never empty.
-#[derive(Debug)]
-pub struct Faults(pub Vec<Fault>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for Faults {}
-
-/// The book has no such chapter.
-#[derive(Debug)]
-pub struct NoChapter(String);
-
-impl fmt::Display for NoChapter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NoChapter {}
-
 impl Chapter {
     /// The last step's number; that of no step when there is none.
     #[must_use]
@@ -92,16 +50,16 @@ impl Chapter {
     ///
     /// # Errors
     /// When the chapter has no such step.
-    pub fn position(&self, id: StepId) -> Result<usize, Faults> {
+    pub fn position(&self, id: StepId) -> Result<usize, Error> {
         let found = self.steps.iter().position(|step| step.id == id);
         found.map(|index| index + 1).ok_or_else(|| {
             let (first, last) = (self.number, self.last());
             let message = format!("there is no step {id}; its steps are {first}.1 to {last}");
-            Faults(vec![Fault {
+            Error::Faults(Faults(vec![Fault {
                 path: self.path.clone(),
                 line: self.steps.last().map_or(1, |step| step.line),
                 message,
-            }])
+            }]))
         })
     }
 
@@ -182,7 +140,7 @@ impl Chapter {
     /// A file that cannot be read or is not UTF-8, and [`Faults`].
     pub fn read(root: &Path, path: &Path) -> anyhow::Result<Self> {
         let text = self::text(root, path)?;
-        Ok(Self::parse(path, &text)?)
+        Ok(Self::parse(path, &text).map_err(Error::Faults)?)
     }
 
     /// Reads the chapter that [`find`] finds.
@@ -210,12 +168,12 @@ pub fn find(root: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
         [path] => Ok(path.clone()),
         [] => {
             let names: Vec<_> = all.iter().filter_map(|p| p.file_stem()?.to_str()).collect();
-            bail!(NoChapter(format!(
+            bail!(Error::NoChapter(format!(
                 "there is no chapter `{wanted}`; the book has {}",
                 names.join(", ")
             )))
         }
-        _ => bail!(NoChapter(format!(
+        _ => bail!(Error::NoChapter(format!(
             "more than one file answers to chapter `{wanted}`: {found:?}"
         ))),
     }
@@ -260,11 +218,11 @@ pub fn text(root: &Path, path: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("read the page {}", path.display()))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Faults(vec![Fault {
+        Error::Faults(Faults(vec![Fault {
             path: path.to_owned(),
             line: 1 + valid.iter().filter(|byte| **byte == b'\n').count(),
             message: "this line is not UTF-8; save the file as UTF-8".to_owned(),
-        }])
+        }]))
     })?;
     Ok(text)
 }

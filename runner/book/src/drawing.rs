@@ -18,9 +18,10 @@ pub mod topology;
 
 use std::path::Path;
 
+use crate::chapter::Chapter;
 use crate::chapter::markdown::{Directive, Edit, Page};
-use crate::chapter::{Chapter, Fault, Faults};
 use crate::drawing::map::Leaf;
+use crate::fault::{Fault, Faults};
 use crate::html::Html;
 use crate::snapshot::Snapshot;
 use lab::transcript::words;

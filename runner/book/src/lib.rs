@@ -1,5 +1,10 @@
-//! The book of *The Ship of Theseus*: it reads chapters, and makes pages of them. It boots nothing and
-//! knows no command line.
+//! The book of *The Ship of Theseus*: it reads chapters, and makes pages of them. It starts no
+//! process but the one boot in which a guest tells its names, and knows no command line.
+//!
+//! The modules stand in the order in which they build on each other: each uses those before it.
+
+pub mod fault;
+pub mod html;
 
 pub mod chapter;
 
@@ -13,5 +18,4 @@ pub mod drawing;
 
 pub mod page;
 
-pub mod html;
 pub mod renumber;

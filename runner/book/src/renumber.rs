@@ -14,7 +14,8 @@ use tempfile::NamedTempFile;
 
 use crate::chapter::markdown::{Edit, Page, Piece};
 use crate::chapter::value::{self, Directive};
-use crate::chapter::{self, Chapter, Fault, Faults};
+use crate::chapter::{self, Chapter};
+use crate::fault::{Error, Fault, Faults};
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
 use lab::transcript::step::Step;
@@ -62,7 +63,9 @@ fn plan(root: &Path, path: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
     let (number, name) = chapter::name_of(path).map_err(anyhow::Error::msg)?;
     let text = chapter::text(root, path)?;
     let (renumbered, before) = renumber(number, &text);
-    let steps = Chapter::parse(path, &renumbered)?.steps;
+    let steps = Chapter::parse(path, &renumbered)
+        .map_err(Error::Faults)?
+        .steps;
     if renumbered == text {
         return Ok((steps.len(), Vec::new()));
     }
@@ -101,7 +104,7 @@ fn plan(root: &Path, path: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
         }
     }
     if !faults.is_empty() {
-        return Err(anyhow::Error::new(Faults(faults)).context("nothing is written"));
+        return Err(anyhow::Error::new(Error::Faults(Faults(faults))).context("nothing is written"));
     }
     Ok((moves.steps.len(), changes))
 }

@@ -16,6 +16,7 @@
 
 pub mod compare;
 pub mod meaning;
+pub mod stale;
 
 use std::path::{Path, PathBuf};
 

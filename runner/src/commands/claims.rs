@@ -9,15 +9,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use book::chapter;
 use book::chapter::markdown::Page;
-use book::chapter::{self, Faults};
-use book::page::excerpt;
+use book::fault::{Error, Faults};
 use book::page::survey::Book;
+use book::prose::excerpt;
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
 use book::prose::mention;
+use book::prose::resolve::resolve;
 use book::symbols::Index;
-use book::symbols::resolve::resolve;
 use lab::build::pins::Pins;
 use lab::build::setup;
 
@@ -51,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut faults = exempt.faults(&book.texts());
     faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
     if !faults.is_empty() {
-        return Err(Faults(faults).into());
+        return Err(Error::Faults(Faults(faults)).into());
     }
     let now = Glossary {
         linux: Pins::read(&root)?.kernel(&options.kernel)?.version.clone(),

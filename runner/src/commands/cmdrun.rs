@@ -21,11 +21,12 @@ use duct::cmd;
 use serde_json::{Value, json};
 
 use crate::commands::mdbook::{Args, Book};
-use crate::commands::preprocess::commands;
 use crate::tools;
+use book::chapter::DIRECTIVE_MAX;
 use book::chapter::markdown::{Directive, Edit, Page};
-use book::chapter::{DIRECTIVE_MAX, Fault, Faults};
-use book::page;
+use book::fault::{Error, Fault, Faults};
+use book::html;
+use book::page::layout::commands;
 use lab::transcript::step::StepId;
 use lab::transcript::words;
 
@@ -63,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     if !faults.is_empty() {
-        return Err(Faults(faults).into());
+        return Err(Error::Faults(Faults(faults)).into());
     }
     book.write()?;
     Ok(ExitCode::SUCCESS)
@@ -80,7 +81,7 @@ fn directives(page: &str) -> Vec<String> {
             // Quotes of quotes are long; of the author's own line the length was checked.
             _ if word.len() > DIRECTIVE_MAX => alone.push(page[directive.range].to_owned()),
             Some(group) if group.len() + word.len() < DIRECTIVE_MAX => {
-                *group += &format!(" {word}")
+                *group += &format!(" {word}");
             }
             _ => groups.push(word),
         }
@@ -187,7 +188,7 @@ fn fill(page: &str, shown: &str) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let page = Page::read(page);
     for (directive, id, _) in steps(&page) {
-        match shown.get(&*page::anchor(id)) {
+        match shown.get(&*html::anchor(id)) {
             Some(html) => edits.push(Edit {
                 range: directive.range,
                 text: (*html).to_owned(),
@@ -225,7 +226,7 @@ mod tests {
         let expected = [&["5.3", "guest", "ls"][..], &["5.4", "gdb", "p \"it's\""]];
         assert_eq!(
             steps,
-            expected.map(|words| Ok(words.iter().map(|word| word.to_string()).collect()))
+            expected.map(|words| Ok(words.iter().map(std::string::ToString::to_string).collect()))
         );
         assert_eq!(directives("words\n"), [""; 0]);
     }

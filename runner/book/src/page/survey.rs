@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::chapter;
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
-use crate::chapter::{self, Fault};
-use crate::page::excerpt;
+use crate::fault::Fault;
+use crate::prose::excerpt;
 use crate::prose::exempt::Exempt;
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
-use crate::symbols::resolve::{Found, resolve};
+use crate::prose::resolve::{Found, resolve};
 use crate::symbols::{Index, Kind};
 
 /// The claims of the book, page by page.

@@ -9,9 +9,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::chapter::Fault;
-use crate::page::hint;
-use crate::symbols::resolve::Found;
+use crate::fault::Fault;
+use crate::prose::resolve::Found;
 
 /// Where the list lies, from the root of the repository.
 pub const PATH: &str = "tests/exempt.toml";
@@ -117,9 +116,8 @@ impl Exempt {
             let found = real(name)?;
             let kind = found.kind.word();
             let message = format!(
-                "`{name}` is exempt, and the kernel has it: {}; remove the exemption, or write also = \"{kind}\" if \
-                 another thing is meant",
-                hint::words(&found)
+                "`{name}` is exempt, and the kernel has it: {found}; remove the exemption, or write also = \"{kind}\" if \
+                 another thing is meant"
             );
             (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
         });
