@@ -3,7 +3,6 @@
 //! This file lies beside the snapshots, because `cargo insta review` looks for them there.
 
 use std::path::Path;
-use std::process::Command;
 
 use book::chapter;
 use book::prose::glossary;
@@ -13,7 +12,7 @@ use lab::transcript::Transcript;
 
 use fixture::{Ran, repository};
 
-#[path = "replay/fixture.rs"]
+#[path = "support/fixture.rs"]
 #[allow(dead_code, reason = "the fixture's book is for other tests")]
 mod fixture;
 
@@ -26,14 +25,9 @@ fn chapter_names() -> Vec<String> {
 }
 
 fn runner(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
-    Ran::from(
-        command
-            .args(arguments)
-            .current_dir(repository())
-            .output()
-            .unwrap(),
-    )
+    let mut command = fixture::runner();
+    command.args(arguments).current_dir(repository());
+    Ran::of(command)
 }
 
 /// On a difference insta shows it, and keeps what ran for `cargo insta review`.
@@ -41,6 +35,12 @@ fn runner(arguments: &[&str]) -> Ran {
 fn every_chapter_replays_as_recorded() {
     let names = chapter_names();
     assert!(names.len() >= 5, "{names:?}");
+    let verified = runner(&["verify"]);
+    if verified.code == Some(0) {
+        verified.prints(&format!("{} chapters: all the same", names.len()));
+        return;
+    }
+    // What differs is in the chapter's own replay.
     for name in names {
         let ran = runner(&["chapter", &name, "--json"]);
         if ran.code == Some(0) {
@@ -57,6 +57,7 @@ fn every_chapter_replays_as_recorded() {
         }, { insta::assert_snapshot!(name.as_str(), now.content()) });
         panic!("{name}: {ran:#?}");
     }
+    panic!("{verified:#?}");
 }
 
 /// The transcript that `--json` printed, in the form of a snapshot.

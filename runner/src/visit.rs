@@ -12,10 +12,9 @@ pub mod panes;
 pub mod reader;
 pub mod tmux;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use crate::context::Context;
+use crate::context::{Context, Ready};
 use crate::root;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
@@ -24,8 +23,6 @@ use book::snapshot::compare::{Verdict, compare};
 use frontend::Frontend;
 use keyboard::Keyboard;
 use lab::machine::session::Debugger;
-use lab::replay::provenance;
-use lab::replay::workdir::Parts;
 use lab::replay::{Event, Replay};
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
@@ -55,13 +52,19 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let parts = context.parts(&options, [&chapter])?;
+    let ready = context.ready(&options, [&chapter], None)?;
     let signals = Signals::catch()?;
-    let mut replay = Replay::new(&root, chapter.script(), &parts, Debugger::Always, &signals)?;
+    let mut replay = Replay::new(
+        &root,
+        chapter.script(),
+        &ready.parts,
+        Debugger::Always,
+        &signals,
+    )?;
     let before = &chapter.steps[..count];
     let draft = Draft::new(before, chapter.last());
     go_there(&chapter, count, draft.behind, &mut replay)?;
-    let recorded = as_recorded(&root, &chapter, draft.behind, &parts, &replay)?;
+    let recorded = as_recorded(&ready, &chapter, draft.behind, &replay)?;
     eprintln!("step {}: {recorded}", draft.behind);
     replay.session()?.hand_over()?;
     let windows = windows(&chapter);
@@ -124,22 +127,18 @@ fn windows(chapter: &Chapter) -> Vec<Terminal> {
 
 /// How the replay compares with the page.
 fn as_recorded(
-    root: &Path,
+    ready: &Ready,
     chapter: &Chapter,
     at: StepId,
-    parts: &Parts,
     replay: &Replay<'_>,
 ) -> anyhow::Result<&'static str> {
-    let Some(recorded) = Snapshot::read(root, &chapter.name)? else {
+    let Some(recorded) = Snapshot::read(&ready.root, &chapter.name)? else {
         return Ok("of a chapter that was never recorded");
     };
-    let now = Snapshot {
-        provenance: provenance::of(root, parts)?,
-        transcript: Transcript {
-            records: replay.records.clone(),
-            frames: None,
-        },
-    };
+    let now = ready.snapshot(Transcript {
+        records: replay.records.clone(),
+        frames: None,
+    });
     Ok(match compare(&recorded, &now, at) {
         Verdict::Exact => "all as on the page, byte for byte",
         Verdict::SameMeaning { .. } => "all as on the page, in meaning",

@@ -28,7 +28,7 @@ fn renumber(book: &Fixture, chapter: &str) -> Output {
 fn renumber_behind(book: &Fixture, lines: &str) -> Output {
     let line = format!("{lines}\n{RUNNER} renumber 5");
     let args = ["--user", "--map-root-user", "--mount", "bash", "-ec", &line];
-    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = std::env::var_os("PATH").unwrap_or_default();
     run("unshare", &args, &book.path(""), path, "")
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lab::build::cache::Cache;
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, ended};
 use crate::kill::{hangs, wait_until_it_hangs};
 use crate::place::{Place, in_own_mounts};
 
@@ -89,9 +89,7 @@ fn start(mut command: Command) -> Child {
 
 fn all(commands: impl Iterator<Item = Command>) -> Vec<Ran> {
     let children: Vec<_> = commands.map(start).collect();
-    let ends = children
-        .into_iter()
-        .map(|child| child.wait_with_output().unwrap());
+    let ends = children.into_iter().map(ended);
     ends.map(Ran::from).collect()
 }
 
@@ -154,7 +152,7 @@ fn what_a_run_uses_is_not_cleaned_away() {
         assert!(ran.stderr.lines().any(stays), "{ran:#?}");
     }
     drop(stdin);
-    assert!(shell.wait().unwrap().success());
+    assert!(ended(shell).status.success());
     place
         .run(&["clean", "--yes"])
         .ends_with(0)
@@ -168,7 +166,7 @@ fn the_lab_that_a_fresh_replay_builds_is_not_cleaned_away() {
     let book = Book::new(&["guest 'echo there'"]);
     let mut replay = place.command_in(&book, &["chapter", "5", "--fresh"]);
     hangs(&mut replay, &place, "make");
-    let mut replay = replay.spawn().unwrap();
+    let replay = replay.spawn().unwrap();
     wait_until_it_hangs(&place);
     let listed = Cache::at(place.root()).list().unwrap();
     let fresh: Vec<_> = listed
@@ -194,7 +192,7 @@ fn the_lab_that_a_fresh_replay_builds_is_not_cleaned_away() {
         rustix::process::Signal::TERM,
     )
     .unwrap();
-    replay.wait().unwrap();
+    ended(replay);
     let until = Instant::now() + Duration::from_secs(20);
     while folder.exists() {
         assert!(Instant::now() < until, "{} stays", folder.display());

@@ -1,6 +1,4 @@
-//! A setup that is killed at random moments, and gone on with each time.
-//!
-//! THESEUS_SEED repeats the moments of an earlier run.
+//! A setup that is killed at moments of the day, and gone on with each time.
 
 use std::fs;
 use std::path::Path;
@@ -11,39 +9,11 @@ use std::time::{Duration, Instant};
 use lab::build::cache::Cache;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{Ran, repository};
+use crate::fixture::{self, Ran, repository, runner};
 use crate::place::Place;
+use crate::seed::{Random, seed};
 
 const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
-
-/// Numbers that look random, and are the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let seed = std::env::var("THESEUS_SEED").ok();
-        let seed = seed.map_or_else(
-            || std::process::id().into(),
-            |seed| seed.parse().expect("THESEUS_SEED is a number"),
-        );
-        eprintln!("THESEUS_SEED={seed}");
-        Self(seed)
-    }
-
-    /// A number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        // Knuth's generator; its upper bits are the better ones.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % end
-    }
-
-    fn signal(&mut self) -> Signal {
-        SIGNALS[self.below(4) as usize]
-    }
-}
 
 /// The processes that have the folder in their environment.
 fn processes(folder: &Path) -> Vec<String> {
@@ -65,7 +35,7 @@ fn killed(mut child: Child, signal: Signal, after: Duration, folder: &Path) -> b
     let ended = child.try_wait().unwrap().is_some();
     if !ended {
         kill_process(Pid::from_child(&child), signal).unwrap();
-        child.wait().unwrap();
+        fixture::ended(child);
     }
     let begun = Instant::now();
     while !processes(folder).is_empty() {
@@ -98,11 +68,23 @@ fn is_tidy(place: &Place, temporary: &Path) {
 }
 
 #[test]
-fn a_setup_that_is_killed_at_random_is_gone_on_with() {
+fn a_setup_that_is_killed_at_moments_of_the_day_is_gone_on_with() {
+    kill_at_random(2, 1);
+}
+
+#[test]
+#[ignore = "takes minutes; each day has a few moments, and every night has many"]
+fn a_setup_that_is_killed_at_many_moments_is_gone_on_with() {
+    kill_at_random(20, 5);
+}
+
+/// Kills a setup by SIGKILL so often, and by each of the signals that can be caught.
+fn kill_at_random(by_kill: usize, by_others: usize) {
     let made = ["kernel", "busybox", "programs", "initramfs"];
     let place = Place::without(&made);
     let temporary = tempfile::tempdir().unwrap();
-    let mut dice = Dice::new();
+    eprintln!("THESEUS_SEED={}", seed());
+    let mut random = Random::new("setups");
     let setup = || {
         let mut command = place.command(&["setup"]);
         command.env("TMPDIR", temporary.path());
@@ -116,16 +98,16 @@ fn a_setup_that_is_killed_at_random_is_gone_on_with() {
     };
     let begun = Instant::now();
     assert!(setup().status().unwrap().success());
-    let whole = begun.elapsed().as_millis() as u64;
+    let whole = begun.elapsed();
     begin_again();
     for signal in SIGNALS {
         let times = match signal {
-            Signal::KILL => 20,
-            _ => 2,
+            Signal::KILL => by_kill,
+            _ => by_others,
         };
         let mut kills = 0;
         while kills < times {
-            let after = Duration::from_millis(dice.below(whole));
+            let after = random.moment(whole);
             let child = setup().spawn().unwrap();
             match killed(child, signal, after, place.folder.path()) {
                 true => begin_again(),
@@ -216,9 +198,10 @@ fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes
     let place = Place::empty();
     let temporary = place.folder.path().join("temporary");
     fs::create_dir(&temporary).unwrap();
-    let mut dice = Dice::new();
+    eprintln!("THESEUS_SEED={}", seed());
+    let mut random = Random::new("setups");
     let setup = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let mut command = runner();
         command
             .arg("setup")
             .current_dir(repository())
@@ -228,10 +211,8 @@ fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes
         command
     };
     for round in 1..=20 {
-        let (signal, after) = (
-            dice.signal(),
-            Duration::from_millis(500 + dice.below(45_000)),
-        );
+        let signal = SIGNALS[random.below(SIGNALS.len())];
+        let after = random.moment(Duration::from_secs(45));
         let begun = Instant::now();
         let child = setup()
             .stdout(Stdio::null())

@@ -7,9 +7,12 @@ mod damage;
 mod full;
 mod kill;
 mod place;
+#[path = "../support/seed.rs"]
+#[allow(dead_code, reason = "each target draws in its own way")]
+mod seed;
 mod shim;
 mod sources;
 
-#[path = "../replay/fixture.rs"]
+#[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;

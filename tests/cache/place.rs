@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use lab::build::cache::{Cache, Inputs, Stamp};
 use lab::build::setup;
 
-use crate::fixture::{Book, Ran, repository};
+use crate::fixture::{Book, Ran, repository, runner};
 
 /// What the caches of the tests are copied from.
 struct Master {
@@ -89,7 +89,7 @@ fn program(path: &Path, script: &str) {
 }
 
 fn command(master: &Master, cache: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    let mut command = runner();
     let path = std::env::var("PATH").unwrap();
     command
         .args(arguments)
@@ -159,7 +159,7 @@ impl Place {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
+        Ran::of(self.command(arguments))
     }
 
     /// The runner in a book, with this cache.
@@ -170,7 +170,7 @@ impl Place {
     }
 
     pub fn run_in(&self, book: &Book, arguments: &[&str]) -> Ran {
-        Ran::from(self.command_in(book, arguments).output().unwrap())
+        Ran::of(self.command_in(book, arguments))
     }
 
     /// The folders of the entries of a kind.

@@ -8,8 +8,13 @@ use crate::{Found, poorer};
 /// A cache with nothing in it, on a file system that is large enough.
 const EMPTY: &str = "export XDG_CACHE_HOME=$HERE/c";
 
+/// So much memory is left. Where a part of /proc is covered, the system mounts no other; but it does while it sees one that
+/// is not covered, such as that of a chroot.
 fn left(kilobytes: u64) -> String {
-    format!("echo 'MemAvailable: {kilobytes} kB' > meminfo; mount --bind meminfo /proc/meminfo")
+    format!(
+        "echo 'MemAvailable: {kilobytes} kB' > meminfo\n\
+         for proc in $(awk '$3 == \"proc\" {{print $2}}' /proc/mounts); do mount --bind meminfo $proc/meminfo; done"
+    )
 }
 
 #[test]
@@ -25,7 +30,6 @@ fn another_processor_is_told() {
 
 #[test]
 fn too_little_memory_is_told_for_a_replay_and_for_the_build() {
-    // Where a part of /proc is covered, the system mounts no other.
     poorer(&left(300_000))
         .only_bad(&["memory", "namespaces"])
         .says(

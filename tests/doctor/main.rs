@@ -6,7 +6,7 @@ mod places;
 mod report;
 mod tools;
 
-#[path = "../replay/fixture.rs"]
+#[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "the book of the fixture is for other tests")]
 mod fixture;
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// The runner's own command, in the repository.
 fn runner(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    let mut command = fixture::runner();
     command.args(arguments).current_dir(repository());
     command
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use crate::fixture::{Book, Ran};
-use crate::random::{Random, seed};
+use crate::seed::{Random, seed};
 use crate::traces::{Held, Place, ended, send, wait_until};
 
 const QEMU: &str = "qemu-system-x86_64 ";
@@ -152,10 +152,10 @@ fn the_next_run_works() {
 }
 
 #[test]
-#[ignore = "takes five minutes: cargo test --test faults at_many_moments -- --ignored"]
+#[ignore = "takes five minutes; it runs every night"]
 fn deaths_at_many_moments_are_told_and_leave_nothing_behind() {
     let seed = seed();
-    let mut random = Random(seed);
+    let mut random = Random::new("deaths");
     for (steps, victims) in [
         (&HUB[..], &[QEMU, GDB, BASH][..]),
         (&LAB, &[QEMU, GDB, BASH, "unshare --net"]),
@@ -167,7 +167,7 @@ fn deaths_at_many_moments_are_told_and_leave_nothing_behind() {
         let life = begun.elapsed();
         for victim in victims {
             for _ in 0..10 {
-                let moment = random.below(life);
+                let moment = random.moment(life);
                 let what = format!("{victim} after {moment:?}, THESEUS_SEED={seed}");
                 let child = place.start(book.command(&["chapter", "5"]));
                 std::thread::sleep(moment);

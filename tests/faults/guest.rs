@@ -1,9 +1,7 @@
 //! The guest misbehaves: a program, its shell, the agent, the kernel.
 
-use std::process::Command;
-
 use crate::compile;
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, runner};
 use crate::traces::Place;
 
 /// Replays the steps; nothing may be left.
@@ -207,10 +205,10 @@ fn a_breakpoint_that_is_never_hit_is_told() {
 
 /// Runs a program in the guest; nothing may be left.
 #[track_caller]
-fn run(command: &[&str]) -> Ran {
-    let mut runner = Command::new(env!("CARGO_BIN_EXE_runner"));
-    runner.args(["run", "--deadline", "100"]).args(command);
-    Place::new().run(runner)
+fn run(arguments: &[&str]) -> Ran {
+    let mut command = runner();
+    command.args(["run", "--deadline", "100"]).args(arguments);
+    Place::new().run(command)
 }
 
 #[test]
@@ -238,11 +236,11 @@ fn a_wild_program_ends_as_it_would_elsewhere() {
 
 #[test]
 fn a_program_that_starts_itself_without_end_is_ended_at_the_deadline() {
-    let mut runner = Command::new(env!("CARGO_BIN_EXE_runner"));
+    let mut command = runner();
     let script = "echo up; (f() { f | f & }; f) 2> /dev/null; while :; do :; done";
-    runner.args(["run", "--deadline", "20", "/bin/sh", "-c", script]);
+    command.args(["run", "--deadline", "20", "/bin/sh", "-c", script]);
     Place::new()
-        .run(runner)
+        .run(command)
         .ends_with(3)
         .prints("up")
         .complains("the program has not ended after 20 s");

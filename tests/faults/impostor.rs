@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, runner};
 use rustix::process::Signal;
 
 use crate::traces::{Held, Place, ended, send};
@@ -155,12 +155,13 @@ fn a_machine_that_does_not_come_up_is_not_awaited_for_ever() {
         .map(|(place, folder)| {
             let mut command = book.command(&["chapter", "5"]);
             on_path(&mut command, folder.path());
+            command.env("THESEUS_START_DEADLINE", "3");
             place.start(command)
         })
         .collect();
     let told = [
-        "gdb or the machine did not come up within 120 s",
-        "QEMU opened no socket for the debugger within 120 s",
+        "gdb or the machine did not come up within 3 s",
+        "QEMU opened no socket for the debugger within 3 s",
     ];
     for ((place, child), told) in places.iter().zip(children).zip(told) {
         let ran = ended(child);
@@ -204,7 +205,7 @@ fn a_program_in_a_qemu_that_is_none_is_told() {
         ),
     ] {
         let folder = with(qemu(), script);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let mut command = runner();
         command.args(["run", "true"]);
         on_path(&mut command, folder.path());
         let ran = Place::new().run(command);

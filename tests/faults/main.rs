@@ -5,10 +5,13 @@ mod guest;
 mod impostor;
 mod kill;
 mod prison;
-mod random;
 mod traces;
 
-#[path = "../replay/fixture.rs"]
+#[path = "../support/seed.rs"]
+#[allow(dead_code, reason = "each target draws in its own way")]
+mod seed;
+
+#[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "some of the fixture is for other tests")]
 mod fixture;
 

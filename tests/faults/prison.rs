@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::compile;
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, runner};
 use crate::traces::{Place, ended, links, send};
 
 /// Looks for a way out of the guest, and prints what it finds.
@@ -17,7 +17,7 @@ const SEARCH: &str = include_str!("search.c");
 const FORGE: &str = include_str!("forge.s");
 
 fn run(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    let mut command = runner();
     command.args(["run", "--deadline", "100"]).args(arguments);
     command
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{self, Book, Ran};
 
 /// A folder for the temporary files of some runs, by whose name their processes are found.
 pub struct Place(tempfile::TempDir);
@@ -39,8 +39,8 @@ impl Place {
     /// Runs a command to its end; nothing may be left of it.
     #[track_caller]
     pub fn run(&self, mut command: Command) -> Ran {
-        command.stdin(Stdio::null()).env("TMPDIR", self.path());
-        let ran = Ran::from(command.output().unwrap());
+        command.env("TMPDIR", self.path());
+        let ran = Ran::of(command);
         self.is_clean(&Held::default());
         ran
     }
@@ -186,5 +186,5 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// How a child has ended, whose standard output may have been read in part.
 pub fn ended(child: Child) -> Ran {
-    Ran::from(child.wait_with_output().unwrap())
+    Ran::from(fixture::ended(child))
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use book::prose::mention;
+use book::prose::resolve::resolve;
 use book::symbols::Index;
-use book::symbols::resolve::resolve;
 use lab::build::setup::{self, Options};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fixture::Book;
+use crate::fixture::{Book, ended};
 
 /// Lays the guest's cable and lets a host at the other end answer.
 const CABLE: [&str; 2] = [
@@ -190,7 +190,7 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
     let before = network();
     for signal in ["-INT", "-KILL"] {
         let scratch = tempfile::tempdir().unwrap();
-        let mut child = start_and_wait(&book, scratch.path());
+        let child = start_and_wait(&book, scratch.path());
         // The runner, who keeps its folder, QEMU, gdb; the lab with its shell and two programs; the host's shell with its
         // program, and the two processes that watch over it.
         wait_until("all twelve run", || {
@@ -202,7 +202,7 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
             .status()
             .unwrap();
         assert!(kill.success());
-        child.wait().unwrap();
+        ended(child);
         wait_until("all have ended", || processes_of(scratch.path()).is_empty());
         assert_eq!(network(), before, "after {signal}");
     }

@@ -1,5 +1,6 @@
 //! Replays from outside: small chapters, made for one question each.
 
+#[path = "../support/fixture.rs"]
 mod fixture;
 mod lab;
 mod language;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::fixture::Book;
+use crate::fixture::{Book, HEEDING};
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
 
@@ -46,7 +46,7 @@ impl Screen {
         // As a reader has it: a shell outlives the runner, and keeps the terminal open.
         let shell = "\"$@\"; echo $? > status; exec sleep 1000";
         let mut words = vec!["new-session", "-d", &size[0], &size[1]];
-        words.extend(["sh", "-c", shell, "sh", "env"]);
+        words.extend(["sh", "-c", shell, "sh", "env", HEEDING]);
         if around == Around::Nothing {
             words.extend(["-u", "TMUX", "-u", "TMUX_PANE"]);
         }

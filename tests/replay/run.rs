@@ -3,16 +3,23 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::fixture::{self, ended};
 
 fn runner(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+    let mut command = fixture::runner();
     command.arg("run").args(arguments).stdin(Stdio::null());
     command
 }
 
 fn run(arguments: &[&str]) -> Output {
-    runner(arguments).output().unwrap()
+    ended(start(runner(arguments)))
+}
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 /// Runs a script of the shell, which is a program of this machine with shared libraries.
@@ -108,6 +115,8 @@ fn words_and_environment_arrive_as_they_are() {
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", std::env::var_os("HOME").unwrap())
         .env("TOLD", "two\nlines\n")
+        // Where the made lab lies: another would be built.
+        .envs(std::env::var_os("XDG_CACHE_HOME").map(|place| ("XDG_CACHE_HOME", place)))
         .current_dir(&here);
     let expected = format!(
         "{}|two\nlines\n{}\n{}\n",
@@ -135,7 +144,7 @@ fn output_comes_while_the_program_runs_and_a_reader_may_leave() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "first");
     drop(lines);
-    assert_eq!(child.wait().unwrap().code(), Some(128 + 13));
+    assert_eq!(ended(child).status.code(), Some(128 + 13));
 }
 
 #[test]
@@ -155,7 +164,7 @@ fn a_reader_who_pauses_loses_nothing() {
     std::thread::sleep(std::time::Duration::from_secs(4));
     stdout.read_to_end(&mut all).unwrap();
     assert!(all == much);
-    assert!(child.wait().unwrap().success());
+    assert!(ended(child).status.success());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, ended, runner};
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
 
@@ -22,7 +22,7 @@ fn visit(book: &Book, lines: &str) -> Ran {
     let mut input = child.stdin.take().unwrap();
     input.write_all(lines.as_bytes()).unwrap();
     drop(input);
-    Ran::from(child.wait_with_output().unwrap())
+    Ran::from(ended(child))
 }
 
 #[test]
@@ -121,7 +121,10 @@ impl OnTerminal {
         };
         // A session of its own, whose terminal this is: Ctrl-C becomes a signal there.
         let mut command = std::process::Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_runner")]);
+        command.arg("--ctty");
+        command
+            .arg(runner().get_program())
+            .args(runner().get_args());
         command.args(["shell", "5", "--at", "5.1"]);
         command.current_dir(book.folder.path());
         command

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::process::Stdio;
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, ended};
 
 /// Runs the book's chapter with this standard output, and sees that nothing is left of the machine.
 fn run(book: &Book, arguments: &[&str], stdout: Stdio) -> Ran {
@@ -11,7 +11,7 @@ fn run(book: &Book, arguments: &[&str], stdout: Stdio) -> Ran {
     let mut command = book.command(&[&["chapter", "5"], arguments].concat());
     command.env("TMPDIR", scratch.path()).stdout(stdout);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let ran = Ran::from(child.wait_with_output().unwrap());
+    let ran = Ran::from(ended(child));
     assert_eq!(
         scratch.path().read_dir().unwrap().count(),
         0,

@@ -145,6 +145,12 @@ fn escaped(text: impl Display) -> String {
     escaping.0
 }
 
+/// The id of the element that holds a step: `step-5.3`.
+#[must_use]
+pub fn anchor(id: lab::transcript::step::StepId) -> String {
+    format!("step-{id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,6 @@
 //! mdbook colours and decorates `code` elements; steps have none.
 
 pub mod check;
-pub mod excerpt;
 pub mod hint;
 pub mod layout;
 pub mod survey;
@@ -13,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::chapter::Chapter;
-use crate::html::{Html, element, text};
+use crate::html::{Html, anchor, element, text};
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
 use lab::transcript::capture::{self, Frame};
@@ -35,12 +34,6 @@ const IN_SIGHT: [(&str, &str); 4] = [
     ("gdb", "gdb"),
     ("gcc", "gcc"),
 ];
-
-/// The id of the element that holds a step: `step-5.3`.
-#[must_use]
-pub fn anchor(id: lab::transcript::step::StepId) -> String {
-    format!("step-{id}")
-}
 
 /// A step and what it printed.
 #[must_use]

@@ -11,7 +11,6 @@ pub mod dwarf;
 pub mod guest;
 mod macros;
 pub mod near;
-pub mod resolve;
 pub mod tree;
 mod types;
 

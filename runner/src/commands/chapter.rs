@@ -15,14 +15,13 @@ use book::snapshot::Snapshot;
 use book::snapshot::compare::{Difference, Verdict, compare};
 use lab::build::cache::Cache;
 use lab::build::fresh::Fresh;
+use lab::replay::Event;
 use lab::replay::own_kernel::OwnKernel;
-use lab::replay::provenance;
-use lab::replay::{Event, replay};
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
+use lab::transcript::Output;
 use lab::transcript::capture::{self, Frame};
 use lab::transcript::step::StepId;
-use lab::transcript::{Output, Transcript};
 
 /// What to replay, and how.
 #[derive(Debug, clap::Args)]
@@ -89,16 +88,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
     }
-    let mut parts = context.parts(&options, [&chapter])?;
-    if let Some(own) = own {
-        if let Some(note) = &own.note {
-            eprintln!("{note}");
-        }
-        if let Some(note) = parts.replace_kernel(own) {
-            eprintln!("{note}");
-        }
-    }
-    let provenance = provenance::of(&root, &parts)?;
+    let ready = context.ready(&options, [&chapter], own)?;
     let screen = Screen {
         from: from as u32,
         timings: args.timings,
@@ -106,39 +96,19 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
     let start = Instant::now();
     let mut real = Vec::new();
-    let transcript = replay(
-        &root,
-        chapter.script(),
-        count,
-        &parts,
-        &signals,
-        &mut |event| {
-            if let Event::End(_, _, elapsed) = event {
-                real.push(*elapsed);
-            }
-            if !args.json {
-                screen.show(event);
-            }
-        },
-    )?;
+    let now = ready.replay(&chapter, count, &signals, &mut |event| {
+        if let Event::End(_, _, elapsed) = event {
+            real.push(*elapsed);
+        }
+        if !args.json {
+            screen.show(event);
+        }
+    })?;
     let took = start.elapsed();
-    let now = Snapshot {
-        provenance,
-        transcript,
-    };
     let recorded = Snapshot::read(&root, &chapter.name)?;
     let mut repeats = None;
     if args.repeat > 1 {
-        let again = || {
-            replay(
-                &root,
-                chapter.script(),
-                count,
-                &parts,
-                &signals,
-                &mut |_| {},
-            )
-        };
+        let again = || ready.replay(&chapter, count, &signals, &mut |_| {});
         let by_meaning = recorded.as_ref().is_some_and(Snapshot::is_by_meaning);
         let told = repeat(again, args.repeat, &now, by_meaning, !args.json)?;
         if !(told.different.is_empty() || args.json) {
@@ -195,7 +165,7 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
 /// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
 /// chapter that was recorded so. Where one is not, that is shown if `show`.
 fn repeat(
-    again: impl Fn() -> anyhow::Result<Transcript>,
+    again: impl Fn() -> anyhow::Result<Snapshot>,
     times: usize,
     first: &Snapshot,
     by_meaning: bool,
@@ -213,11 +183,7 @@ fn repeat(
     for done in 1..times {
         let differ = told.different.len();
         stage.at(format!("{done} of {times}, {differ} differ"));
-        let now = Snapshot {
-            provenance: first.provenance.clone(),
-            transcript: again()?,
-        };
-        if let Verdict::Different { steps } = compare(&first, &now, last) {
+        if let Verdict::Different { steps } = compare(&first, &again()?, last) {
             if show {
                 steps.iter().for_each(screen::difference);
             }

@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use book::chapter;
 use book::chapter::markdown::Page;
 use book::fault::{Error, Faults};
-use book::page::excerpt;
 use book::page::survey::Book;
+use book::prose::excerpt;
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
 use book::prose::mention;
+use book::prose::resolve::resolve;
 use book::symbols::Index;
-use book::symbols::resolve::resolve;
 use lab::build::pins::Pins;
 use lab::build::setup;
 

@@ -25,7 +25,7 @@ use crate::tools;
 use book::chapter::DIRECTIVE_MAX;
 use book::chapter::markdown::{Directive, Edit, Page};
 use book::fault::{Error, Fault, Faults};
-use book::page;
+use book::html;
 use book::page::layout::commands;
 use lab::transcript::step::StepId;
 use lab::transcript::words;
@@ -188,7 +188,7 @@ fn fill(page: &str, shown: &str) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let page = Page::read(page);
     for (directive, id, _) in steps(&page) {
-        match shown.get(&*page::anchor(id)) {
+        match shown.get(&*html::anchor(id)) {
             Some(html) => edits.push(Edit {
                 range: directive.range,
                 text: (*html).to_owned(),

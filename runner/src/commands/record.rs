@@ -7,15 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::context::Context;
+use crate::context::{Context, Ready};
 use crate::root;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
 use book::snapshot::{self, Snapshot};
 use lab::build::packages::confirm;
-use lab::replay::provenance;
-use lab::replay::replay;
-use lab::replay::workdir::Parts;
 use lab::system::process::Signals;
 
 /// What to record.
@@ -36,33 +33,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chapters: Vec<Chapter> = named
         .map(|wanted| Chapter::find(&root, wanted))
         .collect::<Result<_, _>>()?;
-    let options = context.options(&root)?;
-    let parts = context.parts(&options, &chapters)?;
+    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {
-        let now = twice(&root, &chapter, &parts)?;
+        let now = twice(&ready, &chapter)?;
         all_kept &= keep(&root, &chapter, &now, context.yes)?;
     }
     Ok(ExitCode::from(u8::from(!all_kept)))
 }
 
-fn twice(root: &std::path::Path, chapter: &Chapter, parts: &Parts) -> anyhow::Result<Snapshot> {
-    let provenance = provenance::of(root, parts)?;
+fn twice(ready: &Ready, chapter: &Chapter) -> anyhow::Result<Snapshot> {
     let signals = Signals::catch()?;
-    let once = || -> anyhow::Result<Snapshot> {
-        let transcript = replay(
-            root,
-            chapter.script(),
-            chapter.steps.len(),
-            parts,
-            &signals,
-            &mut |_| {},
-        )?;
-        Ok(Snapshot {
-            provenance: provenance.clone(),
-            transcript,
-        })
-    };
+    let once = || ready.replay(chapter, chapter.steps.len(), &signals, &mut |_| {});
     let (first, second) = (once()?, once()?);
     let by_meaning = match compare(&first, &second, chapter.last()) {
         Verdict::Exact => false,

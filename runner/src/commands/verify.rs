@@ -17,8 +17,6 @@ use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{Verdict, compare};
 use lab::Error;
-use lab::replay::provenance;
-use lab::replay::replay;
 use lab::system::process::Signals;
 use lab::transcript::step::Terminal;
 
@@ -56,30 +54,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             .map(|wanted| Chapter::find(&root, wanted));
         named.collect::<Result<_, _>>()?
     };
-    let parts = context.parts(&context.options(&root)?, &chapters)?;
-    let provenance = provenance::of(&root, &parts)?;
+    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;
     let start = Instant::now();
     let verify = |chapter: Chapter| {
         let start = Instant::now();
-        let count = chapter.steps.len();
-        let outcome = replay(
-            &root,
-            chapter.script(),
-            count,
-            &parts,
-            &signals,
-            &mut |_| {},
-        );
+        let now = ready.replay(&chapter, chapter.steps.len(), &signals, &mut |_| {});
         let took = start.elapsed();
-        let outcome = outcome.and_then(|transcript| {
-            let provenance = provenance.clone();
-            let now = Snapshot {
-                provenance,
-                transcript,
-            };
+        let outcome = now.and_then(|now| {
             let recorded = Snapshot::read(&root, &chapter.name)?;
             Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
         });

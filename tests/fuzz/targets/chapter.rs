@@ -6,7 +6,7 @@ use std::path::Path;
 use book::chapter::Chapter;
 use book::chapter::markdown::Page;
 use book::chapter::value;
-use book::page::excerpt;
+use book::prose::excerpt;
 use book::prose::{mention, numeral};
 use lab::transcript::step::{DEADLINE, Step};
 

@@ -11,8 +11,8 @@ use regex::Regex;
 
 use crate::drawing::backtrace;
 use crate::drawing::layer::Layer;
+use crate::html::anchor;
 use crate::html::{Html, element, text};
-use crate::page::anchor;
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 

@@ -1,7 +1,7 @@
 //! A drawing as the page has it: the picture, its words for who does not see it, and its caption.
 
+use crate::html::anchor;
 use crate::html::{Html, element};
-use crate::page::anchor;
 use lab::transcript::step::StepId;
 use std::fmt::Display;
 

@@ -9,15 +9,14 @@ use std::path::Path;
 
 use crate::chapter::markdown::Page;
 use crate::fault::Fault;
-use crate::page::hint;
 use crate::page::values::Values;
 use crate::prose::exempt::{self, Exempt, Used};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
+use crate::prose::resolve::resolve;
 use crate::symbols::Index;
 use crate::symbols::near::{near, told};
-use crate::symbols::resolve::resolve;
 use lab::build::cache::Cache;
 
 /// What is known about the names, and which the pages had so far.
@@ -106,8 +105,7 @@ impl Text {
         match index.map(reply) {
             Some(Ok(found)) => format!(
                 "`{}` ({}) was never recorded; do it: cargo run -p runner -- claims --record",
-                mention.text,
-                hint::words(&found)
+                mention.text, found
             ),
             Some(Err(message)) => {
                 format!("{message}; if it is none of the kernel's: {}", exempt::PATH)

@@ -10,7 +10,7 @@ use crate::chapter::markdown::{Edit, Page};
 use crate::html::{Element, element};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
-use crate::symbols::resolve::Found;
+use crate::prose::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
 #[must_use]
@@ -45,21 +45,11 @@ fn element_of(found: &Found, glossary: &Glossary, is_first: bool) -> Element {
         ),
         None => (element("span").class("claim"), is_first.then_some(0)),
     };
-    let element = element.with("data-claim", words(found));
+    let element = element.with("data-claim", found);
     match stop {
         Some(index) => element.with("tabindex", index),
         None => element,
     }
-}
-
-/// `function, net/ipv4/tcp_ipv4.c:199`.
-#[must_use]
-pub fn words(found: &Found) -> String {
-    let between = match found.place.starts_with(['=']) || found.place.starts_with("of ") {
-        true => " ",
-        false => ", ",
-    };
-    format!("{}{between}{}", found.kind, found.place)
 }
 
 #[cfg(test)]

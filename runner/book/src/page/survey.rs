@@ -7,11 +7,11 @@ use crate::chapter;
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
 use crate::fault::Fault;
-use crate::page::excerpt;
+use crate::prose::excerpt;
 use crate::prose::exempt::{Exempt, Used};
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
-use crate::symbols::resolve::{Found, resolve};
+use crate::prose::resolve::{Found, resolve};
 use crate::symbols::{Index, Kind};
 
 /// The claims of the book, page by page.

@@ -14,9 +14,8 @@ use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
 use crate::fault::Fault;
+use crate::html::anchor;
 use crate::html::{Html, element, text};
-use crate::page::anchor;
-use crate::page::hint;
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
@@ -127,7 +126,7 @@ impl Values {
             from.push(format!("step {id}"));
         }
         for name in directive.names() {
-            let found = self.names.names.get(name).map(hint::words);
+            let found = self.names.names.get(name).map(ToString::to_string);
             from.push(format!("{name}, {}", found.unwrap_or_default()));
         }
         from.dedup();
@@ -214,12 +213,7 @@ impl Source for Values {
             ));
         };
         let value = VALUE.captures(&found.place);
-        let value = value.ok_or_else(|| {
-            format!(
-                "`{name}` has no value that is known: {}",
-                hint::words(found)
-            )
-        })?;
+        let value = value.ok_or_else(|| format!("`{name}` has no value that is known: {found}"))?;
         value[1].parse()
     }
 }
@@ -227,8 +221,8 @@ impl Source for Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prose::resolve::Found;
     use crate::symbols::Kind;
-    use crate::symbols::resolve::Found;
 
     fn filled(text: &str) -> (String, Vec<String>) {
         let snapshot = |text| Snapshot::parse(text).unwrap();

@@ -10,8 +10,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::fault::Fault;
-use crate::page::hint;
-use crate::symbols::resolve::Found;
+use crate::prose::resolve::Found;
 
 /// Where the list lies, from the root of the repository.
 pub const PATH: &str = "tests/exempt.toml";
@@ -139,9 +138,8 @@ impl Exempt {
             let found = real(name)?;
             let kind = found.kind.word();
             let message = format!(
-                "`{name}` is exempt, and the kernel has it: {}; remove the exemption, or write also = \"{kind}\" if \
-                 another thing is meant",
-                hint::words(&found)
+                "`{name}` is exempt, and the kernel has it: {found}; remove the exemption, or write also = \"{kind}\" if \
+                 another thing is meant"
             );
             (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
         });

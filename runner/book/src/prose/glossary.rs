@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::prose::resolve::Found;
 use crate::symbols::Kind;
-use crate::symbols::resolve::Found;
 
 /// The name of the file, without its ending.
 pub const NAME: &str = "names";

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
-use crate::page::excerpt;
+use crate::prose::excerpt;
 use crate::symbols::Kind;
 
 /// A code span that claims something about the kernel.

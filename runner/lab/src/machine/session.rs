@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -30,8 +31,12 @@ use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
 
-/// How long QEMU and gdb may take to come up, in real time.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How long QEMU and gdb may take to come up, in real time. A test that waits for the end of it gives another.
+static START_DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
+    let given = std::env::var("THESEUS_START_DEADLINE").ok();
+    let seconds = given.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(120))
+});
 /// How long gdb may look for the ways in which a command could go on, in real time.
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a command in the guest may take to end at Ctrl-C, in real time.
@@ -162,7 +167,7 @@ impl<'a> Session<'a> {
         if !self.gdb_mut()?.is_settled() {
             self.gdb_mut()?.press_ctrl_c()?;
         }
-        let until = Instant::now() + START_DEADLINE;
+        let until = Instant::now() + *START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
             for window in self.windows.values_mut() {
                 window.forget_flood();
@@ -611,7 +616,7 @@ impl<'a> Session<'a> {
     }
 
     fn settle_at_start(&mut self) -> anyhow::Result<()> {
-        let until = Instant::now() + START_DEADLINE;
+        let until = Instant::now() + *START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
             self.intake(until, |folder| {
                 format!(
@@ -626,7 +631,7 @@ impl<'a> Session<'a> {
 
     /// Waits for QEMU to open the debugger's socket.
     fn wait_for_stub(&mut self) -> anyhow::Result<()> {
-        let until = Instant::now() + START_DEADLINE;
+        let until = Instant::now() + *START_DEADLINE;
         while !self.folder.join(file::STUB).exists() {
             if self.qemu.process.ended()?.is_some() {
                 return Err(self.qemu.ended_early(&self.folder));

@@ -1,7 +1,11 @@
-//! A book of one chapter in a temporary repository, with the lab of the real one.
+//! What a test starts, and a book of one chapter in a temporary repository, with the lab of the real one.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The real repository.
 pub fn repository() -> PathBuf {
@@ -9,6 +13,33 @@ pub fn repository() -> PathBuf {
         .parent()
         .unwrap()
         .to_owned()
+}
+
+/// Has `env` start a program that heeds signals: whoever starts the tests may ignore some (`nohup`, `&` in a script, many a
+/// CI), and what a process ignores is ignored by all that it starts.
+pub const HEEDING: &str = "--default-signal=HUP,INT,QUIT,TERM,PIPE";
+
+/// The runner, which heeds signals.
+pub fn runner() -> Command {
+    let mut command = Command::new("/usr/bin/env");
+    command.args([HEEDING, env!("CARGO_BIN_EXE_runner")]);
+    command
+}
+
+/// How long a command of a test may take. It is far more than any takes, so that each test has an end.
+const END: Duration = Duration::from_secs(600);
+
+/// How a child has ended, and what it said. One that does not end is killed, and fails the test.
+#[track_caller]
+pub fn ended(child: Child) -> Output {
+    let pid = Pid::from_child(&child);
+    let (tell, told) = channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()));
+    let Ok(output) = told.recv_timeout(END) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("a command has not ended within {END:?}");
+    };
+    output.unwrap()
 }
 
 pub struct Book {
@@ -39,13 +70,13 @@ impl Book {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let mut command = runner();
         command.args(arguments).current_dir(self.folder.path());
         command
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
+        Ran::of(self.command(arguments))
     }
 
     pub fn snapshot(&self) -> PathBuf {
@@ -72,6 +103,13 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end.
+    #[track_caller]
+    pub fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Self::from(ended(command.stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
     #[track_caller]
     pub fn ends_with(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{self:#?}");

@@ -13,8 +13,8 @@ use crate::fault::Fault;
 use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
+use crate::prose::resolve::Found;
 use crate::symbols::Kind;
-use crate::symbols::resolve::Found;
 use lab::transcript::words;
 
 /// How many digits of the SHA-256 tell one excerpt from another.

@@ -1,10 +1,11 @@
 //! Whether the kernel has what a claim says, and what is said if not.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use super::near::{near, told};
-use super::{Index, Kind, Name};
 use crate::prose::mention::{Shape, has_underscore};
+use crate::symbols::near::{near, told};
+use crate::symbols::{Index, Kind, Name};
 
 /// What a claim turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,17 @@ pub struct Found {
     pub kind: Kind,
     /// Its place, for people: `struct sock_common +18, include/net/sock.h:169`.
     pub place: String,
+}
+
+/// `function, net/ipv4/tcp_ipv4.c:199`.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let between = match self.place.starts_with('=') || self.place.starts_with("of ") {
+            true => " ",
+            false => ", ",
+        };
+        write!(f, "{}{between}{}", self.kind, self.place)
+    }
 }
 
 /// Why a claim does not hold.
