@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter;
 use crate::chapter::expression::Number;
@@ -157,7 +157,7 @@ impl Values {
         let pattern = format!(
             "{}{}{}",
             edge(word(shown.chars().next())),
-            regex::escape(shown),
+            regex_lite::escape(shown),
             edge(word(shown.chars().last()))
         );
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
@@ -54,10 +54,20 @@ pub fn of_page(page: &Page<'_>) -> Vec<Numeral> {
 
 /// The words in which a digit is, with their places: letters, digits and what joins them.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    static WORD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"[\p{L}\d_.:/@+-]*\d[\p{L}\d_.:/@]*").expect("a pattern"));
-    WORD.find_iter(text)
-        .map(|found| (found.start(), found.as_str().trim_end_matches(['.', ':'])))
+    let is_part = |c: char| c.is_alphanumeric() || "_.:/@+-".contains(c);
+    let mut start = 0;
+    text.split_inclusive(move |c| !is_part(c))
+        .filter_map(move |word| {
+            let at = start;
+            start += word.len();
+            let last = word.rfind(|c: char| c.is_ascii_digit())?;
+            // A sign joins only what a digit follows.
+            let is_behind = |c| !is_part(c) || "+-".contains(c);
+            let end = word[last..]
+                .find(is_behind)
+                .map_or(word.len(), |length| last + length);
+            Some((at, word[..end].trim_end_matches(['.', ':'])))
+        })
 }
 
 fn is_numeral(word: &str) -> bool {
