@@ -70,7 +70,8 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
     let names: Vec<String> = lab.absent.iter().map(Absent::to_string).collect();
     Found::warn(
         names.join("; "),
-        "`runner setup` makes it, and so does the first chapter; README.md tells how long that takes",
+        "`runner setup` makes it, and so does the first chapter; \
+         README.md tells how long that takes",
     )
 }
 

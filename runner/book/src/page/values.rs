@@ -59,7 +59,7 @@ impl Values {
             match html {
                 Ok(html) => edits.push(Edit {
                     range,
-                    text: html.to_string(),
+                    text: html.in_prose(),
                 }),
                 Err(message) => faults.push(Fault {
                     path: path.to_owned(),
