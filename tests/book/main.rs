@@ -9,9 +9,11 @@ mod drawings;
 mod fixture;
 #[path = "../support/folder.rs"]
 mod folder;
+mod hostile;
 mod names;
 mod pages;
 mod preprocess;
+mod renumber;
 mod show;
 mod tools;
 mod values;

@@ -3,6 +3,7 @@
 use crate::fixture::{Fixture, given_back, said};
 
 const HOSTILE: &str = "chapters/05-hostile.md";
+const PLAIN: &str = "chapters/06-plain.md";
 const SNAPSHOT: &str = "tests/snapshots/6.1/05-hostile.snap";
 
 #[test]
@@ -136,4 +137,103 @@ fn an_included_directive_is_refused() {
         3,
         "{said}"
     );
+}
+
+/// The pages that come back, the plain one with more at its end.
+fn laid_out(more: &str) -> (Fixture, std::process::Output) {
+    let book = Fixture::new();
+    let path = book.path(PLAIN);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, text + "\n" + more).unwrap();
+    let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
+    (book, output)
+}
+
+/// Once, a longer fence that held a shorter one hid what came behind it.
+#[test]
+fn a_fence_hides_what_is_in_it_and_nothing_behind_it() {
+    for fence in [
+        "````text\n```\n{{6.9}}\n````\n",
+        "~~~text\n```\n{{6.9}}\n~~~\n",
+        "- a\n\n  ````text\n  ```\n  {{6.9}}\n  ````\n",
+        "> ```text\n> {{6.9}}\n",
+        "    ```\n    {{6.9}}\n",
+    ] {
+        let behind = "\nb {{step 6.1}}\n\n<!-- runner draw map -->\n";
+        let (_book, output) = laid_out(&format!("{fence}{behind}"));
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{fence}: {told}");
+        assert_eq!(told.lines().count(), 1, "{fence}: {told}");
+        assert!(
+            told.contains("expected `<!-- runner draw"),
+            "{fence}: {told}"
+        );
+        let (_book, output) = laid_out(&format!("{fence}\nb {{{{step 6.1}}}}\n"));
+        let page = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            page.contains("b <a class") && page.contains("{{6.9}}"),
+            "{fence}: {page}"
+        );
+    }
+}
+
+#[test]
+fn a_directive_in_a_fence_or_in_a_line_is_refused_and_does_nothing() {
+    let source = "<!-- runner source tcp_v4_connect -->";
+    let moved = "a directive stands in the text; in a fence it is a part of what is shown";
+    let alone = "alone on its line";
+    let step = "a step stands in a fence that begins with ```console";
+    for (more, line, message) in [
+        (format!("```text\n{source}\n```\n"), 18, moved),
+        (format!("~~~~\n```\n{source}\n~~~~\n"), 19, moved),
+        (format!("- ```\n  {source}\n  ```\n"), 18, moved),
+        (format!("    {source}\n"), 17, moved),
+        (
+            "```console\n<!-- runner draw calls -->\n```\n".to_owned(),
+            18,
+            moved,
+        ),
+        (format!("a {source} b\n"), 17, alone),
+        (format!("{source} b\n"), 17, alone),
+        ("<!--runner draw calls-->\n".to_owned(), 17, alone),
+        ("<!-- runner drow calls -->\n".to_owned(), 17, alone),
+        (
+            "```text\n<!-- cmdrun runner show 6.2 host x -->\n```\n".to_owned(),
+            18,
+            step,
+        ),
+    ] {
+        let (_book, output) = laid_out(&more);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{more}: {told}");
+        assert!(output.stdout.is_empty(), "{more}");
+        assert_eq!(told.lines().count(), 1, "{more}: {told}");
+        assert!(
+            told.starts_with(&format!("{PLAIN}:{line}: ")) && told.contains(message),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn steps_stand_in_a_list_or_a_quote_too() {
+    let step = "<!-- cmdrun runner show 6.1 host uname -->";
+    let fence = format!("```console\n{step}\n```\n");
+    for (nested, expected) in [
+        (
+            format!("- a\n\n  ~~~~ console\n  {step}\n  ~~~~\n\n  b\n"),
+            format!("- a\n\n  <div class=\"steps\">\n  {step}\n  </div>\n\n\n  b\n"),
+        ),
+        (
+            format!("> ```console\n> {step}\n> ```\n> b\n"),
+            format!("> <div class=\"steps\">\n> {step}\n> </div>\n>\n> b\n"),
+        ),
+    ] {
+        let book = Fixture::new().edit(PLAIN, &fence, &nested);
+        let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
+        assert!(output.status.success(), "{}", said(&output));
+        let pages = given_back(&output);
+        let (_, content) = pages.last().unwrap();
+        assert!(content.contains(&expected), "{content}");
+    }
 }

@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         println!("{fault}");
     }
     println!("{}", answer.summary(&book, &exempt));
-    let mut faults = exempt.faults(&book.texts());
+    let mut faults = exempt.faults(&book.used);
     faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
     if !faults.is_empty() {
         return Err(Error::Faults(Faults(faults)).into());

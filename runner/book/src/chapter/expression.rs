@@ -317,9 +317,18 @@ mod tests {
             ("x", "`x` is no number"),
             ("1.2.3", "no number"),
             ("0x", "no number"),
+            ("-0x-80000000000000000000000000000000", "no number"),
+            ("0x+1", "no number"),
+            ("0.000000000001 * 0.1", "do not come out"),
         ] {
             let error = computed(text).unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
+        let deep = format!("{}1", "( ".repeat(100_000));
+        assert!(
+            computed(&deep)
+                .unwrap_err()
+                .contains("parentheses are open at once")
+        );
     }
 }

@@ -155,4 +155,16 @@ mod tests {
         assert_eq!(drawn.matches("class=\"tick\"").count(), 4);
         assert!(draw(&[]).unwrap_err().contains("no step above"));
     }
+
+    #[test]
+    fn no_number_breaks_a_drawing() {
+        for number in ["2147483647", "99999999999", "999999999999999999999999"] {
+            let content = format!(
+                "\n9.1 gdb layer skb a\n| a: head 0 data {number} tail {number} end {number} \
+                 transport -{number} network {number} mac {number} len {number}\n= 0\n"
+            );
+            let records = Snapshot::parse(&content).unwrap().transcript.records;
+            assert_eq!(draw(&records).is_ok(), number == "2147483647", "{number}");
+        }
+    }
 }

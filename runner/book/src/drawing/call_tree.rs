@@ -264,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn a_backtrace_of_any_length_is_drawn() {
+        let deep = |step: u32, from: u32| {
+            let frames = (0..3000).map(|at| {
+                let name = from + at;
+                format!("| #{at}  0xff in f{name} () at net/ipv4/tcp.c:1\n")
+            });
+            format!(
+                "\n9.{step} gdb backtrace\n{}= 0\n",
+                frames.collect::<String>()
+            )
+        };
+        // Each goes on where the one before was cut off.
+        let content: String = (0..50).map(|step| deep(step + 1, step * 999)).collect();
+        assert!(draw(&records(&content)).is_ok());
+    }
+
+    #[test]
     fn names_go_on_in_a_new_line_where_one_ends() {
         let long = "a_name_of_thirty_characters_ab";
         let records = records(&format!(

@@ -362,6 +362,14 @@ mod tests {
         );
         assert_eq!(prefix("10.0.3.2/24"), prefix("10.0.3.1/24"));
         assert_ne!(prefix("10.0.3.2/24"), prefix("10.0.4.1/24"));
-        assert_eq!(prefix("10.0.4.1/32"), None);
+        for none in [
+            "10.0.4.1/32",
+            "10.0.0.1/33",
+            "10.0.0.1/4294967295",
+            "10.0.0.1/0",
+            "x/1",
+        ] {
+            assert_eq!(prefix(none), None, "{none}");
+        }
     }
 }

@@ -5,13 +5,12 @@
 //! which of all the kernel's names is near. The index is read at the first fault, and not before.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::chapter::markdown::Page;
 use crate::fault::Fault;
 use crate::page::values::Values;
-use crate::prose::exempt::{self, Exempt};
+use crate::prose::exempt::{self, Exempt, Used};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
@@ -27,7 +26,7 @@ pub struct Text {
     pub glossary: Glossary,
     /// What is exempt.
     pub exempt: Exempt,
-    used: BTreeSet<String>,
+    used: Used,
     index: OnceCell<Option<Index>>,
 }
 
@@ -40,7 +39,7 @@ impl Text {
         Ok(Self {
             glossary: Glossary::read(root)?,
             exempt: Exempt::read(root)?,
-            used: BTreeSet::new(),
+            used: Used::new(),
             index: OnceCell::new(),
         })
     }
@@ -57,7 +56,7 @@ impl Text {
                     message: self.message(&mention),
                 });
             }
-            self.used.insert(mention.text);
+            self.used.insert((path.to_owned(), mention.text));
         }
         found
     }
@@ -85,7 +84,7 @@ impl Text {
                     ),
                 });
             }
-            self.used.insert(numeral.text);
+            self.used.insert((path.to_owned(), numeral.text));
         }
         found
     }
@@ -93,8 +92,7 @@ impl Text {
     /// The faults of the list of exemptions, once all pages were seen.
     #[must_use]
     pub fn exemptions(&self) -> Vec<Fault> {
-        let used = self.used.iter().map(String::as_str).collect();
-        let mut found = self.exempt.faults(&used);
+        let mut found = self.exempt.faults(&self.used);
         let recorded = |name: &str| self.glossary.names.get(name).cloned();
         found.extend(self.exempt.real(recorded));
         found

@@ -1,6 +1,6 @@
 //! All names of the kernel in the text of the book, and what the kernel says to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::chapter;
@@ -8,7 +8,7 @@ use crate::chapter::markdown::Page;
 use crate::chapter::value;
 use crate::fault::Fault;
 use crate::prose::excerpt;
-use crate::prose::exempt::Exempt;
+use crate::prose::exempt::{Exempt, Used};
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
 use crate::prose::resolve::{Found, resolve};
@@ -19,8 +19,9 @@ use crate::symbols::{Index, Kind};
 pub struct Book {
     /// Each file, relative to the repository, with its claims.
     pub pages: Vec<(PathBuf, Vec<Mention>)>,
-    /// The numbers that are typed; they are not the kernel's to answer, but share its list of exemptions.
-    numerals: BTreeSet<String>,
+    /// All that could be exempt: the claims, and the numbers that are typed, which are not the
+    /// kernel's to answer.
+    pub used: Used,
     /// How many values are computed, and how many excerpts of the source are quoted.
     directives: (usize, usize),
 }
@@ -48,11 +49,16 @@ impl Book {
         for path in chapter::pages(root)? {
             let text = chapter::text(root, &path)?;
             let page = Page::read(&text);
-            let numerals = numeral::of_page(&page).into_iter();
-            book.numerals.extend(numerals.map(|numeral| numeral.text));
+            let claims = mention::of_page(&page);
+            let numerals = numeral::of_page(&page).into_iter().map(|found| found.text);
+            let used = claims
+                .iter()
+                .map(|claim| claim.text.clone())
+                .chain(numerals);
+            book.used.extend(used.map(|text| (path.clone(), text)));
             book.directives.0 += value::find(&page).len();
             book.directives.1 += excerpt::asked(&page).count();
-            book.pages.push((path, mention::of_page(&page)));
+            book.pages.push((path, claims));
         }
         Ok(book)
     }
@@ -87,16 +93,6 @@ impl Book {
             .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
             .collect();
         answer
-    }
-
-    /// The texts of all that could be exempt.
-    #[must_use]
-    pub fn texts(&self) -> BTreeSet<&str> {
-        let claims = self.pages.iter().flat_map(|(_, claims)| claims);
-        let claims = claims.map(|mention| mention.text.as_str());
-        claims
-            .chain(self.numerals.iter().map(String::as_str))
-            .collect()
     }
 }
 

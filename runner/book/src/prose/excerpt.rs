@@ -451,6 +451,36 @@ mod tests {
     }
 
     #[test]
+    fn no_place_and_no_source_breaks_an_excerpt() {
+        for (place, source, message) in [
+            ("net/a.c:1", "#define A_B 1 \\\n", ""),
+            ("net/a.c:99999999999", "#define A_B", ""),
+            ("net/a.c:1", "", "no line that defines"),
+            (
+                "../net/a.c:1",
+                "#define A_B 1",
+                "no file of the kernel's tree",
+            ),
+            ("/etc/passwd:1", "", "no file of the kernel's tree"),
+        ] {
+            let tree = tempfile::tempdir().unwrap();
+            std::fs::create_dir(tree.path().join("net")).unwrap();
+            std::fs::write(tree.path().join("net/a.c"), source).unwrap();
+            let found = Found {
+                kind: Kind::Macro,
+                place: format!("= 1, {place}"),
+            };
+            let names = Glossary {
+                names: [("A_B".to_owned(), found)].into(),
+                ..Glossary::default()
+            };
+            let excerpt = asked_by("<!-- runner source A_B -->").unwrap();
+            let quote = excerpt.quote(tree.path(), &names);
+            assert!(quote.map_or_else(|error| error.contains(message), |_| message.is_empty()));
+        }
+    }
+
+    #[test]
     fn a_hash_tells_other_lines() {
         let quote = quoted("f_g").unwrap();
         let stale = |line: &str| asked_by(line).unwrap().stale(&quote);

@@ -4,7 +4,7 @@
 //! and so is one that the kernel does have (`claims` looks).
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -43,6 +43,24 @@ struct Entry {
     line: usize,
 }
 
+/// Spans and numbers that could be exempt, each behind the file of its page.
+pub type Used = BTreeSet<(PathBuf, String)>;
+
+impl Entry {
+    /// Whether this is the span that is exempt, on the page in this file.
+    fn covers(&self, file: &Path, text: &str) -> bool {
+        let stem = file.file_stem().unwrap_or_default();
+        let is_here = self.page.as_ref().is_none_or(|page| stem == page.as_str());
+        is_here && self.name.get_ref() == text
+    }
+
+    /// Whether a span can be exempt by both.
+    fn overlaps(&self, other: &Self) -> bool {
+        let is_both = self.page == other.page || self.page.is_none() || other.page.is_none();
+        is_both && self.name.get_ref() == other.name.get_ref()
+    }
+}
+
 impl Exempt {
     /// Reads the list of a repository; one without a list exempts nothing.
     ///
@@ -70,10 +88,8 @@ impl Exempt {
     /// Whether a span of the page in this file is on the list.
     #[must_use]
     pub fn has(&self, text: &str, file: &Path) -> bool {
-        let stem = file.file_stem().unwrap_or_default();
-        let is_here = |entry: &Entry| entry.page.as_ref().is_none_or(|page| stem == page.as_str());
         let mut entries = self.entries.iter();
-        entries.any(|entry| entry.name.get_ref() == text && is_here(entry))
+        entries.any(|entry| entry.covers(file, text))
     }
 
     /// How many spans are on the list.
@@ -88,19 +104,25 @@ impl Exempt {
         self.entries.is_empty()
     }
 
-    /// The entries that are faults whatever the kernel has: not in `used`, twice there, or without a reason.
+    /// The entries that are faults whatever the kernel has: not in `used`, the spans of all pages,
+    /// for the same page twice, or without a reason.
     #[must_use]
-    pub fn faults(&self, used: &BTreeSet<&str>) -> Vec<Fault> {
-        let mut seen = BTreeSet::new();
+    pub fn faults(&self, used: &Used) -> Vec<Fault> {
         let mut found = Vec::new();
-        for entry in &self.entries {
+        for (entry, at) in self.entries.iter().zip(0..) {
             let name = entry.name.get_ref().as_str();
+            let mut before = self.entries[..at].iter();
+            let mut used = used.iter();
             let message = if entry.reason.trim().is_empty() {
                 format!("`{name}` is exempt without a reason; say what it is")
-            } else if !seen.insert(name) {
+            } else if before.any(|other| other.overlaps(entry)) {
                 format!("`{name}` is exempt twice; remove one")
-            } else if !used.contains(name) {
-                format!("`{name}` is exempt, and the text has no such name; remove the exemption")
+            } else if !used.any(|(file, text)| entry.covers(file, text)) {
+                let whose = match &entry.page {
+                    Some(page) => format!("the page {page}"),
+                    None => "the text".to_owned(),
+                };
+                format!("`{name}` is exempt, and {whose} has no such name; remove the exemption")
             } else {
                 continue;
             };
@@ -144,7 +166,7 @@ mod tests {
         let exempt = Exempt::parse(text).unwrap();
         let page = Path::new("chapters/04-x.md");
         assert!(exempt.has("a_b", page) && !exempt.has("a", page));
-        let used = BTreeSet::from(["a_b", "e_f"]);
+        let used = Used::from(["a_b", "e_f"].map(|name| (page.to_owned(), name.to_owned())));
         let lines: Vec<_> = exempt
             .faults(&used)
             .iter()
@@ -170,6 +192,33 @@ mod tests {
         let exempt = Exempt::parse(text).unwrap();
         assert!(exempt.has("a_b", Path::new("chapters/04-x.md")));
         assert!(!exempt.has("a_b", Path::new("chapters/05-y.md")));
+    }
+
+    #[test]
+    fn an_exemption_for_a_page_is_used_on_that_page_and_twice_only_there() {
+        let entry = |page: &str| format!("{{ name = \"a_b\", reason = \"x\"{page} }}");
+        let (four, five, all) = (
+            entry(", page = \"04-x\""),
+            entry(", page = \"05-y\""),
+            entry(""),
+        );
+        let used = |file: &str| Used::from([(file.into(), "a_b".to_owned())]);
+        let faults = |entries: &[&str], used: &Used| {
+            let list = Exempt::parse(&format!("exempt = [\n{}\n]", entries.join(",\n"))).unwrap();
+            let faults = list.faults(used).into_iter();
+            let lines = faults.map(|fault| (fault.line, fault.message));
+            lines.collect::<Vec<_>>()
+        };
+        let unused = "`a_b` is exempt, and the page 04-x has no such name; remove the exemption";
+        let twice = "`a_b` is exempt twice; remove one";
+        let told = |line, message: &str| vec![(line, message.to_owned())];
+        assert_eq!(faults(&[&four], &used("chapters/04-x.md")), []);
+        assert_eq!(faults(&[&four], &used("chapters/05-y.md")), told(2, unused));
+        let mut both = used("chapters/04-x.md");
+        both.extend(used("chapters/05-y.md"));
+        assert_eq!(faults(&[&four, &five], &both), []);
+        assert_eq!(faults(&[&four, &four], &both), told(3, twice));
+        assert_eq!(faults(&[&four, &all], &both), told(3, twice));
     }
 
     #[test]
