@@ -10,32 +10,44 @@ use tempfile::TempDir;
 
 use crate::tools::{RUNNER, path_with_tools};
 
+/// Makes an entry of the cache a complete one.
+pub const STAMP: &str = r#"{"inputs":{},"outputs":{},"seen":{}}"#;
+
 /// A page: its file, and its text.
 pub type Page = (String, String);
 
 /// The fixture book in a folder of its own, which goes with it.
 pub struct Fixture {
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
 }
 
 impl Fixture {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        Self::in_folder(temporary.path().to_owned(), Some(temporary))
+    }
+
+    /// The fixture book in an empty folder.
+    pub fn in_folder(folder: PathBuf, temporary: Option<TempDir>) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        copy(&repository.join("tests/book/fixture"), folder.path());
+        copy(&repository.join("tests/book/fixture"), &folder);
         copy(
             &repository.join("chapters/theme"),
-            &folder.path().join("chapters/theme"),
+            &folder.join("chapters/theme"),
         );
         let config = std::fs::read_to_string(repository.join("book.toml")).unwrap();
         let ours = config.replace("cargo run --quiet --locked -p runner --", "runner");
         assert_ne!(ours, config, "book.toml starts the runner in another way");
-        std::fs::write(folder.path().join("book.toml"), ours).unwrap();
-        Self { folder }
+        std::fs::write(folder.join("book.toml"), ours).unwrap();
+        Self {
+            folder,
+            _temporary: temporary,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// Replaces `old`, which must be there, by `new` in a file.
@@ -71,7 +83,7 @@ impl Fixture {
         };
         let items: Vec<Value> = pages.iter().map(chapter).collect();
         let context = json!({
-            "root": self.folder.path(),
+            "root": self.folder,
             "config": { "book": { "src": "chapters" } },
             "renderer": "html",
             "mdbook_version": "0.5.4",
@@ -91,13 +103,7 @@ impl Fixture {
 
     /// Builds the book with the real tools. The test fails where they are not installed.
     pub fn build(&self) -> Output {
-        run(
-            "mdbook",
-            &["build"],
-            self.folder.path(),
-            path_with_tools(),
-            "",
-        )
+        run("mdbook", &["build"], &self.folder, path_with_tools(), "")
     }
 
     /// A page that was built.

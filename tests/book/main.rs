@@ -7,6 +7,8 @@
 mod adapter;
 mod drawings;
 mod fixture;
+#[path = "../support/folder.rs"]
+mod folder;
 mod hostile;
 mod names;
 mod pages;

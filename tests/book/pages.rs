@@ -1,9 +1,12 @@
 //! Pages that mdbook and mdbook-cmdrun made, both real.
 
 use book::snapshot::Snapshot;
+use std::sync::LazyLock;
+
 use scraper::{ElementRef, Html, Selector};
 
 use crate::fixture::{Fixture, said};
+use crate::folder;
 
 pub fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     page.select(&Selector::parse(selector).unwrap()).collect()
@@ -17,14 +20,18 @@ pub fn within(element: ElementRef<'_>, selector: &str) -> String {
         .collect()
 }
 
-pub fn built() -> Fixture {
-    let book = Fixture::new();
-    let output = book.build();
-    assert!(output.status.success(), "{}", said(&output));
-    book
+/// The fixture's book, built once for all who only read it.
+pub fn built() -> &'static Fixture {
+    static BUILT: LazyLock<Fixture> = LazyLock::new(|| {
+        let book = Fixture::in_folder(folder::alone("built"), None);
+        let output = book.build();
+        assert!(output.status.success(), "{}", said(&output));
+        book
+    });
+    &BUILT
 }
 
-fn hostile() -> (Fixture, Html, Snapshot) {
+fn hostile() -> (&'static Fixture, Html, Snapshot) {
     let book = built();
     let page = book.page("05-hostile.html");
     let snapshot = Snapshot::read(&book.path(""), "05-hostile")

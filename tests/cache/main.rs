@@ -4,6 +4,8 @@
 mod clock;
 mod company;
 mod damage;
+#[path = "../support/folder.rs"]
+mod folder;
 mod full;
 mod kill;
 mod place;

@@ -14,6 +14,7 @@ use lab::build::cache::{Cache, Inputs, Stamp};
 use lab::build::setup;
 
 use crate::fixture::{Book, Ran, repository, runner};
+use crate::folder;
 
 /// What the caches of the tests are copied from.
 struct Master {
@@ -25,12 +26,7 @@ struct Master {
 }
 
 static MASTER: LazyLock<Master> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-    // For as long as this process lives: the same tests may run in another.
-    let lock = fs::File::create(folder.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    std::mem::forget(lock);
-    let _ = fs::remove_dir_all(&folder);
+    let folder = folder::alone("cache");
     let (cache, programs, source) = (folder.join("c"), folder.join("bin"), folder.join("source"));
     fs::create_dir_all(cache.join("ship-of-theseus")).unwrap();
     fs::create_dir(&programs).unwrap();

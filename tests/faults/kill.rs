@@ -2,11 +2,12 @@
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::fixture::{Book, ended, runner};
+use crate::fixture::{Book, HEEDING, ended, runner};
 use crate::seed::{Random, seed};
 use crate::traces::{Place, send, wait_until};
 
@@ -55,6 +56,17 @@ fn in_the_lab(place: &Place, last: &str) -> Book {
         "lab 'sleep 1000 & setsid sleep 1000 & ip netns add far; busybox ping -c 1 10.0.3.2 > /dev/null; echo $?'",
         last,
     ])
+}
+
+#[test]
+fn what_a_test_starts_heeds_the_signals_that_the_test_ignores() {
+    let ignoring = "trap '' HUP INT QUIT TERM PIPE; exec env \"$0\" grep SigIgn /proc/self/status";
+    let heeds = Command::new("bash")
+        .args(["-c", ignoring, HEEDING])
+        .output()
+        .unwrap();
+    let heeds = String::from_utf8(heeds.stdout).unwrap();
+    assert_eq!(heeds, "SigIgn:\t0000000000000000\n");
 }
 
 /// Kills a runner that waits in the last step of its chapter.

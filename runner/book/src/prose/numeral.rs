@@ -1,9 +1,11 @@
-//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal one.
+//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal
+//! one.
 //!
-//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page has its numbers from
-//! steps ([`crate::chapter::value`]), and what is typed all the same stands in `tests/exempt.toml` with a reason. A digit alone is not
-//! looked at (process 1, level 5), nor is what has a point or a colon in it (an address, a version, a step), nor the number of
-//! a chapter, nor code of more than a number.
+//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page
+//! has its numbers from steps ([`crate::chapter::value`]), and what is typed all the same stands in
+//! `tests/exempt.toml` with a reason. A digit alone is not looked at (process 1, level 5), nor is
+//! what has a point or a colon in it (an address, a version, a step), nor the number of a chapter,
+//! nor code of more than a number.
 
 use std::sync::LazyLock;
 

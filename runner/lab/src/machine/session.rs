@@ -31,7 +31,7 @@ use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
 
-/// How long QEMU and gdb may take to come up, in real time. A test that waits for the end of it gives another.
+/// How long QEMU and gdb may take to come up, in real time. A test that waits so long gives less.
 static START_DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
     let given = std::env::var("THESEUS_START_DEADLINE").ok();
     let seconds = given.and_then(|seconds| seconds.parse().ok());
