@@ -41,8 +41,9 @@ impl Context {
         Ok(options)
     }
 
-    /// The lab in which these chapters are replayed, made if it is not there; with a kernel of the user's own, if there
-    /// is one. What keeps the network of a chapter from being made is told before anything is built.
+    /// The lab in which these chapters are replayed, made if it is not there; with a kernel of the
+    /// user's own, if there is one. What keeps the network of a chapter from being made is told
+    /// before anything is built.
     ///
     /// # Errors
     /// As [`setup::ready`], and why there can be no network.

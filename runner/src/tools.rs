@@ -1,7 +1,7 @@
 //! The two programs that render the book, pinned: cargo builds them from their published crates.
 //!
-//! cargo leaves alone what is installed at the wanted version, and puts programs where it always does
-//! (`~/.cargo/bin`, or what `CARGO_INSTALL_ROOT` says).
+//! cargo leaves alone what is installed at the wanted version, and puts programs where it always
+//! does (`~/.cargo/bin`, or what `CARGO_INSTALL_ROOT` says).
 
 use std::process::ExitCode;
 
@@ -29,6 +29,9 @@ pub const TOOLS: [Tool; 2] = [
     },
 ];
 
+/// They render a book in a second as they are, and optimizing them takes minutes.
+const UNOPTIMIZED: &str = "profile.release.opt-level=0";
+
 /// How to get them.
 pub const REMEDY: &str = "install it with `cargo run -p runner -- install-tools`";
 
@@ -37,11 +40,19 @@ pub const REMEDY: &str = "install it with `cargo run -p runner -- install-tools`
 /// # Errors
 /// When cargo cannot build one of them.
 pub fn install() -> anyhow::Result<ExitCode> {
-    for tool in TOOLS {
+    for (tool, at) in TOOLS.iter().zip(1..) {
         let package = format!("{}@{}", tool.name, tool.version);
-        cmd!("cargo", "install", "--locked", &package)
-            .run()
-            .with_context(|| format!("`cargo install --locked {package}` failed; see above"))?;
+        eprintln!("{package}, {at} of {}:", TOOLS.len());
+        cmd!(
+            "cargo",
+            "install",
+            "--locked",
+            "--config",
+            UNOPTIMIZED,
+            &package
+        )
+        .run()
+        .with_context(|| format!("`cargo install --locked {package}` failed; see above"))?;
     }
     for tool in TOOLS {
         tool.find()?;

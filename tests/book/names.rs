@@ -1,4 +1,5 @@
-//! Names of the kernel in the text: a wrong one stops the build, and a right one leads to its definition.
+//! Names of the kernel in the text: a wrong one stops the build, and a right one leads to its
+//! definition.
 //!
 //! No lab is where these tests look for one, so all is done with what the fixture has recorded.
 
@@ -83,7 +84,8 @@ fn an_exemption_is_used_and_no_more() {
     assert!(refused(&missing).starts_with("chapters/06-plain.md:15: `LOWER_UP`"));
 }
 
-/// A reader with a lab learns more: the index that it left tells what is real, and all that is near.
+/// A reader with a lab learns more: the index that it left tells what is real, and all that is
+/// near.
 #[test]
 fn an_index_in_the_cache_knows_what_was_only_not_recorded() {
     let book = Fixture::new().edit(PLAIN, "`ping`", "`tcp_v4_rcv`, `tcp_v4_snd`");

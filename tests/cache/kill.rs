@@ -127,7 +127,8 @@ pub fn hangs(command: &mut Command, place: &Place, name: &str) {
     let programs = place.folder.path().join("bin");
     fs::create_dir(&programs).unwrap();
     let script = "#!/bin/bash\n\
-                  case \"$*\" in *--print-uris*) echo \"'http://localhost/dists/x' x 0\"; exit;; esac\n\
+                  case \"$*\" in *--print-uris*)\n\
+                  echo \"'http://localhost/dists/x' x 0\"; exit;; esac\n\
                   trap '' INT TERM HUP PIPE\nsleep 1000\n";
     let program = programs.join(name);
     fs::write(&program, script).unwrap();

@@ -13,6 +13,10 @@ mod mutate;
 mod capture;
 #[path = "targets/chapter.rs"]
 mod chapter;
+#[path = "targets/drawing.rs"]
+mod drawing;
+#[path = "targets/markdown.rs"]
+mod markdown;
 #[path = "targets/mi.rs"]
 mod mi;
 #[path = "targets/program.rs"]
@@ -38,6 +42,7 @@ use book::chapter::markdown::Page;
 use book::chapter::{Chapter, pages, paths, text};
 use book::snapshot::Snapshot;
 use duct::cmd;
+use lab::transcript::Record;
 use lab::transcript::capture::file;
 
 use seed::{Random, seed};
@@ -48,9 +53,11 @@ type Target = fn(&[u8]);
 /// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A
 /// program is written to the disk and read again, and a value makes patterns of what it looks for,
 /// which is slow.
-const TARGETS: [(&str, usize, Target); 8] = [
+const TARGETS: [(&str, usize, Target); 10] = [
     ("capture", 100_000, capture::read),
     ("chapter", 50_000, |bytes| chapter::read(&lossy(bytes))),
+    ("drawing", 10_000, |bytes| drawing::read(&lossy(bytes))),
+    ("markdown", 100_000, |bytes| markdown::read(&lossy(bytes))),
     ("mi", 500_000, |bytes| mi::read(&lossy(bytes))),
     ("program", 10_000, program::read),
     ("report", 500_000, report::read),
@@ -153,8 +160,18 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
             .filter_map(|snapshot| Some(file(&snapshot.transcript.frames?)))
             .collect(),
         // Many small inputs find more than a few large ones.
-        "chapter" => texts
+        "chapter" | "markdown" => texts
             .flat_map(|text| Vec::from_iter(text.split("\n## ").map(str::to_owned)))
+            .map(String::into_bytes)
+            .collect(),
+        "drawing" => snapshots
+            .flat_map(|snapshot| snapshot.transcript.records)
+            .map(
+                |Record {
+                     command, output, ..
+                 }| format!("{command}\n{}", output.stdout),
+            )
+            .filter(|text| text.len() < 10_000)
             .map(String::into_bytes)
             .collect(),
         "snapshot" => snapshots

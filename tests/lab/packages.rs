@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-/// Runs the command with `--yes` on a machine that has nothing but this apt-get, a script for sh. Gives what it says,
-/// and the lines that apt-get was given.
+/// Runs the command with `--yes` on a machine that has nothing but this apt-get, a script for sh.
+/// Gives what it says, and the lines that apt-get was given.
 fn run(command: &[&str], apt: &str) -> (String, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
@@ -35,7 +35,8 @@ fn run(command: &[&str], apt: &str) -> (String, Vec<String>) {
 #[test]
 fn no_package_is_removed_to_install_another() {
     let apt = "case \"$*\" in\n\
-               -s*) echo 'Remv qemu-utils [1:8.2.1-2~bpo12+1]'; echo 'Inst qemu-system-x86 (1:7.2 Debian)';;\n\
+               -s*) echo 'Remv qemu-utils [1:8.2.1-2~bpo12+1]'\n\
+               echo 'Inst qemu-system-x86 (1:7.2 Debian)';;\n\
                esac";
     let (said, calls) = run(&["setup"], apt);
     for words in [

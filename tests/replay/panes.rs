@@ -437,7 +437,8 @@ fn a_tmux_that_never_takes_the_terminal_is_given_up() {
     let real = real.into_iter().find(|tmux| tmux.is_file()).unwrap();
     let script = format!(
         "#!/bin/bash\ncase \" $* \" in *' attach-session '*)\n\
-         while {0} -S tmux has-session 2>/dev/null; do sleep 0.1; done; exit;;\nesac\nexec {0} \"$@\"\n",
+         while {0} -S tmux has-session 2>/dev/null; do sleep 0.1; done; exit;;\n\
+         esac\nexec {0} \"$@\"\n",
         real.display()
     );
     let tmux = folder.path().join("tmux");

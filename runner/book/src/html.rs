@@ -69,10 +69,19 @@ impl Element {
         html
     }
 
-    /// What stands before and behind a text that Markdown makes an element of.
+    /// Puts it around Markdown, in a line of the prose.
     #[must_use]
     pub fn around(self, markdown: &str) -> String {
-        format!("{}>{markdown}</{}>", self.markup, self.name)
+        let Self { name, markup } = self;
+        format!("{}>{markdown}</{name}>", Html(markup).in_prose())
+    }
+}
+
+impl Html {
+    /// The markup as a part of a line of the prose, where a `|` would end the cell of a table.
+    #[must_use]
+    pub fn in_prose(&self) -> String {
+        self.0.replace('|', "&#124;")
     }
 }
 
@@ -154,5 +163,7 @@ mod tests {
         assert_eq!(&*html, format!("<b class=\"{safe}\">{safe}</b>"));
         let rect = element("rect").with("x", 1).empty();
         assert_eq!(&*element("g").holding([rect]), "<g><rect x=\"1\"/></g>");
+        let cell = element("i").class("a|b").around("`c`");
+        assert_eq!(cell, "<i class=\"a&#124;b\">`c`</i>");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, bail, ensure};
-use regex::{Captures, Regex};
+use regex_lite::{Captures, Regex};
 use tempfile::NamedTempFile;
 
 use crate::chapter::markdown::{Edit, Page, Piece};

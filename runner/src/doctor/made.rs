@@ -6,8 +6,7 @@ use super::Found;
 use crate::context::Context;
 use crate::root;
 use lab::build::pins::Pins;
-use lab::build::setup;
-use lab::build::sources;
+use lab::build::{setup, sources};
 use lab::{Absent, Error};
 
 /// What the cache has and lacks of the lab.
@@ -70,7 +69,8 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
     let names: Vec<String> = lab.absent.iter().map(Absent::to_string).collect();
     Found::warn(
         names.join("; "),
-        "`runner setup` makes it, and so does the first chapter; README.md tells how long that takes",
+        "`runner setup` makes it, and so does the first chapter; \
+         README.md tells how long that takes",
     )
 }
 

@@ -155,8 +155,8 @@ impl Tmux {
             return Ok(None);
         }
         let mut client = self.tmux();
-        // In our process group, which has the terminal. It ends with its server, and gives back the terminal then: nobody
-        // may kill it before.
+        // In our process group, which has the terminal. It ends with its server, and gives back the
+        // terminal then: nobody may kill it before.
         client.args([
             "attach-session",
             ";",

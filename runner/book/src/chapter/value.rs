@@ -17,7 +17,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter::expression::{Number, Operator, Token, evaluate};
 use crate::chapter::markdown::{Page, Piece, Span};
@@ -283,7 +283,7 @@ fn beside(record: &Record, at: &str) -> Result<String, String> {
     let (before, behind) = at.split_once('#').unwrap_or((at, ""));
     let blanks = r"[^\S\n]+";
     let literal = |text: &str| {
-        let words: Vec<String> = text.split_whitespace().map(regex::escape).collect();
+        let words: Vec<String> = text.split_whitespace().map(regex_lite::escape).collect();
         let edge = |touches: bool| if touches { blanks } else { "" };
         let (first, last) = (
             text.starts_with(char::is_whitespace),

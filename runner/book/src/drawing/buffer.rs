@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::drawing::svg::{Figure, link, text};
 use crate::html::{Html, element};

@@ -7,12 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::drawing::backtrace;
 use crate::drawing::layer::Layer;
-use crate::html::anchor;
-use crate::html::{Html, element, text};
+use crate::html::{Html, anchor, element, text};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 

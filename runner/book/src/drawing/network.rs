@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::drawing::svg::{Figure, link, text};
 use crate::html::{self, Html, element};

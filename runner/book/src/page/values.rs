@@ -7,15 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter;
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, written};
 use crate::fault::Fault;
-use crate::html::anchor;
-use crate::html::{Html, element, text};
+use crate::html::{Html, anchor, element, text};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use lab::transcript::Record;
@@ -59,7 +58,7 @@ impl Values {
             match html {
                 Ok(html) => edits.push(Edit {
                     range,
-                    text: html.to_string(),
+                    text: html.in_prose(),
                 }),
                 Err(message) => faults.push(Fault {
                     path: path.to_owned(),
@@ -157,7 +156,7 @@ impl Values {
         let pattern = format!(
             "{}{}{}",
             edge(word(shown.chars().next())),
-            regex::escape(shown),
+            regex_lite::escape(shown),
             edge(word(shown.chars().last()))
         );
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;

@@ -1,13 +1,15 @@
-//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal one.
+//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal
+//! one.
 //!
-//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page has its numbers from
-//! steps ([`crate::chapter::value`]), and what is typed all the same stands in `tests/exempt.toml` with a reason. A digit alone is not
-//! looked at (process 1, level 5), nor is what has a point or a colon in it (an address, a version, a step), nor the number of
-//! a chapter, nor code of more than a number.
+//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page
+//! has its numbers from steps ([`crate::chapter::value`]), and what is typed all the same stands in
+//! `tests/exempt.toml` with a reason. A digit alone is not looked at (process 1, level 5), nor is
+//! what has a point or a colon in it (an address, a version, a step), nor the number of a chapter,
+//! nor code of more than a number.
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
@@ -54,10 +56,20 @@ pub fn of_page(page: &Page<'_>) -> Vec<Numeral> {
 
 /// The words in which a digit is, with their places: letters, digits and what joins them.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    static WORD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"[\p{L}\d_.:/@+-]*\d[\p{L}\d_.:/@]*").expect("a pattern"));
-    WORD.find_iter(text)
-        .map(|found| (found.start(), found.as_str().trim_end_matches(['.', ':'])))
+    let is_part = |c: char| c.is_alphanumeric() || "_.:/@+-".contains(c);
+    let mut start = 0;
+    text.split_inclusive(move |c| !is_part(c))
+        .filter_map(move |word| {
+            let at = start;
+            start += word.len();
+            let last = word.rfind(|c: char| c.is_ascii_digit())?;
+            // A sign joins only what a digit follows.
+            let is_behind = |c| !is_part(c) || "+-".contains(c);
+            let end = word[last..]
+                .find(is_behind)
+                .map_or(word.len(), |length| last + length);
+            Some((at, word[..end].trim_end_matches(['.', ':'])))
+        })
 }
 
 fn is_numeral(word: &str) -> bool {

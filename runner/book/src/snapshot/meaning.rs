@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 /// What a piece of text is to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

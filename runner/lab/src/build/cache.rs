@@ -323,8 +323,8 @@ impl Cache {
             .with_context(|| format!("cannot unlock {}", folder.display()))
     }
 
-    /// The folder of the entry of this kind that was completed last, and is not being made anew. From now on this
-    /// process has a share of its lock.
+    /// The folder of the entry of this kind that was completed last, and is not being made anew.
+    /// From now on this process has a share of its lock.
     pub fn newest(&self, kind: &str) -> Option<PathBuf> {
         let completed = |folder: &PathBuf| fs::metadata(folder.join(STAMP)).ok()?.modified().ok();
         let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();

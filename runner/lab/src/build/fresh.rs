@@ -1,8 +1,9 @@
 //! An empty cache beside the reader's, for one run: `--fresh`.
 //!
-//! Its folder lies in the reader's cache, because the temporary folder may be too small for a kernel's tree, and is gone
-//! when the run ends, however it ends. While the run goes on it holds the lock of the folder itself, so that `clean`
-//! leaves it alone: a lock file beside the folder would stay behind.
+//! Its folder lies in the reader's cache, because the temporary folder may be too small for a
+//! kernel's tree, and is gone when the run ends, however it ends. While the run goes on it holds
+//! the lock of the folder itself, so that `clean` leaves it alone: a lock file beside the folder
+//! would stay behind.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -57,7 +58,8 @@ pub fn is_fresh(folder: &Path) -> bool {
     name.to_string_lossy().starts_with(PREFIX)
 }
 
-/// Removes a folder that a run has left behind, with the child that should have removed it. One that is in use is refused.
+/// Removes a folder that a run has left behind, with the child that should have removed it. One
+/// that is in use is refused.
 ///
 /// # Errors
 /// When it is in use, or cannot be removed.

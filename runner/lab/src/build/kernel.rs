@@ -13,9 +13,8 @@ use duct::cmd;
 
 use crate::build::cache::{self, Cache, Inputs, Leftover};
 use crate::build::pins::KernelPin;
-use crate::build::recipe;
 use crate::build::sources::{self, Source};
-use crate::build::tarball;
+use crate::build::{recipe, tarball};
 use crate::system::progress::Stage;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with
@@ -263,8 +262,8 @@ fn fill(source: &Source, tree: &Path) -> Result<()> {
             })
         }
         Source::Tree { path, .. } => {
-            // `/.` copies what is in the folder. Where the file system can share blocks, it does. The reader may
-            // have built in the tree, with other flags.
+            // `/.` copies what is in the folder. Where the file system can share blocks, it does.
+            // The reader may have built in the tree, with other flags.
             let line = r#"cp -a --reflink=auto "$SOURCE/." . && make -s mrproper"#;
             let log = tree.with_file_name(LOG);
             recipe::run(line, tree, &[("SOURCE", path)], &log, |_| {})
@@ -273,8 +272,8 @@ fn fill(source: &Source, tree: &Path) -> Result<()> {
     }
 }
 
-/// What kbuild, make or their shells take for something else than a part of a name. kbuild itself complains of a few,
-/// and fails at the others with messages about something else.
+/// What kbuild, make or their shells take for something else than a part of a name. kbuild itself
+/// complains of a few, and fails at the others with messages about something else.
 const SPECIAL: &str = " \t\n:'\"\\$`#%&;|<>()*?[]{}!=";
 
 /// Refuses a path under which no kernel can be built.
@@ -289,7 +288,8 @@ pub fn check_path(root: &Path) -> Result<()> {
     };
     if let Some(special) = special {
         bail!(
-            "a kernel cannot be built under {path}: its path holds {special}; set XDG_CACHE_HOME to another folder"
+            "a kernel cannot be built under {path}: its path holds {special}; \
+             set XDG_CACHE_HOME to another folder"
         );
     }
     Ok(())

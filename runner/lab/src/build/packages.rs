@@ -372,8 +372,8 @@ fn install_line(apt: &[String], packages: &[String]) -> String {
 }
 
 fn install(apt: &[String], packages: &[String]) -> Result<()> {
-    // In the reader's own process group, as sudo asks on its terminal; and it is not killed with the runner: dpkg
-    // would leave packages that are half installed.
+    // In the reader's own process group, as sudo asks on its terminal; and it is not killed with
+    // the runner: dpkg would leave packages that are half installed.
     let run = |words: &[&str], rest: &[String]| -> Result<bool> {
         let all = apt[1..].iter().map(String::as_str);
         let all = all
@@ -393,9 +393,9 @@ fn install(apt: &[String], packages: &[String]) -> Result<()> {
         }
         let may_work = match would_remove(packages)? {
             Some(removed) if lists_are_new && !removed.is_empty() => bail!(
-                "apt would have to remove {0} to install {1}, so nothing was installed. `apt-cache policy {0}` tells \
-                 which release that is of; install from the same one (apt-get install -t RELEASE {1}), or remove it \
-                 yourself, and run again",
+                "apt would have to remove {0} to install {1}, so nothing was installed. \
+                 `apt-cache policy {0}` tells which release that is of; install from the same one \
+                 (apt-get install -t RELEASE {1}), or remove it yourself, and run again",
                 removed.join(" "),
                 packages.join(" ")
             ),
@@ -539,7 +539,8 @@ mod tests {
             ..FREE
         });
         assert!(text.contains(
-            "sudo apt-get install --no-install-recommends --no-remove libc6-dev libelf-dev qemu-system-x86"
+            "sudo apt-get install --no-install-recommends --no-remove \
+             libc6-dev libelf-dev qemu-system-x86"
         ));
         assert!(text.contains("--yes"));
     }

@@ -10,8 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::system::process::Process;
-use crate::system::process::WATCHED;
+use crate::system::process::{Process, WATCHED};
 
 /// How much of the log is shown when a command fails.
 const TAIL_LINES: usize = 20;
@@ -23,8 +22,8 @@ const TEMPORARY: &str = "temporary";
 /// it ends, all that the line has started ends, too.
 ///
 /// The rest of the reader's environment is kept out on purpose: a stray `ARCH`, `CFLAGS` or
-/// `KBUILD_OUTPUT` would build something else under the same key. A path goes into the environment, not into the
-/// line: it may hold a quote.
+/// `KBUILD_OUTPUT` would build something else under the same key. A path goes into the environment,
+/// not into the line: it may hold a quote.
 pub fn run(
     line: &str,
     folder: &Path,
@@ -66,8 +65,8 @@ pub fn run(
     )
 }
 
-/// Runs what `prepare` makes the arguments of a command, with each line that it prints given to `seen`. When the runner
-/// ends, however it ends, all that the command has started ends, too.
+/// Runs what `prepare` makes the arguments of a command, with each line that it prints given to
+/// `seen`. When the runner ends, however it ends, all that the command has started ends, too.
 ///
 /// # Errors
 /// When it cannot be started; what `seen` says.

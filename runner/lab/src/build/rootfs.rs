@@ -165,8 +165,9 @@ fn is_source(path: &str) -> bool {
         || name.starts_with('.')
 }
 
-/// Programs of the guest, compiled if they are not in the cache: source in `folder`, and place in the guest,
-/// whose last part names the output. They are keyed by all sources of the folder, the places and the compiler.
+/// Programs of the guest, compiled if they are not in the cache: source in `folder`, and place in
+/// the guest, whose last part names the output. They are keyed by all sources of the folder, the
+/// places and the compiler.
 ///
 /// # Errors
 /// When the compiler refuses a source, or the cache cannot be written.

@@ -237,7 +237,8 @@ fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
     let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
     let deb = apt.download(&pin.package, &pin.version)?;
     check(&deb, &pin.sha256)?;
-    // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only tar's status counts.
+    // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only
+    // tar's status counts.
     let line = r#"dpkg-deb --fsys-tarfile "$DEB" | tar -x "./$MEMBER""#;
     let environment = [("DEB", deb.as_os_str()), ("MEMBER", pin.member.as_ref())];
     recipe::run(line, &folder, &environment, &folder.join("log"), |_| {})

@@ -6,9 +6,10 @@
 //!
 //! The packed bytes are unpacked by the programs that tar itself would call.
 //!
-//! The crate `tar` reads the headers. What its own `unpack` does stays inside, too, but is not what is wanted of a
-//! source: it passes over a member that climbs out and says nothing, makes links that lead anywhere, lets a member
-//! replace another, makes empty files of devices, and takes a tarball for whole that ends before its end.
+//! The crate `tar` reads the headers. What its own `unpack` does stays inside, too, but is not what
+//! is wanted of a source: it passes over a member that climbs out and says nothing, makes links
+//! that lead anywhere, lets a member replace another, makes empty files of devices, and takes a
+//! tarball for whole that ends before its end.
 
 use std::cell::Cell;
 use std::collections::HashSet;

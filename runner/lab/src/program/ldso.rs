@@ -1,9 +1,10 @@
 //! Where the dynamic linker of this machine would find a shared library.
 //!
-//! The linker itself could be asked (`--list`), but then a program that is to run in the guest because nobody trusts
-//! it would name the program that runs here. So its rules are followed instead: ld.so(8). The crate `lddtree` (0.5.1)
-//! executes nothing either, but follows other rules: what a program's DT_RPATH says does not count for what its
-//! libraries need, DT_RUNPATH comes before LD_LIBRARY_PATH, and at an interpreter that is called `/` it panics.
+//! The linker itself could be asked (`--list`), but then a program that is to run in the guest
+//! because nobody trusts it would name the program that runs here. So its rules are followed
+//! instead: ld.so(8). The crate `lddtree` (0.5.1) executes nothing either, but follows other rules:
+//! what a program's DT_RPATH says does not count for what its libraries need, DT_RUNPATH comes
+//! before LD_LIBRARY_PATH, and at an interpreter that is called `/` it panics.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -45,8 +45,8 @@ impl From<Lab> for Parts {
 }
 
 impl Parts {
-    /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with the source of the
-    /// book's; gives a note if that is of another release.
+    /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with
+    /// the source of the book's; gives a note if that is of another release.
     pub fn replace_kernel(&mut self, own: OwnKernel) -> Option<String> {
         let [book, user] = [&self.bzimage, &own.bzimage].map(|image| provenance::release(image));
         self.bzimage = own.bzimage;
@@ -58,8 +58,8 @@ impl Parts {
             }
             None => (book != user).then(|| {
                 format!(
-                    "note: your kernel is Linux {user} and came without its tree, so the source that is shown is that \
-                     of Linux {book}; --kernel takes a built tree, too"
+                    "note: your kernel is Linux {user} and came without its tree, so the source \
+                     that is shown is that of Linux {book}; --kernel takes a built tree, too"
                 )
             }),
         }

@@ -206,8 +206,9 @@ impl Drop for Catching {
     }
 }
 
-/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: once nobody catches them any more they end the
-/// runner again, so that a question can be answered with Ctrl-C. Where there are several, each is told.
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: once nobody catches them any
+/// more they end the runner again, so that a question can be answered with Ctrl-C. Where there are
+/// several, each is told.
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,

@@ -320,8 +320,9 @@ impl Step {
     }
 }
 
-/// Refuses an option of the step behind the terminal, where it would be taken for the beginning of the command. It may be one
-/// in quotes, together with what follows; and an assignment alone is a command of a shell.
+/// Refuses an option of the step behind the terminal, where it would be taken for the beginning of
+/// the command. It may be one in quotes, together with what follows; and an assignment alone is a
+/// command of a shell.
 fn check_order(terminal: Terminal, behind: &[String]) -> Result<(), String> {
     let Some((word, rest)) = behind.split_first() else {
         return Ok(());
@@ -341,8 +342,8 @@ fn check_order(terminal: Terminal, behind: &[String]) -> Result<(), String> {
     }
     let option = words::quote_word(word);
     Err(format!(
-        "`{option}` behind `{terminal}` would be a part of the command; an option of the step stands before its terminal: \
-         {option} {terminal} {}",
+        "`{option}` behind `{terminal}` would be a part of the command; an option of the step \
+         stands before its terminal: {option} {terminal} {}",
         if rest.is_empty() { "…" } else { &rest[0] }
     ))
 }
@@ -383,12 +384,8 @@ mod tests {
     fn a_command_may_go_on() {
         let step = parse("6.3 until='is up' server 'serve 9090'").unwrap();
         assert_eq!(step.until, Until::Text("is up".to_owned()));
-        assert!(
-            step.directive()
-                .contains(" 6.3 'until=is up' server 'serve"),
-            "{}",
-            step.directive()
-        );
+        let directive = "<!-- cmdrun runner show 6.3 'until=is up' server serve 9090 -->";
+        assert_eq!(step.directive(), directive);
         assert_eq!(step.command, "serve 9090");
         let step = parse("6.3 background guest serve").unwrap();
         assert_eq!(step.until, Until::Quiet);
@@ -442,8 +439,8 @@ mod tests {
             ("6.3 background guest", "needs a command"),
             (
                 "6.3 server background nc -l -p 9",
-                "`background` behind `server` would be a part of the command; an option of the step stands before its \
-                 terminal: background server nc",
+                "`background` behind `server` would be a part of the command; an option of the step \
+                 stands before its terminal: background server nc",
             ),
             (
                 "6.3 guest status=1 ping",

@@ -62,8 +62,9 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
-/// The text as words whose sequence [`split`] gives back: as it is where it can be, and else in single quotes. What would begin or end a
-/// comment is taken apart, so that the word can stand in a directive.
+/// The text as words whose sequence [`split`] gives back: as it is where it can be, and else in
+/// single quotes. What would begin or end a comment is taken apart, so that the word can stand in a
+/// directive.
 #[must_use]
 pub fn quote(text: &str) -> String {
     match split(text) {

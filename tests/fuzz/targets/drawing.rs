@@ -1,0 +1,86 @@
+//! Any output of steps, and on its first line any command: all that can be drawn of them is drawn, or
+//! refused, of the program's own elements.
+#![cfg_attr(not(test), no_main)]
+
+use book::drawing::map::{self, Leaf};
+use book::drawing::sequence::{self, Asked};
+use book::drawing::{buffer, call_tree, topology};
+use lab::transcript::step::{StepId, Terminal};
+use lab::transcript::{Output, Record, visible};
+
+/// Who types what; a command of the input's own stands at the end.
+const STEPS: [(Terminal, &str); 9] = [
+    (Terminal::Guest, "ip addr"),
+    (Terminal::Server, "ip -brief link"),
+    (Terminal::Guest, "ip route"),
+    (Terminal::Gdb, "layer skb here"),
+    (Terminal::Gdb, "backtrace"),
+    (Terminal::Gdb, "continue"),
+    (Terminal::Gdb, "state $client"),
+    (Terminal::Wire, ""),
+    (Terminal::Lab, "tcpdump -n"),
+];
+
+const ELEMENTS: [&str; 20] = [
+    "a",
+    "circle",
+    "code",
+    "desc",
+    "figcaption",
+    "figure",
+    "g",
+    "li",
+    "line",
+    "ol",
+    "path",
+    "rect",
+    "span",
+    "svg",
+    "text",
+    "tspan",
+    "div",
+    "p",
+    "pre",
+    "b",
+];
+
+pub fn read(text: &str) {
+    let (command, printed) = text.split_once('\n').unwrap_or((text, ""));
+    let own = [Terminal::Guest, Terminal::Lab, Terminal::Gdb].map(|terminal| (terminal, command));
+    let steps = STEPS.into_iter().chain(own).zip(1..);
+    let records = steps.map(|((terminal, command), number)| Record {
+        id: StepId { chapter: 6, number },
+        terminal,
+        command: command.to_owned(),
+        output: Output {
+            stdout: visible(printed.as_bytes()),
+            guest_ns: Some(1),
+            ..Output::default()
+        },
+    });
+    let records: Vec<Record> = records.collect();
+    let sides = ["left=client", "right=client"].map(str::to_owned);
+    let asked = Asked::parse(&sides).unwrap();
+    let leaf = Leaf {
+        name: "06-six".to_owned(),
+        title: command.to_owned(),
+        records: records.clone(),
+    };
+    let drawn = [
+        buffer::draw(&records),
+        call_tree::draw(&records),
+        topology::draw(&records),
+        sequence::draw(&asked, &records),
+        map::draw(&[leaf]),
+    ];
+    for drawn in drawn.into_iter().flatten() {
+        assert!(!drawn.contains('\n'), "mdbook would end the element");
+        for part in drawn.split('<').skip(1) {
+            let name = part.trim_start_matches('/').split([' ', '>', '/']).next();
+            assert!(ELEMENTS.contains(&name.unwrap()), "{part}");
+        }
+    }
+}
+
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|text: &str| read(text));
