@@ -5,7 +5,7 @@
 
 use std::process::Output;
 
-use crate::fixture::{Fixture, said};
+use crate::fixture::{Fixture, STAMP, said};
 use crate::pages::{all, built, within};
 
 const PLAIN: &str = "chapters/06-plain.md";
@@ -93,8 +93,7 @@ fn an_index_in_the_cache_knows_what_was_only_not_recorded() {
     std::fs::create_dir_all(&folder).unwrap();
     let lines = "tcp_v4_rcv\tfunction\t\t\tnet/ipv4/tcp_ipv4.c:1963\t\ntcp_v4_send\tfunction\t\t\tx.c:1\t\n";
     std::fs::write(folder.join("names.txt"), lines).unwrap();
-    let stamp = r#"{ "inputs": {}, "outputs": {}, "seen": {} }"#;
-    std::fs::write(folder.join("complete"), stamp).unwrap();
+    std::fs::write(folder.join("complete"), STAMP).unwrap();
     let output = preprocess(&book);
     let said = said(&output);
     let expected = [

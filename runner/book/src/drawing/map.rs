@@ -11,8 +11,7 @@ use regex_lite::Regex;
 
 use crate::drawing::backtrace;
 use crate::drawing::layer::Layer;
-use crate::html::anchor;
-use crate::html::{Html, element, text};
+use crate::html::{Html, anchor, element, text};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 
