@@ -5,25 +5,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::chapter;
-use crate::commands::claims;
-use crate::commands::clean;
-use crate::commands::cmdrun;
-use crate::commands::mdbook;
-use crate::commands::preprocess;
-use crate::commands::record;
-use crate::commands::renumber;
-use crate::commands::run;
-use crate::commands::setup;
-use crate::commands::show;
-use crate::commands::verify;
+use crate::commands::{
+    chapter, claims, clean, cmdrun, mdbook, preprocess, record, renumber, run, setup, show, verify,
+};
 use crate::context::Context;
-use crate::doctor;
-use crate::exit;
-use crate::help;
-use crate::help::after;
-use crate::tools;
-use crate::visit;
+use crate::help::{self, after};
+use crate::{doctor, exit, tools, visit};
 use lab::build::cache::{Cache, Given};
 
 #[derive(Parser)]

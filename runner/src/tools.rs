@@ -1,7 +1,7 @@
 //! The two programs that render the book, pinned: cargo builds them from their published crates.
 //!
-//! cargo leaves alone what is installed at the wanted version, and puts programs where it always does
-//! (`~/.cargo/bin`, or what `CARGO_INSTALL_ROOT` says).
+//! cargo leaves alone what is installed at the wanted version, and puts programs where it always
+//! does (`~/.cargo/bin`, or what `CARGO_INSTALL_ROOT` says).
 
 use std::process::ExitCode;
 

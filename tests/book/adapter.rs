@@ -1,5 +1,5 @@
-//! `runner cmdrun`, where mdbook-cmdrun is missing or does not do its work. What it does when all is
-//! well is seen in `pages`.
+//! `runner cmdrun`, where mdbook-cmdrun is missing or does not do its work. What it does when all
+//! is well is seen in `pages`.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -96,8 +96,7 @@ fn a_step_that_it_left_out_is_named() {
 #[test]
 fn a_chapter_that_it_dropped_is_named() {
     let shown: String = (1..=9).map(|step| line(&format!("5.{step}"))).collect();
-    let edit = format!(
-        r#"s|,{{"Chapter":{{"content":"<!-- cmdrun runner show .6.1 [^}}]*}}}}||; s|<!-- cmdrun .*-->|{shown}|"#
-    );
+    let dropped = r#",{"Chapter":{"content":"<!-- cmdrun runner show .6.1 [^}]*}}"#;
+    let edit = format!("s|{dropped}||; s|<!-- cmdrun .*-->|{shown}|");
     leaves_out(&edit, &[("06-plain", "6.1")]);
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::tools::{RUNNER, path_with_tools};
 
+/// Makes an entry of the cache a complete one.
+pub const STAMP: &str = r#"{"inputs":{},"outputs":{},"seen":{}}"#;
+
 /// A page: its file, and its text.
 pub type Page = (String, String);
 

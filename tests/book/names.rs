@@ -1,10 +1,11 @@
-//! Names of the kernel in the text: a wrong one stops the build, and a right one leads to its definition.
+//! Names of the kernel in the text: a wrong one stops the build, and a right one leads to its
+//! definition.
 //!
 //! No lab is where these tests look for one, so all is done with what the fixture has recorded.
 
 use std::process::Output;
 
-use crate::fixture::{Fixture, said};
+use crate::fixture::{Fixture, STAMP, said};
 use crate::pages::{all, built, within};
 
 const PLAIN: &str = "chapters/06-plain.md";
@@ -83,7 +84,8 @@ fn an_exemption_is_used_and_no_more() {
     assert!(refused(&missing).starts_with("chapters/06-plain.md:15: `LOWER_UP`"));
 }
 
-/// A reader with a lab learns more: the index that it left tells what is real, and all that is near.
+/// A reader with a lab learns more: the index that it left tells what is real, and all that is
+/// near.
 #[test]
 fn an_index_in_the_cache_knows_what_was_only_not_recorded() {
     let book = Fixture::new().edit(PLAIN, "`ping`", "`tcp_v4_rcv`, `tcp_v4_snd`");
@@ -91,7 +93,7 @@ fn an_index_in_the_cache_knows_what_was_only_not_recorded() {
     std::fs::create_dir_all(&folder).unwrap();
     let lines = "tcp_v4_rcv\tfunction\t\t\tnet/ipv4/tcp_ipv4.c:1963\t\ntcp_v4_send\tfunction\t\t\tx.c:1\t\n";
     std::fs::write(folder.join("names.txt"), lines).unwrap();
-    std::fs::write(folder.join("complete"), "{}").unwrap();
+    std::fs::write(folder.join("complete"), STAMP).unwrap();
     let output = preprocess(&book);
     let said = said(&output);
     let expected = [

@@ -1,7 +1,6 @@
 //! `runner renumber`: all pages follow, or none is touched.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::process::Output;
 
 use crate::fixture::{Fixture, run, said};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::fixture::{Fixture, said};
+use crate::fixture::{Fixture, STAMP, said};
 use crate::names::{preprocess, refused};
 use crate::pages::all;
 
@@ -85,7 +85,7 @@ fn tree(book: &Fixture, makefile: &str) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    write("complete", "");
+    write("complete", STAMP);
     write("linux/Makefile", makefile);
     let source = "int tcp_v4_connect(int a)\n{\n\tif (a < 1)\n\t\treturn 0;\n\treturn 1;\n}\n";
     write("linux/net/ipv4/tcp_ipv4.c", source);

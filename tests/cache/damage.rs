@@ -32,8 +32,8 @@ fn middle(path: &Path) -> u64 {
     fs::metadata(path).unwrap().len() / 2
 }
 
-/// Damages each output, one of each entry at a time. The next run that needs them names them and makes them anew, and all is
-/// as before.
+/// Damages each output, one of each entry at a time. The next run that needs them names them and
+/// makes them anew, and all is as before.
 fn is_healed(damage: impl Fn(&Path), words: &str) {
     let place = Place::made();
     let all = outputs(&place);

@@ -143,7 +143,8 @@ fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
 #[test]
 fn a_disk_that_is_full_for_what_the_runner_starts_is_told_too() {
     let runner = env!("CARGO_BIN_EXE_runner");
-    // busybox is unpacked by the runner, and built by what it starts; the kernel's 76 MB are copied by `make`.
+    // busybox is unpacked by the runner, and built by what it starts; the kernel's 76 MB are copied
+    // by `make`.
     for (without, size, words) in [
         (&["kernel", "initramfs"][..], "60m", "make"),
         (&["busybox", "kernel", "initramfs"], "10m", "make"),

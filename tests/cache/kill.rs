@@ -29,7 +29,8 @@ fn processes(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Kills the run `after` so long, and waits until all that it has started has ended; tells whether it had ended by itself.
+/// Kills the run `after` so long, and waits until all that it has started has ended; tells whether
+/// it had ended by itself.
 fn killed(mut child: Child, signal: Signal, after: Duration, folder: &Path) -> bool {
     sleep(after);
     let ended = child.try_wait().unwrap().is_some();

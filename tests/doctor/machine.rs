@@ -8,8 +8,8 @@ use crate::{Found, poorer};
 /// A cache with nothing in it, on a file system that is large enough.
 const EMPTY: &str = "export XDG_CACHE_HOME=$HERE/c";
 
-/// So much memory is left. Where a part of /proc is covered, the system mounts no other; but it does while it sees one that
-/// is not covered, such as that of a chroot.
+/// So much memory is left. Where a part of /proc is covered, the system mounts no other; but it
+/// does while it sees one that is not covered, such as that of a chroot.
 fn left(kilobytes: u64) -> String {
     format!(
         "echo 'MemAvailable: {kilobytes} kB' > meminfo\n\

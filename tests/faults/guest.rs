@@ -1,7 +1,7 @@
 //! The guest misbehaves: a program, its shell, the agent, the kernel.
 
 use crate::compile;
-use crate::fixture::{Book, Ran, runner};
+use crate::fixture::{Book, Ran, at_once, runner};
 use crate::traces::Place;
 
 /// Replays the steps; nothing may be left.
@@ -141,7 +141,7 @@ fn a_kernel_that_hangs_is_ended_at_the_deadline() {
 #[test]
 fn each_terminal_has_its_deadline() {
     let endless = "deadline=2 gdb 'python import time; time.sleep(1000)'";
-    for steps in [
+    let all = [
         ["guest true", "deadline=2 guest 'while :; do :; done'"],
         ["guest true", "deadline=2 server 'while :; do :; done'"],
         [
@@ -151,17 +151,18 @@ fn each_terminal_has_its_deadline() {
         ["gdb print 1", endless],
         ["host true", "deadline=2 host 'sleep 1000'"],
         ["lab true", "deadline=2 lab 'sleep 1000'"],
-    ] {
+    ];
+    at_once(&all, |steps| {
         let step = steps[1].strip_prefix("deadline=2 ").unwrap();
         let told = format!(
             "05-five.md:5: step 5.2 `{}`: not finished",
             step.replace('\'', "")
         );
-        replay(&steps)
+        replay(steps)
             .ends_with(3)
             .complains(&told)
             .complains(" after 2 s; if it may take longer, say so: deadline=4 before `");
-    }
+    });
 }
 
 #[test]

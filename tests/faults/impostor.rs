@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::fixture::{Book, Ran, runner};
+use crate::fixture::{Book, Ran, at_once, runner};
 use rustix::process::Signal;
 
 use crate::traces::{Held, Place, ended, send};
@@ -43,7 +43,7 @@ const ANSWERS: &str =
 #[test]
 fn a_gdb_that_speaks_something_else_is_told() {
     let malformed = "gdb printed a malformed MI record (byte 1; `runner doctor` tries gdb): hello";
-    for (script, told) in [
+    let all = [
         ("echo hello; sleep 1000", malformed),
         ("answers 1; echo hello; sleep 1000", malformed),
         (
@@ -73,12 +73,13 @@ fn a_gdb_that_speaks_something_else_is_told() {
             "yes '^error,msg=\"no\"'",
             "gdb refused `target remote gdb.sock`: no",
         ),
-    ] {
+    ];
+    at_once(&all, |(script, told)| {
         let ran = replay(&["gdb print 1"], "gdb", &format!("{ANSWERS}{script}"));
         assert_eq!(ran.code, Some(3), "{script}: {ran:#?}");
         ran.complains("05-five.md:4: step 5.1 `gdb print 1`: ")
             .complains(told);
-    }
+    });
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_gdb_that_is_always_content_gets_to_the_end() {
 
 #[test]
 fn a_qemu_that_is_none_is_told() {
-    for (script, told) in [
+    let all = [
         (
             "exit 5",
             "the machine ended before its time (exit status: 5)",
@@ -117,12 +118,13 @@ fn a_qemu_that_is_none_is_told() {
             "not finished after 2 s",
         ),
         ("exec sleep 1000", "not finished after 2 s"),
-    ] {
+    ];
+    at_once(&all, |(script, told)| {
         let ran = replay(&["deadline=2 guest true"], qemu(), script);
         assert_eq!(ran.code, Some(3), "{script}: {ran:#?}");
         ran.complains("05-five.md:4: step 5.1 `guest true`: ")
             .complains(told);
-    }
+    });
     for (script, told) in [
         (
             "exit 5",

@@ -2,18 +2,19 @@
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::fixture::{Book, ended, runner};
+use crate::fixture::{Book, HEEDING, ended, runner};
 use crate::seed::{Random, seed};
 use crate::traces::{Place, send, wait_until};
 
 const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
 
-/// A step that leaves processes behind: in its group and outside of it, in its folder and elsewhere, with its environment and
-/// without it, deaf to what can be refused.
+/// A step that leaves processes behind: in its group and outside of it, in its folder and
+/// elsewhere, with its environment and without it, deaf to what can be refused.
 fn strays(place: &Place) -> String {
     let mark = place.path();
     format!(
@@ -55,6 +56,25 @@ fn in_the_lab(place: &Place, last: &str) -> Book {
         "lab 'sleep 1000 & setsid sleep 1000 & ip netns add far; busybox ping -c 1 10.0.3.2 > /dev/null; echo $?'",
         last,
     ])
+}
+
+#[test]
+fn what_a_test_starts_heeds_the_signals_that_the_test_ignores() {
+    let ignoring = "trap '' HUP INT QUIT TERM PIPE; exec env \"$0\" grep SigIgn /proc/self/status";
+    let heeds = Command::new("bash")
+        .args(["-c", ignoring, HEEDING])
+        .output()
+        .unwrap();
+    let heeds = String::from_utf8(heeds.stdout).unwrap();
+    let ignored = heeds.trim().strip_prefix("SigIgn:\t").unwrap();
+    let ignored = u64::from_str_radix(ignored, 16).unwrap();
+    for signal in SIGNALS {
+        assert_eq!(
+            ignored >> (signal.as_raw() - 1) & 1,
+            0,
+            "{signal:?}: {heeds}"
+        );
+    }
 }
 
 /// Kills a runner that waits in the last step of its chapter.
@@ -129,7 +149,8 @@ fn a_chapter_that_ends_leaves_nothing_behind() {
     }
 }
 
-/// The last line names the step that was interrupted, if one was: between two steps, and before and after all of them, none is.
+/// The last line names the step that was interrupted, if one was: between two steps, and before and
+/// after all of them, none is.
 fn tells_of_a_signal(stderr: &str) -> bool {
     let last = stderr.lines().last().unwrap_or_default();
     let place = last.strip_suffix("interrupted; everything that was started has been ended");
@@ -138,7 +159,8 @@ fn tells_of_a_signal(stderr: &str) -> bool {
     })
 }
 
-/// Kills the runner by SIGKILL so often, and by each of the signals that can be caught, at moments anywhere in its life.
+/// Kills the runner by SIGKILL so often, and by each of the signals that can be caught, at moments
+/// anywhere in its life.
 fn kill_at_random(book: &dyn Fn(&Place, &str) -> Book, by_kill: usize, by_others: usize) {
     let seed = seed();
     let mut random = Random::new("signals");

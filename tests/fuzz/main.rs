@@ -1,4 +1,5 @@
-//! The parsers of what others write, fuzzed: chapters, gdb's records, the guest's reports, captures, snapshots, programs.
+//! The parsers of what others write, fuzzed: chapters, gdb's records, the guest's reports,
+//! captures, snapshots, programs.
 //!
 //! The ordinary run changes what the repository holds of each kind at random, and reads that, for some seconds. cargo-fuzz
 //! builds the same targets for the whole run, where libFuzzer sees which changes lead to new code. What was found once is
@@ -49,8 +50,9 @@ use seed::{Random, seed};
 /// Reads an input, and panics where the parser breaks its word.
 type Target = fn(&[u8]);
 
-/// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A program is written to the
-/// disk and read again, and a value makes patterns of what it looks for, which is slow.
+/// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A
+/// program is written to the disk and read again, and a value makes patterns of what it looks for,
+/// which is slow.
 const TARGETS: [(&str, usize, Target); 10] = [
     ("capture", 100_000, capture::read),
     ("chapter", 50_000, |bytes| chapter::read(&lossy(bytes))),
@@ -121,7 +123,8 @@ fn no_input_breaks_a_parser() {
         for (number, seed) in seeds(repository, name).iter().enumerate() {
             fs::write(corpus.join(format!("seed-{number}")), seed).unwrap();
         }
-        // The parsers are safe Rust, where a sanitizer has nothing to find, and without one stable Rust will do.
+        // The parsers are safe Rust, where a sanitizer has nothing to find, and without one stable
+        // Rust will do.
         let line = format!(
             "fuzz run --fuzz-dir tests/fuzz --sanitizer none {name} {} -- -runs={count} -seed={seed} -max_len=65536 -timeout=10",
             corpus.display()

@@ -1,4 +1,5 @@
-//! What the book's checks are worth: mistakes are planted on purpose, one at a time, and each must be noticed.
+//! What the book's checks are worth: mistakes are planted on purpose, one at a time, and each must
+//! be noticed.
 //!
 //! `text` plants them in a copy of the pages, which the build of the book must refuse. `behaviour` plants them in the
 //! kernel, and the chapter that explains what is changed must fail. The ordinary run plants some mistakes of the text, CI one
@@ -23,7 +24,8 @@ fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// One test at a time: all of them want every processor, and a chapter with a lab runs in real time.
+/// One test at a time: all of them want every processor, and a chapter with a lab runs in real
+/// time.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that failed has nothing to say about the next one.

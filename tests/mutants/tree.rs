@@ -1,7 +1,8 @@
 //! A kernel of the test's own, whose source is changed and built again in place.
 //!
-//! Each change of the source costs one `make`, which compiles what differs from the last time. The tree is never put back
-//! for its own sake: whoever comes next, in this run or after one that was killed, says what it wants the source to be.
+//! Each change of the source costs one `make`, which compiles what differs from the last time. The
+//! tree is never put back for its own sake: whoever comes next, in this run or after one that was
+//! killed, says what it wants the source to be.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,12 +35,14 @@ impl Tree {
         )
     }
 
-    /// A copy of the lab's own tree, with all that was built in it: nothing but what is changed is compiled.
+    /// A copy of the lab's own tree, with all that was built in it: nothing but what is changed is
+    /// compiled.
     pub fn copied(changes: &[&Change]) -> Self {
         let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
         let from = lab.kernel.tree.canonicalize().unwrap();
         let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied/linux");
-        // The compiler's options name the tree, and make compiles all when one of them differs from the last time.
+        // The compiler's options name the tree, and make compiles all when one of them differs from
+        // the last time.
         let line = "rm -rf \"$2\"; mkdir -p \"$2\"; cp -a --reflink=auto \"$1/.\" \"$2\"; cd \"$2\"\n\
                     find . -name '.*.cmd' -exec sed -i \"s|$1|$2|g\" {} +";
         let copied = Command::new("bash")

@@ -1,6 +1,7 @@
 //! Replays from outside: small chapters, made for one question each.
 
 #[path = "../support/fixture.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;
 mod lab;
 mod language;

@@ -5,8 +5,8 @@ use crate::fixture::Book;
 const STEPS: [&str; 4] = [
     "gdb break start_kernel",
     "gdb continue",
-    "gdb 'print &init_task'",
-    "gdb 'print init_task.comm'",
+    "gdb 'print &system_state'",
+    "gdb 'print init_uts_ns.name.nodename'",
 ];
 
 #[test]
@@ -29,12 +29,12 @@ fn a_recorded_chapter_is_the_same_until_its_snapshot_lies() {
 
     let text = std::fs::read_to_string(book.snapshot()).unwrap();
     assert!(text.contains("kind: exact\n"), "{text}");
-    std::fs::write(book.snapshot(), text.replace("swapper", "sweeper")).unwrap();
+    std::fs::write(book.snapshot(), text.replace("(none)", "(some)")).unwrap();
     let ran = book.run(&["chapter", "5"]);
     ran.ends_with(1)
         .prints("chapter 5: different in 1 of 4 steps")
         .prints("step 5.4");
-    ran.prints("-| $2 = \"sweeper").prints("+| $2 = \"swapper");
+    ran.prints("-| $2 = \"(some)").prints("+| $2 = \"(none)");
     assert!(
         !ran.stdout.contains("step 5.3 (-"),
         "only what differs is shown: {ran:#?}"

@@ -1,4 +1,5 @@
-//! What a test starts, and a book of one chapter in a temporary repository, with the lab of the real one.
+//! What a test starts, and a book of one chapter in a temporary repository, with the lab of the
+//! real one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,8 +16,8 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// Has `env` start a program that heeds signals: whoever starts the tests may ignore some (`nohup`, `&` in a script, many a
-/// CI), and what a process ignores is ignored by all that it starts.
+/// Has `env` start a program that heeds signals: whoever starts the tests may ignore some (`nohup`,
+/// `&` in a script, many a CI), and what a process ignores is ignored by all that it starts.
 pub const HEEDING: &str = "--default-signal=HUP,INT,QUIT,TERM,PIPE";
 
 /// The runner, which heeds signals.
@@ -26,7 +27,8 @@ pub fn runner() -> Command {
     command
 }
 
-/// How long a command of a test may take. It is far more than any takes, so that each test has an end.
+/// How long a command of a test may take. It is far more than any takes, so that each test has an
+/// end.
 const END: Duration = Duration::from_secs(600);
 
 /// How a child has ended, and what it said. One that does not end is killed, and fails the test.
@@ -40,6 +42,15 @@ pub fn ended(child: Child) -> Output {
         panic!("a command has not ended within {END:?}");
     };
     output.unwrap()
+}
+
+/// Does this with all of them at once, where most of the time is spent in waiting.
+pub fn at_once<T: Sync>(all: &[T], each: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        for one in all {
+            scope.spawn(|| each(one));
+        }
+    });
 }
 
 pub struct Book {

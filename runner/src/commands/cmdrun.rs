@@ -1,16 +1,17 @@
-//! `runner cmdrun`: the real mdbook-cmdrun, made to work under mdbook 0.5, and asked once a chapter.
+//! `runner cmdrun`: the real mdbook-cmdrun, made to work under mdbook 0.5, and asked once a
+//! chapter.
 //!
 //! mdbook-cmdrun starts a shell for each directive, and a book has a thousand. So it is given one
-//! directive for all steps of a chapter, such as `runner show '5.1 guest ls' '5.2 gdb backtrace'`, and
-//! nothing else of the page. What that prints is a line for each step, in which no newline can be of a
-//! guest's making ([`page::step`]), and each line goes to the place of its own directive.
+//! directive for all steps of a chapter, such as `runner show '5.1 guest ls' '5.2 gdb backtrace'`,
+//! and nothing else of the page. What that prints is a line for each step, in which no newline can
+//! be of a guest's making ([`page::step`]), and each line goes to the place of its own directive.
 //!
 //! mdbook-cmdrun 0.7.3 speaks the protocol of mdbook 0.4, in which the book's items were called
 //! sections, and it reads nothing of the context but the version. When upstream's port to 0.5 is
 //! released, only that changes here.
 //!
-//! mdbook-cmdrun does not care whether a command failed, so every step is looked for in what came back;
-//! and it finds `runner` by PATH, on which the folder of this very program is put first.
+//! mdbook-cmdrun does not care whether a command failed, so every step is looked for in what came
+//! back; and it finds `runner` by PATH, on which the folder of this very program is put first.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,10 +1,10 @@
 //! What mdbook asks of a preprocessor, and the book that it sends.
 //!
-//! mdbook 0.5 starts a preprocessor in the book's folder, first with `supports RENDERER`, whose exit
-//! status is the answer, and then without an argument, with a context and the book as JSON on standard
-//! input. The book comes back on standard output. Of all that, two fields of each page are of interest
-//! here, and the rest is passed on as it came; so mdbook's own types, which bring along its whole core,
-//! are not needed.
+//! mdbook 0.5 starts a preprocessor in the book's folder, first with `supports RENDERER`, whose
+//! exit status is the answer, and then without an argument, with a context and the book as JSON on
+//! standard input. The book comes back on standard output. Of all that, two fields of each page are
+//! of interest here, and the rest is passed on as it came; so mdbook's own types, which bring along
+//! its whole core, are not needed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -68,7 +68,8 @@ impl Book {
             .context("give the book back to mdbook")
     }
 
-    /// Shows each page that has a file: the file, relative to the folder of the pages, and the text.
+    /// Shows each page that has a file: the file, relative to the folder of the pages, and the
+    /// text.
     ///
     /// # Errors
     /// The first that `visit` has.

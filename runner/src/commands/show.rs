@@ -1,7 +1,8 @@
-//! `runner show`: recorded steps, each as a line of HTML on standard output, for mdbook-cmdrun to insert.
+//! `runner show`: recorded steps, each as a line of HTML on standard output, for mdbook-cmdrun to
+//! insert.
 //!
-//! It boots nothing, and reads one file a chapter. It refuses a step whose words are not those that were recorded,
-//! but mdbook-cmdrun does not look at the exit status: `preprocess` looks before.
+//! It boots nothing, and reads one file a chapter. It refuses a step whose words are not those that
+//! were recorded, but mdbook-cmdrun does not look at the exit status: `preprocess` looks before.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -10,9 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::exit;
-use crate::root;
-use crate::screen;
+use crate::{exit, root, screen};
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{Verdict, compare};

@@ -6,8 +6,7 @@ use super::Found;
 use crate::context::Context;
 use crate::root;
 use lab::build::pins::Pins;
-use lab::build::setup;
-use lab::build::sources;
+use lab::build::{setup, sources};
 use lab::{Absent, Error};
 
 /// What the cache has and lacks of the lab.

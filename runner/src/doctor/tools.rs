@@ -29,7 +29,7 @@ const SAID: i32 = 16 << 1 | 1;
 pub fn packages() -> Found {
     let missing = packages::missing();
     if missing.is_empty() {
-        return Found::ok(format!("all {} are there", packages::NEEDS.len()));
+        return Found::ok(format!("all {} are there", packages::needs().count()));
     }
     let mut names: Vec<&str> = missing.iter().map(|need| need.debian).collect();
     names.dedup();

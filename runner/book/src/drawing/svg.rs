@@ -1,7 +1,6 @@
 //! A drawing as the page has it: the picture, its words for who does not see it, and its caption.
 
-use crate::html::anchor;
-use crate::html::{Html, element};
+use crate::html::{Html, anchor, element};
 use lab::transcript::step::StepId;
 use std::fmt::Display;
 

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::chapter;
 use crate::chapter::markdown::Page;
-use crate::chapter::value;
+use crate::chapter::{self, value};
 use crate::fault::Fault;
-use crate::prose::excerpt;
 use crate::prose::exempt::{Exempt, Used};
 use crate::prose::mention::{self, Mention};
-use crate::prose::numeral;
 use crate::prose::resolve::{Found, resolve};
+use crate::prose::{excerpt, numeral};
 use crate::symbols::{Index, Kind};
 
 /// The claims of the book, page by page.

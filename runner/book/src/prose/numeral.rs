@@ -1,9 +1,11 @@
-//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal one.
+//! A numeral that somebody typed into the text: a number of two digits or more, or a hexadecimal
+//! one.
 //!
-//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page has its numbers from
-//! steps ([`crate::chapter::value`]), and what is typed all the same stands in `tests/exempt.toml` with a reason. A digit alone is not
-//! looked at (process 1, level 5), nor is what has a point or a colon in it (an address, a version, a step), nor the number of
-//! a chapter, nor code of more than a number.
+//! Sizes, counts and offsets change with the kernel, and a typed one would stay behind. So a page
+//! has its numbers from steps ([`crate::chapter::value`]), and what is typed all the same stands in
+//! `tests/exempt.toml` with a reason. A digit alone is not looked at (process 1, level 5), nor is
+//! what has a point or a colon in it (an address, a version, a step), nor the number of a chapter,
+//! nor code of more than a number.
 
 use std::sync::LazyLock;
 
@@ -92,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_number_in_the_text_is_typed_or_is_none() {
-        let text = "# About 10\n\n192 bytes, a `0x80` (42), {{1.1}} -22.\nProcess 1, chapters 9, 10 and 11, RFC 793, 10.0.3.1,\n\
+        let text = "# About 10\n\n192 bytes, a `0x80` (42), {{1.1}} -22.\nProcess 1, chapters 9, \
+            10 and 11, RFC 793, 10.0.3.1,\n\
             6.1.176, IPv4, SHA-256, `ping -c 10`, 10:30, 3.5,\n```console\n99\n```\n| 64 |\n";
         let found = of_page(&Page::read(text));
         let found: Vec<_> = found.iter().map(|n| (&*n.text, n.line)).collect();

@@ -69,9 +69,13 @@ pub fn file(
     let partial = target.with_extension("partial");
     let result = download(url, &partial, patience, seen).and_then(|hash| {
         if hash == sha256 {
-            fs::rename(&partial, target).with_context(|| format!("cannot write {}", target.display()))
+            let renamed = fs::rename(&partial, target);
+            renamed.with_context(|| format!("cannot write {}", target.display()))
         } else {
-            bail!("{url} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it was kept")
+            bail!(
+                "{url} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it \
+                 was kept"
+            )
         }
     });
     if result.is_err() {
@@ -263,7 +267,9 @@ mod tests {
     fn checksum_is_found_in_a_signed_list() {
         let good = "a".repeat(64);
         let list = format!(
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}  linux-6.1.1.tar.xz\n{good}  linux-6.1.176.tar.xz\n-----BEGIN PGP SIGNATURE-----\nabc linux-6.1.176.tar.xz\n",
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n\
+             {}  linux-6.1.1.tar.xz\n{good}  linux-6.1.176.tar.xz\n\
+             -----BEGIN PGP SIGNATURE-----\nabc linux-6.1.176.tar.xz\n",
             "b".repeat(64)
         );
         assert_eq!(

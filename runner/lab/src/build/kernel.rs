@@ -13,9 +13,8 @@ use duct::cmd;
 
 use crate::build::cache::{self, Cache, Inputs, Leftover};
 use crate::build::pins::KernelPin;
-use crate::build::recipe;
 use crate::build::sources::{self, Source};
-use crate::build::tarball;
+use crate::build::{recipe, tarball};
 use crate::system::progress::Stage;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with

@@ -10,8 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::system::process::Process;
-use crate::system::process::WATCHED;
+use crate::system::process::{Process, WATCHED};
 
 /// How much of the log is shown when a command fails.
 const TAIL_LINES: usize = 20;

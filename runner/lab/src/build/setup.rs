@@ -9,10 +9,9 @@ use anyhow::{Context as _, Result};
 use crate::build::busybox::{self, Busybox};
 use crate::build::cache::Cache;
 use crate::build::kernel::{self, Kernel};
-use crate::build::packages;
 use crate::build::pins::{self, Pins};
-use crate::build::rootfs;
 use crate::build::sources::{self, Source};
+use crate::build::{packages, rootfs};
 
 /// The kernel of the book.
 pub const KERNEL: &str = crate::SERIES;

@@ -10,8 +10,7 @@ use anyhow::bail;
 use crate::Error;
 use crate::machine::qemu::file;
 use crate::machine::shell::Shell;
-use crate::system::process::Signals;
-use crate::system::process::WATCHED;
+use crate::system::process::{Signals, WATCHED};
 use crate::transcript::Output;
 use crate::transcript::step::Step;
 
