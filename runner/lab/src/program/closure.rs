@@ -90,7 +90,7 @@ pub struct Closure {
     libraries: BTreeSet<String>,
 }
 
-/// What an ELF file says about what it closure.
+/// What an ELF file says about what it needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Headers {
     interpreter: Option<PathBuf>,
@@ -115,7 +115,7 @@ impl Closure {
         self.archive
     }
 
-    /// Packs a program with all that it closure.
+    /// Packs a program with all that it needs.
     ///
     /// # Errors
     /// [`Unfit`] when it is neither a program for x86-64 nor a script, or when something that it
