@@ -198,11 +198,11 @@ fn names(text: &str) -> Vec<(&'static str, String)> {
     let here = excerpt::fill(Path::new("x.md"), &page, Some(&tree), &names);
     let nowhere = excerpt::fill(Path::new("x.md"), &page, None, &names);
     let excerpts = here.edits.into_iter().chain(nowhere.edits);
-    let excerpts = excerpts.map(|edit| ("excerpt", edit.text.trim().to_owned()));
+    let excerpts = excerpts.map(|(_, text)| ("excerpt", text.trim().to_owned()));
     let excerpts: Vec<_> = excerpts.collect();
     assert_eq!(excerpts.len(), 3);
     let mut made = excerpts;
-    let edits = edits.into_iter().map(|edit| ("name or value", edit.text));
+    let edits = edits.into_iter().map(|(_, text)| ("name or value", text));
     made.extend(edits);
     made
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::chapter::markdown::Page;
-use crate::fault::{Error, Fault, Faults};
+use crate::fault::{Error, Fault};
 use lab::transcript::script::Script;
 use lab::transcript::step::{Step, StepId, Terminal};
 use lab::transcript::words;
@@ -56,11 +56,8 @@ impl Chapter {
         found.map(|index| index + 1).ok_or_else(|| {
             let (first, last) = (self.number, self.last());
             let message = format!("there is no step {id}; its steps are {first}.1 to {last}");
-            Error::Faults(Faults(vec![Fault {
-                path: self.path.clone(),
-                line: self.steps.last().map_or(1, |step| step.line),
-                message,
-            }]))
+            let line = self.steps.last().map_or(1, |step| step.line);
+            Fault::new(&self.path, line, message).into()
         })
     }
 
@@ -83,13 +80,8 @@ impl Chapter {
     ///
     /// # Errors
     /// Every fault of the file, each with its line.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Faults> {
-        let fault = |line, message| Fault {
-            path: path.to_owned(),
-            line,
-            message,
-        };
-        let (number, name) = name_of(path).map_err(|message| Faults(vec![fault(1, message)]))?;
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let (number, name) = name_of(path).map_err(|message| Fault::new(path, 1, message))?;
         let mut steps = Vec::new();
         let mut faults = Vec::new();
         let page = Page::read(text);
@@ -109,11 +101,11 @@ impl Chapter {
                 Ok(None) => {}
                 Ok(Some(step)) => {
                     if let Err(message) = in_order(number, steps.last(), &step) {
-                        faults.push(fault(at, message));
+                        faults.push(Fault::new(path, at, message));
                     }
                     steps.push(step);
                 }
-                Err(message) => faults.push(fault(at, message)),
+                Err(message) => faults.push(Fault::new(path, at, message)),
             }
         }
         if steps.iter().any(|step| step.terminal == Terminal::Lab)
@@ -122,27 +114,24 @@ impl Chapter {
             let message = "the guest of a chapter with a lab has one card, at the lab's tap0, and \
                 no wire between two; \
                            let tcpdump listen there: lab tcpdump -n -c 2 -i tap0";
-            faults.push(fault(step.line, message.to_owned()));
+            faults.push(Fault::new(path, step.line, message));
         }
-        if faults.is_empty() {
-            Ok(Self {
-                path: path.to_owned(),
-                number,
-                name,
-                steps,
-            })
-        } else {
-            Err(Faults(faults))
-        }
+        Error::unless_empty(faults)?;
+        Ok(Self {
+            path: path.to_owned(),
+            number,
+            name,
+            steps,
+        })
     }
 
     /// Reads the chapter at `path`, which is relative to `root`, the repository.
     ///
     /// # Errors
-    /// A file that cannot be read or is not UTF-8, and [`Faults`].
+    /// A file that cannot be read or is not UTF-8, and [`Error::Faults`].
     pub fn read(root: &Path, path: &Path) -> anyhow::Result<Self> {
         let text = self::text(root, path)?;
-        Ok(Self::parse(path, &text).map_err(Error::Faults)?)
+        Ok(Self::parse(path, &text)?)
     }
 
     /// Reads the chapter that [`find`] finds.
@@ -214,17 +203,15 @@ pub fn pages(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The text of a page.
 ///
 /// # Errors
-/// When the file cannot be read, and [`Faults`] when it is not UTF-8.
+/// When the file cannot be read, and [`Error::Faults`] when it is not UTF-8.
 pub fn text(root: &Path, path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(root.join(path))
         .with_context(|| format!("read the page {}", path.display()))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Error::Faults(Faults(vec![Fault {
-            path: path.to_owned(),
-            line: 1 + valid.iter().filter(|byte| **byte == b'\n').count(),
-            message: "this line is not UTF-8; save the file as UTF-8".to_owned(),
-        }]))
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let message = "this line is not UTF-8; save the file as UTF-8";
+        Error::from(Fault::new(path, line, message))
     })?;
     Ok(text)
 }

@@ -23,7 +23,7 @@ use std::path::Path;
 use crate::chapter::Chapter;
 use crate::chapter::markdown::{Directive, Edit, Page};
 use crate::drawing::map::Leaf;
-use crate::fault::{Fault, Faults};
+use crate::fault::{Error, Fault};
 use crate::html::Html;
 use crate::snapshot::Snapshot;
 use lab::transcript::words;
@@ -53,7 +53,7 @@ fn asked<'a>(
 ///
 /// # Errors
 /// Every line that asks for what cannot be drawn.
-pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Faults> {
+pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Error> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     // Where the last drawing of each kind stood: kind and step.
@@ -72,14 +72,11 @@ pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Ve
         done.push((kind, above));
         match words.and_then(|words| draw(&words, records.unwrap_or_default())) {
             Ok(html) => drawn.push(html),
-            Err(message) => faults.push(fault(&chapter.path, at, message)),
+            Err(message) => faults.push(Fault::new(&chapter.path, at, message)),
         }
     }
-    if faults.is_empty() {
-        Ok(drawn)
-    } else {
-        Err(Faults(faults))
-    }
+    Error::unless_empty(faults)?;
+    Ok(drawn)
 }
 
 fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<Html, String> {
@@ -105,27 +102,23 @@ pub fn of_page(
     path: &Path,
     page: &Page<'_>,
     book: &dyn Fn() -> Vec<Leaf>,
-) -> Result<Vec<Html>, Faults> {
+) -> Result<Vec<Html>, Error> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     for (directive, words) in asked(page) {
         let is_map = words.as_ref().is_ok_and(|words| *words == ["draw", "map"]);
-        let only = || {
-            Err(
-                "a page without steps can hold `<!-- runner draw map -->` and no other drawing"
-                    .to_owned(),
-            )
-        };
-        match if is_map { map::draw(&book()) } else { only() } {
+        let only = "a page without steps can hold `<!-- runner draw map -->` and no other drawing";
+        match if is_map {
+            map::draw(&book())
+        } else {
+            Err(only.to_owned())
+        } {
             Ok(html) => drawn.push(html),
-            Err(message) => faults.push(fault(path, directive.line, message)),
+            Err(message) => faults.push(Fault::new(path, directive.line, message)),
         }
     }
-    if faults.is_empty() {
-        Ok(drawn)
-    } else {
-        Err(Faults(faults))
-    }
+    Error::unless_empty(faults)?;
+    Ok(drawn)
 }
 
 /// Puts the drawings in the place of the lines that ask for them.
@@ -133,30 +126,26 @@ pub fn of_page(
 /// # Errors
 /// When the page, as mdbook gives it, asks for more or fewer than the file: they are written in the
 /// chapter itself.
-pub fn insert(path: &Path, page: &Page<'_>, drawings: &[Html]) -> Result<Vec<Edit>, Faults> {
+pub fn insert(path: &Path, page: &Page<'_>, drawings: &[Html]) -> Result<Vec<Edit>, Error> {
     let mut left = drawings.iter();
     let edits = asked(page).map(|(directive, _)| {
         let html = left.next().ok_or_else(|| {
             let message = "something that this page includes asks for a drawing; such a line is \
                 written in the page itself";
-            Faults(vec![fault(path, 1, message.to_owned())])
+            Fault::new(path, 1, message)
         })?;
         Ok(page.replace(directive, html))
     });
     edits.collect()
 }
 
-fn fault(path: &Path, line: usize, message: String) -> Fault {
-    Fault {
-        path: path.to_owned(),
-        line,
-        message,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn faults_of(drawn: Result<Vec<Html>, Error>) -> Vec<Fault> {
+        Error::faults(drawn.unwrap_err().into()).unwrap()
+    }
 
     #[test]
     fn a_drawing_is_of_the_steps_between_it_and_the_one_before() {
@@ -171,7 +160,7 @@ mod tests {
         let state = |n, name| format!("\n6.{n} gdb state ${name}\n| $1 = TCP_CLOSE\n= 0\n");
         let content = state(1, "a") + &state(2, "b") + &state(3, "b");
         let snapshot = Snapshot::parse(&content).unwrap();
-        let Faults(faults) = all(&chapter, &Page::read(text), &snapshot).unwrap_err();
+        let faults = faults_of(all(&chapter, &Page::read(text), &snapshot));
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [9, 10], "the second has no steps: {faults:?}");
         let whole = text.lines().take(5).collect::<Vec<_>>().join("\n");
@@ -196,7 +185,7 @@ mod tests {
             "\n6.1 gdb backtrace\n{trace}\n= 0\n\n6.2 gdb state $a\n| $1 = TCP_CLOSE\n= 0\n"
         );
         let snapshot = Snapshot::parse(&content).unwrap();
-        let Faults(faults) = all(&chapter, &Page::read(text), &snapshot).unwrap_err();
+        let faults = faults_of(all(&chapter, &Page::read(text), &snapshot));
         assert_eq!(
             faults.len(),
             1,
@@ -211,12 +200,8 @@ mod tests {
     #[test]
     fn a_page_without_steps_has_the_map_alone() {
         let path = Path::new("chapters/map.md");
-        let Faults(faults) = of_page(
-            path,
-            &Page::read("# A\n<!-- runner draw calls -->\n<!-- runner draw map -->\n"),
-            &Vec::new,
-        )
-        .unwrap_err();
+        let text = "# A\n<!-- runner draw calls -->\n<!-- runner draw map -->\n";
+        let faults = faults_of(of_page(path, &Page::read(text), &Vec::new));
         let told: Vec<_> = faults
             .iter()
             .map(|fault| (fault.line, &fault.message[..11]))

@@ -1,7 +1,7 @@
 //! What can be wrong with the book, and where.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A fault of a file of the book, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,19 @@ pub struct Fault {
     pub line: usize,
     /// What is wrong, and what would be right.
     pub message: String,
+}
+
+impl Fault {
+    /// A fault of the file at `path`.
+    #[must_use]
+    pub fn new(path: &Path, line: usize, message: impl Into<String>) -> Self {
+        let (path, message) = (path.to_owned(), message.into());
+        Self {
+            path,
+            line,
+            message,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -46,13 +59,24 @@ pub enum Error {
     Stale(String),
 }
 
-impl From<Faults> for Error {
-    fn from(faults: Faults) -> Self {
-        Self::Faults(faults)
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Faults(Faults(vec![fault]))
     }
 }
 
 impl Error {
+    /// Nothing, if nothing is wrong.
+    ///
+    /// # Errors
+    /// The faults, all at once.
+    pub fn unless_empty(faults: Vec<Fault>) -> Result<(), Self> {
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Self::Faults(Faults(faults))),
+        }
+    }
+
     /// The faults, if the error is that a page is wrong; else the error.
     ///
     /// # Errors

@@ -6,19 +6,19 @@
 //! none.
 
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, bail, ensure};
-use regex_lite::{Captures, Regex};
+use regex_lite::Regex;
 use tempfile::NamedTempFile;
 
 use crate::chapter::markdown::{Edit, Page, Piece};
 use crate::chapter::value::{self, Directive};
 use crate::chapter::{self, Chapter};
-use crate::fault::{Error, Fault, Faults};
+use crate::fault::{Error, Fault};
 use crate::snapshot::Snapshot;
-use lab::transcript::Record;
 use lab::transcript::step::Step;
 
 /// What was renumbered.
@@ -37,7 +37,7 @@ pub struct Renumbered {
 /// Numbers the steps of chapter `number` of the repository `root` in order.
 ///
 /// # Errors
-/// When there is no such chapter, [`Faults`] of the pages, and files that cannot be read or
+/// When there is no such chapter, [`Error::Faults`] of the pages, and files that cannot be read or
 /// written.
 pub fn chapter(root: &Path, number: u32) -> anyhow::Result<Renumbered> {
     let path = chapter::find(root, &number.to_string())?;
@@ -61,20 +61,18 @@ struct Change {
 }
 
 /// How many steps the chapter has, and every page that changes when they are numbered in order.
-fn plan(root: &Path, path: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
-    let (number, name) = chapter::name_of(path).map_err(anyhow::Error::msg)?;
-    let text = chapter::text(root, path)?;
+fn plan(root: &Path, chapter: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
+    let (number, name) = chapter::name_of(chapter).map_err(anyhow::Error::msg)?;
+    let text = chapter::text(root, chapter)?;
     let (renumbered, before) = renumber(number, &text);
-    let steps = Chapter::parse(path, &renumbered)
-        .map_err(Error::Faults)?
-        .steps;
+    let steps = Chapter::parse(chapter, &renumbered)?.steps;
     if renumbered == text {
         return Ok((steps.len(), Vec::new()));
     }
     ensure!(
         before.len() == steps.len(),
         "{}: a step is not understood",
-        path.display()
+        chapter.display()
     );
     let moves = Moves {
         chapter: number,
@@ -86,15 +84,11 @@ fn plan(root: &Path, path: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
         let before = chapter::text(root, &path)?;
         let (after, lost) = moves.follow(&before);
         let has_followed = after != before;
-        faults.extend(lost.into_iter().map(|(line, message)| Fault {
-            path: path.clone(),
-            line,
-            message,
-        }));
-        let after = if name_is(&path, &name) {
-            renumber(number, &after).0
-        } else {
-            after
+        let lost = lost.into_iter();
+        faults.extend(lost.map(|(line, message)| Fault::new(&path, line, message)));
+        let after = match path == chapter {
+            true => renumber(number, &after).0,
+            false => after,
         };
         if after != before {
             changes.push(Change {
@@ -105,14 +99,8 @@ fn plan(root: &Path, path: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
             });
         }
     }
-    if !faults.is_empty() {
-        return Err(anyhow::Error::new(Error::Faults(Faults(faults))).context("nothing is written"));
-    }
+    Error::unless_empty(faults).context("nothing is written")?;
     Ok((moves.steps.len(), changes))
-}
-
-fn name_is(path: &Path, name: &str) -> bool {
-    path.file_stem().is_some_and(|stem| stem == name)
 }
 
 /// Writes all pages, each whole; where one cannot be written, the others are what they were.
@@ -121,46 +109,34 @@ fn write(root: &Path, pages: &[Change]) -> anyhow::Result<()> {
         let place = root.join(&page.path).canonicalize()?;
         let mut file = NamedTempFile::new_in(place.parent().context("a page lies in a folder")?)?;
         file.write_all(text.as_bytes())?;
-        file.as_file()
-            .set_permissions(place.metadata()?.permissions())?;
+        let permissions = place.metadata()?.permissions();
+        file.as_file().set_permissions(permissions)?;
         file.as_file().sync_all()?;
         Ok((place, file))
     };
     let mut staged = Vec::new();
     for page in pages {
-        let file = stage(page, &page.after);
-        staged.push(file.with_context(|| {
-            let page = page.path.display();
-            format!("nothing is written: no room beside {page}")
-        })?);
+        let path = page.path.display();
+        let context = || format!("nothing is written: no room beside {path}");
+        staged.push(stage(page, &page.after).with_context(context)?);
     }
     for (at, (place, file)) in staged.into_iter().enumerate() {
         let Err(error) = file.persist(&place) else {
             continue;
         };
-        let undo = |page: &&Change| {
-            let undone = stage(page, &page.before);
-            undone.is_err() || undone.is_ok_and(|(place, file)| file.persist(place).is_err())
-        };
-        let left: Vec<&Change> = pages[..at].iter().filter(undo).collect();
-        let names = |pages: &[&Change]| {
-            let names = pages.iter().map(|page| page.path.display().to_string());
-            Vec::from_iter(names).join(", ")
-        };
-        let page = pages[at].path.display();
-        if left.is_empty() {
-            bail!(
-                "cannot write {page}: {}; all pages are what they were",
-                error.error
-            );
+        let undone = pages[..at].iter().try_for_each(|page| {
+            let (place, file) = stage(page, &page.before)?;
+            file.persist(place)?;
+            anyhow::Ok(())
+        });
+        let (page, error) = (pages[at].path.display(), error.error);
+        match undone {
+            Ok(()) => bail!("cannot write {page}: {error}; all pages are what they were"),
+            Err(_) => bail!(
+                "cannot write {page}: {error}; some pages are renumbered and some are not; bring \
+                 them back to what they were (git checkout) before you renumber again"
+            ),
         }
-        bail!(
-            "cannot write {page}: {}; renumbered are {} and no other page; bring these back to \
-             what \
-             they were (git checkout) before you renumber again",
-            error.error,
-            names(&left)
-        );
     }
     Ok(())
 }
@@ -182,19 +158,14 @@ impl Moves {
         let of_number: Vec<&Step> = of_number.map(|(_, step)| step).collect();
         let recorded = id.parse().ok();
         let recorded = recorded.and_then(|id| self.recorded.as_ref()?.record(id));
-        let is_recorded = |step: &&&Step| {
-            let same = |record: &Record| {
-                (record.terminal, &record.command) == (step.terminal, &step.command)
-            };
-            recorded.is_some_and(same)
-        };
+        let recorded = recorded.map(|record| (record.terminal, &record.command));
+        let is_recorded = |step: &&&Step| recorded == Some((step.terminal, &step.command));
         let mut as_recorded = of_number.iter().filter(is_recorded);
         match (&of_number[..], as_recorded.next(), as_recorded.next()) {
             ([only], _, _) | (_, Some(only), None) => Ok(only.id.number),
             ([], _, _) => Err(format!(
                 "this speaks of step {id}, which does not exist; name the step that is meant by \
-                 the \
-                 number that it has now"
+                 the number that it has now"
             )),
             _ => Err(format!(
                 "this speaks of step {id}, which exists more than once; give each new one a \
@@ -209,61 +180,53 @@ impl Moves {
     fn follow(&self, text: &str) -> (String, Vec<(usize, String)>) {
         let page = Page::read(text);
         let (mut edits, mut lost) = (Vec::new(), Vec::new());
-        let values = value::find(&page);
-        for (range, inner) in &values {
+        let in_value = self.reference(r"(?:^|[^\w.])");
+        for (range, inner) in value::find(&page) {
             if let Err(message) = Directive::parse(inner) {
-                lost.push((
-                    page.line(range.start),
-                    format!("{{{{{inner}}}}}: {message}"),
-                ));
+                let message = format!("{{{{{inner}}}}}: {message}");
+                lost.push((page.line(range.start), message));
                 continue;
             }
             // What stands in quotes is text that a step shows.
-            let start = range.start + text[range.clone()].find(inner).unwrap_or(0);
-            let mut at = start;
+            let mut at = range.start + text[range].find(inner).unwrap_or(0);
             for (part, index) in inner.split('\'').zip(0..) {
                 if index % 2 == 0 {
-                    self.references(
-                        &page,
-                        at..at + part.len(),
-                        r"(?:^|[^\w.])",
-                        &mut edits,
-                        &mut lost,
-                    );
+                    self.references(&page, at..at + part.len(), &in_value, &mut edits, &mut lost);
                 }
                 at += part.len() + 1;
             }
         }
+        let link = self.reference("#step-");
         for piece in page.pieces() {
             if let Piece::Prose { range, .. } = piece {
-                self.references(&page, range.clone(), "#step-", &mut edits, &mut lost);
+                self.references(&page, range.clone(), &link, &mut edits, &mut lost);
             }
         }
         lost.sort_by_key(|(line, _)| *line);
         (page.edited(edits), lost)
     }
 
-    /// Finds the numbers of steps behind a pattern.
+    /// What finds the number of a step of the chapter behind a pattern.
+    fn reference(&self, before: &str) -> Regex {
+        let pattern = format!(r"{before}{}\.(\d+)\b", self.chapter);
+        Regex::new(&pattern).expect("a valid pattern")
+    }
+
+    /// Lets the references in a part of a page follow.
     fn references(
         &self,
         page: &Page<'_>,
-        range: std::ops::Range<usize>,
-        before: &str,
+        part: Range<usize>,
+        reference: &Regex,
         edits: &mut Vec<Edit>,
         lost: &mut Vec<(usize, String)>,
     ) {
-        let pattern = format!(r"{before}{}\.(\d+)\b", self.chapter);
-        let pattern = Regex::new(&pattern).expect("a valid pattern");
-        let number = |found: Captures<'_>| found.get(1).map(|number| number.range());
-        let found = pattern.captures_iter(&page.text[range.clone()]);
-        for number in found.filter_map(number) {
-            let place = range.start + number.start..range.start + number.end;
-            match self.now(&page.text[place.clone()]) {
-                Ok(now) => edits.push(Edit {
-                    range: place,
-                    text: now.to_string(),
-                }),
-                Err(message) => lost.push((page.line(place.start), message)),
+        let found = reference.captures_iter(&page.text[part.clone()]);
+        for number in found.filter_map(|found| found.get(1)) {
+            let start = part.start + number.start();
+            match self.now(number.as_str()) {
+                Ok(now) => edits.push((start..part.start + number.end(), now.to_string())),
+                Err(message) => lost.push((page.line(start), message)),
             }
         }
     }
@@ -284,10 +247,8 @@ fn renumber(chapter: u32, text: &str) -> (String, Vec<String>) {
         };
         let old = id.as_str().rsplit('.').next();
         before.push(old.unwrap_or_default().to_owned());
-        edits.push(Edit {
-            range: range.start + id.start()..range.start + id.end(),
-            text: format!("{chapter}.{}", before.len()),
-        });
+        let place = range.start + id.start()..range.start + id.end();
+        edits.push((place, format!("{chapter}.{}", before.len())));
     }
     (page.edited(edits), before)
 }

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use book::chapter;
 use book::chapter::markdown::Page;
-use book::fault::{Error, Faults};
+use book::fault::Error;
 use book::page::survey::Book;
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
@@ -51,9 +51,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     println!("{}", answer.summary(&book, &exempt));
     let mut faults = exempt.faults(&book.used);
     faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
-    if !faults.is_empty() {
-        return Err(Error::Faults(Faults(faults)).into());
-    }
+    Error::unless_empty(faults)?;
     let now = Glossary {
         linux: Pins::read(&root)?.kernel(&options.kernel)?.version.clone(),
         image: lab.kernel.sha256.clone(),
@@ -105,13 +103,13 @@ fn compare(recorded: &Glossary, now: &Glossary) -> bool {
         let names = glossary.names.iter();
         names
             .map(|(name, found)| format!("{name}  {}\n", found.kind))
-            .collect::<String>()
+            .collect()
     };
-    let (before, after) = if recorded.image == now.image {
-        (recorded.content(), now.content())
-    } else {
-        (kinds_only(recorded), kinds_only(now))
+    let content: fn(&Glossary) -> String = match recorded.image == now.image {
+        true => Glossary::content,
+        false => kinds_only,
     };
+    let (before, after) = (content(recorded), content(now));
     if before == after {
         return true;
     }

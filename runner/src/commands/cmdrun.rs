@@ -14,6 +14,7 @@
 //! back; and it finds `runner` by PATH, on which the folder of this very program is put first.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,11 +22,11 @@ use anyhow::{Context, bail};
 use duct::cmd;
 use serde_json::{Value, json};
 
-use crate::commands::mdbook::{Args, Book};
+use crate::commands::mdbook::Args;
 use crate::tools;
 use book::chapter::DIRECTIVE_MAX;
-use book::chapter::markdown::{Directive, Edit, Page};
-use book::fault::{Error, Fault, Faults};
+use book::chapter::markdown::{Directive, Page};
+use book::fault::Fault;
 use book::html;
 use book::page::layout::commands;
 use lab::transcript::step::StepId;
@@ -40,47 +41,38 @@ const SPEAKS: &str = "0.4.52";
 /// # Errors
 /// When mdbook-cmdrun cannot run, or left a step out.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Some(answer) = args.answer() {
-        return Ok(answer);
-    }
-    let mut book = Book::read()?;
-    let mut asked = Vec::new();
-    book.pages(|path, page| {
-        asked.push((path.to_owned(), directives(page)));
-        Ok(())
-    })?;
-    asked.retain(|(_, directives)| !directives.is_empty());
-    let shown = real_cmdrun(&asked)?;
-    let mut faults = Vec::new();
-    let source = book.source.clone();
-    book.pages(|path, page| {
-        let steps = shown.get(path).map_or("", String::as_str);
-        let (filled, missing) = fill(page, steps);
-        *page = filled;
-        faults.extend(missing.into_iter().map(|message| Fault {
-            path: source.join(path),
-            line: 1,
-            message,
-        }));
-        Ok(())
-    })?;
-    if !faults.is_empty() {
-        return Err(Error::Faults(Faults(faults)).into());
-    }
-    book.write()?;
-    Ok(ExitCode::SUCCESS)
+    args.preprocess(|book| {
+        let mut asked = Vec::new();
+        book.pages(&mut |path, page| {
+            asked.push((path.to_owned(), directives(page)));
+            Ok(())
+        })?;
+        asked.retain(|(_, directives)| !directives.is_empty());
+        let shown = real_cmdrun(&asked)?;
+        let mut faults = Vec::new();
+        let source = book.source.clone();
+        book.pages(&mut |path, page| {
+            let steps = shown.get(path).map_or("", String::as_str);
+            let (filled, missing) = fill(page, steps);
+            *page = filled;
+            let missing = missing.into_iter();
+            faults.extend(missing.map(|message| Fault::new(&source.join(path), 1, message)));
+            Ok(())
+        })?;
+        Ok(faults)
+    })
 }
 
 /// The directives that show all steps of a page: one, or more where a shell would not take it.
 fn directives(page: &str) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     let mut alone = Vec::new();
-    for (directive, _, words) in steps(&Page::read(page)) {
+    for (range, _, words) in steps(&Page::read(page)) {
         let quoted: Vec<String> = words.iter().map(|word| words::quote_word(word)).collect();
         let word = words::quote_word(&quoted.join(" "));
         match groups.last_mut() {
             // Quotes of quotes are long; of the author's own line the length was checked.
-            _ if word.len() > DIRECTIVE_MAX => alone.push(page[directive.range].to_owned()),
+            _ if word.len() > DIRECTIVE_MAX => alone.push(page[range].to_owned()),
             Some(group) if group.len() + word.len() < DIRECTIVE_MAX => {
                 *group += &format!(" {word}");
             }
@@ -93,16 +85,13 @@ fn directives(page: &str) -> Vec<String> {
     groups.chain(alone).collect()
 }
 
-/// The steps of a page that was laid out, each with its directive and its words.
-fn steps<'a>(page: &Page<'a>) -> Vec<(Directive<'a>, StepId, Vec<String>)> {
-    let step = |directive: &Directive<'a>| {
+/// The steps of a page that was laid out, each with the place of its directive and its words.
+fn steps(page: &Page<'_>) -> Vec<(Range<usize>, StepId, Vec<String>)> {
+    let step = |directive: &Directive<'_>| {
         let words = words::split(directive.arguments).ok()?;
         let words = words.strip_prefix(&["runner", "show"].map(str::to_owned))?;
-        Some((
-            directive.clone(),
-            words.first()?.parse().ok()?,
-            words.to_vec(),
-        ))
+        let id = words.first()?.parse().ok()?;
+        Some((directive.range.clone(), id, words.to_vec()))
     };
     page.directives("cmdrun").filter_map(step).collect()
 }
@@ -145,12 +134,8 @@ fn to_old(asked: &[(PathBuf, Vec<String>)]) -> Value {
         }})
     };
     let sections: Vec<Value> = asked.iter().map(section).collect();
-    let context = json!({
-        "root": ".",
-        "config": {},
-        "renderer": "html",
-        "mdbook_version": SPEAKS,
-    });
+    let context =
+        json!({ "root": ".", "config": {}, "renderer": "html", "mdbook_version": SPEAKS });
     json!([context, { "sections": sections, "__non_exhaustive": null }])
 }
 
@@ -188,12 +173,9 @@ fn fill(page: &str, shown: &str) -> (String, Vec<String>) {
     let mut missing = Vec::new();
     let mut edits = Vec::new();
     let page = Page::read(page);
-    for (directive, id, _) in steps(&page) {
+    for (range, id, _) in steps(&page) {
         match shown.get(&*html::anchor(id)) {
-            Some(html) => edits.push(Edit {
-                range: directive.range,
-                text: (*html).to_owned(),
-            }),
+            Some(html) => edits.push((range, (*html).to_owned())),
             None => missing.push(format!(
                 "mdbook-cmdrun left out step {id}; run its `runner show {id} …` in the folder \
                  chapters to see why"

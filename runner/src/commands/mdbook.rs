@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use book::fault::{Error, Fault};
 use serde_json::Value;
 
 /// The arguments of a preprocessor.
@@ -29,11 +30,23 @@ enum Question {
 }
 
 impl Args {
-    /// The answer, when mdbook only asks a question.
-    #[must_use]
-    pub fn answer(&self) -> Option<ExitCode> {
-        let Question::Supports { renderer } = self.question.as_ref()?;
-        Some(ExitCode::from(u8::from(renderer != "html")))
+    /// Answers, when mdbook only asks a question; else passes the book from standard input through
+    /// `work`, which tells what is wrong with it, to standard output.
+    ///
+    /// # Errors
+    /// What `work` has, [`Error::Faults`], and a book that cannot be read or written.
+    pub fn preprocess(
+        &self,
+        work: impl FnOnce(&mut Book) -> anyhow::Result<Vec<Fault>>,
+    ) -> anyhow::Result<ExitCode> {
+        if let Some(Question::Supports { renderer }) = &self.question {
+            return Ok(ExitCode::from(u8::from(renderer != "html")));
+        }
+        let mut book = Book::read()?;
+        Error::unless_empty(work(&mut book)?)?;
+        serde_json::to_writer(std::io::stdout().lock(), &book.book)
+            .context("give the book back to mdbook")?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -45,11 +58,7 @@ pub struct Book {
 }
 
 impl Book {
-    /// Reads the book from standard input.
-    ///
-    /// # Errors
-    /// When it is not what mdbook 0.5 sends.
-    pub fn read() -> anyhow::Result<Self> {
+    fn read() -> anyhow::Result<Self> {
         let (context, book): (Value, Value) = serde_json::from_reader(std::io::stdin().lock())
             .context("understand what mdbook sent; the book is built with mdbook 0.5")?;
         book.get("items")
@@ -59,28 +68,17 @@ impl Book {
         Ok(Self { source, book })
     }
 
-    /// Writes the book to standard output.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self) -> anyhow::Result<()> {
-        serde_json::to_writer(std::io::stdout().lock(), &self.book)
-            .context("give the book back to mdbook")
-    }
-
     /// Shows each page that has a file: the file, relative to the folder of the pages, and the
     /// text.
     ///
     /// # Errors
     /// The first that `visit` has.
-    pub fn pages(
-        &mut self,
-        mut visit: impl FnMut(&Path, &mut String) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        pages(&mut self.book["items"], &mut visit)
+    pub fn pages(&mut self, visit: &mut Visit) -> anyhow::Result<()> {
+        pages(&mut self.book["items"], visit)
     }
 }
 
+/// What is done with each page.
 type Visit<'a> = dyn FnMut(&Path, &mut String) -> anyhow::Result<()> + 'a;
 
 fn pages(items: &mut Value, visit: &mut Visit) -> anyhow::Result<()> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use book::fault::{Error, Faults};
+use book::fault::Error;
 use book::page::layout::Layout;
 
-use crate::commands::mdbook::{Args, Book};
+use crate::commands::mdbook::Args;
 use crate::root;
 
 /// Reads the book from standard input, and writes it to standard output.
@@ -13,26 +13,20 @@ use crate::root;
 /// # Errors
 /// [`Error::Faults`] of all chapters, and files that cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Some(answer) = args.answer() {
-        return Ok(answer);
-    }
-    let mut book = Book::read()?;
-    let mut layout = Layout::read(&root::find()?)?;
-    let mut faults = Vec::new();
-    let source = book.source.clone();
-    book.pages(|file, page| {
-        if let Err(error) = layout.lay_out(&source.join(file), page) {
-            faults.extend(Error::faults(error)?);
+    args.preprocess(|book| {
+        let mut layout = Layout::read(&root::find()?)?;
+        let mut faults = Vec::new();
+        let source = book.source.clone();
+        book.pages(&mut |file, page| {
+            if let Err(error) = layout.lay_out(&source.join(file), page) {
+                faults.extend(Error::faults(error)?);
+            }
+            Ok(())
+        })?;
+        faults.splice(0..0, layout.exemptions());
+        for changed in layout.changed.iter().filter(|_| faults.is_empty()) {
+            eprintln!("warning: {changed}");
         }
-        Ok(())
-    })?;
-    faults.splice(0..0, layout.exemptions());
-    if !faults.is_empty() {
-        return Err(Error::Faults(Faults(faults)).into());
-    }
-    for changed in layout.changed {
-        eprintln!("warning: {changed}");
-    }
-    book.write()?;
-    Ok(ExitCode::SUCCESS)
+        Ok(faults)
+    })
 }

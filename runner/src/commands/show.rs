@@ -9,6 +9,8 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use book::fault::Error;
 use book::snapshot::{Snapshot, stale};
 use book::{chapter, page};
@@ -65,24 +67,15 @@ fn steps(words: &[String]) -> Result<Vec<Vec<String>>, Error> {
     words.iter().map(split).collect()
 }
 
+/// The snapshot of a chapter, found by the name of the chapter's file, which is not read.
 fn read(root: &Path, id: StepId) -> anyhow::Result<Snapshot> {
-    let name = name_of(root, id)?;
+    let number = id.chapter;
+    let paths = chapter::paths(root)?;
+    let mut names = paths.iter().filter_map(|path| chapter::name_of(path).ok());
+    let Some((_, name)) = names.find(|(other, _)| *other == number) else {
+        let message = format!("step {id}: chapters/ holds no file for chapter {number}");
+        bail!(Error::Stale(message));
+    };
     let snapshot = Snapshot::read(root, &name)?;
-    Ok(snapshot.ok_or_else(|| Error::Stale(stale::never_recorded(&name, id.chapter)))?)
-}
-
-/// The name of the step's chapter, from the file's name alone: the file is not read.
-fn name_of(root: &Path, id: StepId) -> anyhow::Result<String> {
-    let named = chapter::paths(root)?
-        .iter()
-        .filter_map(|path| chapter::name_of(path).ok())
-        .find(|(number, _)| *number == id.chapter);
-    match named {
-        Some((_, name)) => Ok(name),
-        None => Err(Error::Stale(format!(
-            "step {id}: chapters/ holds no file for chapter {}",
-            id.chapter
-        ))
-        .into()),
-    }
+    Ok(snapshot.ok_or_else(|| Error::Stale(stale::never_recorded(&name, number)))?)
 }

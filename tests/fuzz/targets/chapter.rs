@@ -7,6 +7,7 @@ use std::path::Path;
 use book::chapter::Chapter;
 use book::chapter::markdown::Page;
 use book::chapter::value;
+use book::fault::Error;
 use book::prose::excerpt;
 use book::prose::{mention, numeral};
 use lab::transcript::step::{DEADLINE, Step};
@@ -18,9 +19,10 @@ pub fn read(text: &str) {
     let _ = value::find(&page);
     excerpt::asked(&page).for_each(drop);
     match Chapter::parse(Path::new("chapters/05-five.md"), text) {
-        Err(faults) => {
+        Err(error) => {
+            let faults = Error::faults(error.into()).unwrap();
             let count = text.lines().count();
-            let mut lines = faults.0.iter().map(|fault| fault.line);
+            let mut lines = faults.iter().map(|fault| fault.line);
             assert!(lines.all(|line| (1..=count.max(1)).contains(&line)));
         }
         Ok(chapter) => chapter.steps.iter().for_each(survives),

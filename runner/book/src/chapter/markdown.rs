@@ -30,7 +30,7 @@ pub enum Piece<'a> {
         spans: Vec<Span<'a>>,
     },
     /// A block of code.
-    Fence(Fence<'a>),
+    Fence(Fence),
     /// A comment, `<!-- name arguments -->`.
     Directive(Directive<'a>),
 }
@@ -52,9 +52,9 @@ pub struct Span<'a> {
 
 /// A block of code, fenced or indented.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fence<'a> {
+pub struct Fence {
     /// The first word behind the opening marks; empty where none is, and in an indented block.
-    pub language: CowStr<'a>,
+    pub language: String,
     /// From the opening marks to the end of the line of the closing ones.
     pub range: Range<usize>,
     /// Each line of its content, without the indentation of a list and the marks of a quote.
@@ -78,14 +78,8 @@ pub struct Directive<'a> {
     margin: String,
 }
 
-/// What takes the place of some bytes of a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// The bytes.
-    pub range: Range<usize>,
-    /// What stands there instead.
-    pub text: String,
-}
+/// Some bytes of a page, and what takes their place.
+pub type Edit = (Range<usize>, String);
 
 /// What mdbook adds to CommonMark.
 fn extensions() -> Options {
@@ -103,12 +97,10 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn read(text: &'a str) -> Self {
         let ends = text.match_indices('\n').map(|(end, _)| end + 1);
-        let lines = std::iter::once(0).chain(ends).collect();
-        let pieces = Vec::new();
         let mut page = Self {
             text,
-            pieces,
-            lines,
+            pieces: Vec::new(),
+            lines: std::iter::once(0).chain(ends).collect(),
         };
         page.pieces = page.parse();
         page
@@ -119,40 +111,28 @@ impl<'a> Page<'a> {
         let (mut bare, mut section) = (0, 0);
         let mut fence: Option<Fence> = None;
         for (event, range) in Parser::new_ext(self.text, extensions()).into_offset_iter() {
+            let is_code = matches!(event, Event::Code(_));
             match event {
                 Event::Start(Tag::CodeBlock(kind)) => fence = Some(self.fence(kind, range)),
-                Event::End(TagEnd::CodeBlock) => {
-                    tiles.extend(fence.take().map(Piece::Fence));
-                }
-                Event::Start(Tag::HtmlBlock) => {
-                    tiles.extend(self.comments(range, true).map(Piece::Directive));
-                }
-                Event::InlineHtml(_) => {
-                    tiles.extend(self.comments(range, false).map(Piece::Directive));
-                }
+                Event::End(TagEnd::CodeBlock) => tiles.extend(fence.take().map(Piece::Fence)),
+                Event::Start(Tag::HtmlBlock) => tiles.extend(self.comments(range, true)),
+                Event::InlineHtml(_) => tiles.extend(self.comments(range, false)),
                 Event::Start(Tag::Heading { .. }) => {
                     section += 1;
                     bare += 1;
                 }
                 Event::Start(Tag::Link { .. } | Tag::Image { .. }) => bare += 1,
                 Event::End(TagEnd::Heading(_) | TagEnd::Link | TagEnd::Image) => bare -= 1,
-                Event::Text(text) => match &mut fence {
+                Event::Text(text) | Event::Code(text) => match &mut fence {
                     Some(fence) => fence.add(self.text, range),
                     None => tiles.spans.push(Span {
                         text,
                         range,
-                        is_code: false,
+                        is_code,
                         bare: bare > 0,
                         section,
                     }),
                 },
-                Event::Code(text) => tiles.spans.push(Span {
-                    text,
-                    range,
-                    is_code: true,
-                    bare: bare > 0,
-                    section,
-                }),
                 _ => {}
             }
         }
@@ -160,19 +140,17 @@ impl<'a> Page<'a> {
         tiles.pieces
     }
 
-    fn fence(&self, kind: CodeBlockKind<'a>, mut range: Range<usize>) -> Fence<'a> {
+    fn fence(&self, kind: CodeBlockKind<'_>, mut range: Range<usize>) -> Fence {
         let language = match kind {
-            CodeBlockKind::Fenced(info) => {
-                let end = |c: char| c.is_whitespace() || c == ',';
-                info.split(end).next().unwrap_or_default().to_owned()
-            }
-            CodeBlockKind::Indented => String::new(),
+            CodeBlockKind::Fenced(info) => info,
+            CodeBlockKind::Indented => "".into(),
         };
+        let mut words = language.split(|c: char| c.is_whitespace() || c == ',');
         if !self.text[..range.end].ends_with('\n') {
             range.end = self.end_of_line(range.end);
         }
         Fence {
-            language: language.into(),
+            language: words.next().unwrap_or_default().to_owned(),
             margin: self.margin(range.start),
             range,
             lines: Vec::new(),
@@ -184,7 +162,7 @@ impl<'a> Page<'a> {
         &self,
         html: Range<usize>,
         is_block: bool,
-    ) -> impl Iterator<Item = Directive<'a>> + use<'a, '_> {
+    ) -> impl Iterator<Item = Piece<'a>> + use<'a, '_> {
         let mut at = html.start;
         std::iter::from_fn(move || {
             let start = at + self.text[at..html.end].find("<!--")?;
@@ -192,7 +170,8 @@ impl<'a> Page<'a> {
             let close = self.text[start + 2..html.end].find("-->");
             let end = close.map_or(html.end, |close| start + 2 + close + 3);
             at = end;
-            Some(self.directive(start..end, html.start, is_block))
+            let directive = self.directive(start..end, html.start, is_block);
+            Some(Piece::Directive(directive))
         })
     }
 
@@ -234,7 +213,7 @@ impl<'a> Page<'a> {
     }
 
     /// The blocks of code, in order.
-    pub fn fences(&self) -> impl Iterator<Item = &Fence<'a>> {
+    pub fn fences(&self) -> impl Iterator<Item = &Fence> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Fence(fence) => Some(fence),
             _ => None,
@@ -268,14 +247,7 @@ impl<'a> Page<'a> {
     /// What continues, on a new line, the lists and quotes in which the block that begins here is.
     fn margin(&self, block: usize) -> String {
         let before = &self.text[self.start_of_line(block)..block];
-        let mark = |c: char| {
-            if is_margin(c.encode_utf8(&mut [0; 4])) {
-                c
-            } else {
-                ' '
-            }
-        };
-        before.chars().map(mark).collect()
+        before.replace(|c| !MARGIN.contains(&c), " ")
     }
 
     /// Puts a line of HTML in the place of a directive, between blank lines, so that Markdown
@@ -288,51 +260,47 @@ impl<'a> Page<'a> {
         let blank = margin.trim_end();
         if is_margin(&self.text[start..range.start]) {
             let text = format!("{blank}\n{margin}{html}\n{blank}\n");
-            let range = start..end;
-            return Edit { range, text };
+            return (start..end, text);
         }
         // It is the first of its list item, and nothing stands before it.
-        let (range, text) = (range.start..end, format!("{html}\n{blank}\n"));
-        Edit { range, text }
+        (range.start..end, format!("{html}\n{blank}\n"))
     }
 
     /// Puts lines of HTML in the place of a fence.
     #[must_use]
     pub fn replace_fence<'b>(
         &self,
-        fence: &Fence<'_>,
+        fence: &Fence,
         lines: impl IntoIterator<Item = &'b str>,
     ) -> Edit {
         let margin = &fence.margin;
         let lines = Vec::from_iter(lines).join(&format!("\n{margin}"));
-        Edit {
-            range: fence.range.clone(),
-            text: format!("{lines}\n{}\n", margin.trim_end()),
-        }
+        let text = format!("{lines}\n{}\n", margin.trim_end());
+        (fence.range.clone(), text)
     }
 
     /// The text with the edits in it. Of two that overlap, the first is made.
     #[must_use]
     pub fn edited(&self, mut edits: Vec<Edit>) -> String {
-        edits.sort_by_key(|edit| edit.range.start);
+        edits.sort_by_key(|(range, _)| range.start);
         let mut text = String::with_capacity(self.text.len() * 2);
         let mut done = 0;
-        for edit in edits {
-            if edit.range.start >= done {
-                text += &self.text[done..edit.range.start];
-                text += &edit.text;
-                done = edit.range.end;
+        for (range, new) in edits {
+            if range.start >= done {
+                text += &self.text[done..range.start];
+                text += &new;
+                done = range.end;
             }
         }
         text + &self.text[done..]
     }
 }
 
-impl Fence<'_> {
+impl Fence {
     /// Whether it can hold steps.
     #[must_use]
     pub fn is_console(&self) -> bool {
-        &*self.language == "console"
+        self.language == "console"
     }
 
     /// Takes in text of its content, which comes in parts of lines or in many lines.
@@ -371,11 +339,9 @@ impl<'a> Tiles<'a> {
 
     fn extend(&mut self, pieces: impl IntoIterator<Item = Piece<'a>>) {
         for piece in pieces {
-            let range = match &piece {
-                Piece::Prose { range, .. } => range,
-                Piece::Fence(fence) => &fence.range,
-                Piece::Directive(directive) => &directive.range,
-            };
+            let (Piece::Prose { range, .. }
+            | Piece::Fence(Fence { range, .. })
+            | Piece::Directive(Directive { range, .. })) = &piece;
             let Range { start, end } = *range;
             self.prose(start);
             self.done = end;
@@ -384,9 +350,12 @@ impl<'a> Tiles<'a> {
     }
 }
 
-/// Whether the text is nothing but indentation and marks of quotes.
+/// Indentation and marks of quotes.
+const MARGIN: [char; 3] = [' ', '\t', '>'];
+
+/// Whether the text is nothing else.
 fn is_margin(text: &str) -> bool {
-    text.chars().all(|c| matches!(c, ' ' | '\t' | '>'))
+    text.trim_matches(MARGIN).is_empty()
 }
 
 #[cfg(test)]
@@ -508,10 +477,7 @@ mod tests {
 
     #[test]
     fn of_two_edits_of_the_same_bytes_the_first_is_made() {
-        let edit = |range, text: &str| Edit {
-            range,
-            text: text.to_owned(),
-        };
+        let edit = |range, text: &str| (range, text.to_owned());
         let edits = vec![edit(2..3, "x"), edit(1..3, "y"), edit(3..3, "z")];
         assert_eq!(Page::read("abcd").edited(edits), "ayzd");
     }

@@ -88,42 +88,29 @@ const WORDS: [&str; 13] = [
 /// between the braces. A code span that is a directive is one, backticks included.
 #[must_use]
 pub fn find<'a>(page: &Page<'a>) -> Vec<(Range<usize>, &'a str)> {
+    static BRACES: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\{\{(.*?)\}\}").expect("a pattern"));
     let mut found = Vec::new();
     for piece in page.pieces() {
-        if let Piece::Prose { range, spans } = piece {
-            let mut at = range.start;
-            for line in page.text[range.clone()].split_inclusive('\n') {
-                in_line(line, at, spans, &mut found);
-                at += line.len();
+        let Piece::Prose { range, spans } = piece else {
+            continue;
+        };
+        for braces in BRACES.captures_iter(&page.text[range.clone()]) {
+            let (Some(whole), Some(inner)) = (braces.get(0), braces.get(1)) else {
+                continue;
+            };
+            let place = range.start + whole.start()..range.start + whole.end();
+            let mut code = spans.iter().filter(|span| span.is_code);
+            let code = code.find(|span| span.range.contains(&place.start));
+            let is_whole = |code: &&Span<'_>| code.text.trim() == whole.as_str();
+            // `{{#include}}` is mdbook's.
+            if !inner.as_str().starts_with('#') && code.as_ref().is_none_or(is_whole) {
+                let place = code.map_or(place, |code| code.range.clone());
+                found.push((place, inner.as_str()));
             }
         }
     }
     found
-}
-
-fn in_line<'a>(
-    line: &'a str,
-    at: usize,
-    spans: &[Span<'_>],
-    found: &mut Vec<(Range<usize>, &'a str)>,
-) {
-    let mut from = 0;
-    while let Some(open) = line[from..].find("{{").map(|open| from + open) {
-        let Some(length) = line[open..].find("}}") else {
-            break;
-        };
-        let end = open + length + 2;
-        let inner = &line[open + 2..end - 2];
-        let place = at + open..at + end;
-        let mut code = spans.iter().filter(|span| span.is_code);
-        let code = code.find(|span| span.range.contains(&place.start));
-        let is_whole = |code: &&Span<'_>| code.text.trim() == &line[open..end];
-        // `{{#include}}` is mdbook's.
-        if !inner.starts_with('#') && code.as_ref().is_none_or(is_whole) {
-            found.push((code.map_or(place, |code| code.range.clone()), inner));
-        }
-        from = end;
-    }
 }
 
 impl Directive {
@@ -133,18 +120,14 @@ impl Directive {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let words = split(text)?;
-        let (form, rest) = match words.as_slice() {
-            [Word::Bare(word), Word::Bare(id)] if word == "step" => {
-                return Ok(Self::Step(id.parse()?));
-            }
-            [Word::Bare(word), Word::Bare(text) | Word::Quoted(text)] if word == "seen" => {
-                return Ok(Self::Seen(text.clone()));
-            }
-            [Word::Bare(word), rest @ ..] if word == "hex" => (Form::Hex, rest),
-            [Word::Bare(word), rest @ ..] if word == "dec" => (Form::Dec, rest),
-            [Word::Bare(word), rest @ ..] if word == "words" => (Form::Words(false), rest),
-            [Word::Bare(word), rest @ ..] if word == "Words" => (Form::Words(true), rest),
-            rest => (Form::Plain, rest),
+        let (form, rest) = match words[..] {
+            ["step", id] => return Ok(Self::Step(id.parse()?)),
+            ["seen", text] if is_text(text) => return Ok(Self::Seen(unquoted(text))),
+            ["hex", ref rest @ ..] => (Form::Hex, rest),
+            ["dec", ref rest @ ..] => (Form::Dec, rest),
+            ["words", ref rest @ ..] => (Form::Words(false), rest),
+            ["Words", ref rest @ ..] => (Form::Words(true), rest),
+            ref rest => (Form::Plain, rest),
         };
         let tokens = tokens(rest)?;
         if tokens.is_empty() {
@@ -227,14 +210,10 @@ fn number(leaf: &Leaf, source: &mut dyn Source) -> Result<Number, String> {
         Leaf::Lines(id, text) => {
             let record = source.record(*id)?;
             let lines = record.output.stdout.lines();
-            let fits = |line: &&str| {
-                text.as_ref()
-                    .is_none_or(|text| line.contains(text.as_str()))
-            };
-            let count = lines.filter(fits).count();
-            Ok(i128::try_from(count)
-                .map_err(|error| error.to_string())?
-                .into())
+            let text = text.as_deref().unwrap_or_default();
+            Ok(Number::from(
+                lines.filter(|line| line.contains(text)).count() as i128,
+            ))
         }
         Leaf::Name(name) => source.named(name),
         Leaf::Number(number) => Ok(*number),
@@ -287,11 +266,9 @@ fn beside(record: &Record, at: &str) -> Result<String, String> {
     let literal = |text: &str| {
         let words: Vec<String> = text.split_whitespace().map(regex_lite::escape).collect();
         let edge = |touches: bool| if touches { blanks } else { "" };
-        let (first, last) = (
-            text.starts_with(char::is_whitespace),
-            text.ends_with(char::is_whitespace) && !words.is_empty(),
-        );
-        format!("{}{}{}", edge(first), words.join(blanks), edge(last))
+        let first = edge(text.starts_with(char::is_whitespace));
+        let last = edge(text.ends_with(char::is_whitespace) && !words.is_empty());
+        format!("{first}{}{last}", words.join(blanks))
     };
     let escaped = |text: &str| {
         let parts = text.split('…').map(|part| match text.contains('…') {
@@ -312,82 +289,60 @@ fn beside(record: &Record, at: &str) -> Result<String, String> {
         edge(word(behind.chars().last())),
     );
     let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
-    let all = format!(
-        "{}\n{}\n{}",
-        record.command, record.output.stdout, record.output.stderr
-    );
+    let Record {
+        command, output, ..
+    } = record;
+    let all = format!("{command}\n{}\n{}", output.stdout, output.stderr);
     let found = pattern.captures(&all);
     let found = found.ok_or_else(|| format!("step {} shows no number at `{at}`", record.id))?;
     Ok(found[1].to_owned())
 }
 
-/// A piece of a directive.
-enum Word {
-    Bare(String),
-    Quoted(String),
-    /// `(`, `)` or an operator that stands alone.
-    Sign(char),
-    Shift,
+/// The words of a directive: quoted text with its quotes, a sign that stands at the beginning of a
+/// word, or what else is between blanks.
+fn split(text: &str) -> Result<Vec<&str>, String> {
+    static WORD: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"'[^']*'|<<|[()+*/|-]|[^\s()']+").expect("a pattern"));
+    match text.matches('\'').count() % 2 {
+        0 => Ok(WORD.find_iter(text).map(|word| word.as_str()).collect()),
+        _ => Err("a quote is never closed".to_owned()),
+    }
 }
 
-fn split(text: &str) -> Result<Vec<Word>, String> {
-    let mut words = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => {}
-            '\'' => {
-                let inner: String = chars.by_ref().take_while(|c| *c != '\'').collect();
-                words.push(Word::Quoted(inner));
-            }
-            '(' | ')' | '+' | '-' | '*' | '/' | '|' => words.push(Word::Sign(c)),
-            '<' if chars.next_if_eq(&'<').is_some() => words.push(Word::Shift),
-            _ => {
-                let mut word = String::from(c);
-                while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !"()'".contains(*c)) {
-                    word.push(c);
-                }
-                words.push(Word::Bare(word));
-            }
-        }
-    }
-    if text.matches('\'').count() % 2 == 1 {
-        return Err("a quote is never closed".to_owned());
-    }
-    Ok(words)
+/// Whether a word is no sign.
+fn is_text(word: &str) -> bool {
+    Operator::beginning(word).is_none() && !word.starts_with(['(', ')'])
 }
 
-fn tokens(words: &[Word]) -> Result<Vec<Token<Leaf>>, String> {
+fn unquoted(word: &str) -> String {
+    word.trim_matches('\'').to_owned()
+}
+
+fn tokens(words: &[&str]) -> Result<Vec<Token<Leaf>>, String> {
     let mut tokens = Vec::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         let mut text = || {
-            let next = words.next_if(|next| matches!(next, Word::Quoted(_) | Word::Bare(_)));
-            next.map(|next| match next {
-                Word::Bare(text) | Word::Quoted(text) => text.clone(),
-                Word::Sign(_) | Word::Shift => String::new(),
-            })
+            words
+                .next_if(|next| is_text(next))
+                .map(|next| unquoted(next))
         };
-        tokens.push(match word {
-            Word::Sign('(') => Token::Open,
-            Word::Sign(')') => Token::Close,
-            Word::Shift => Token::Operator(Operator::Shift),
-            Word::Sign(sign) => {
-                let operator = Operator::beginning(sign.encode_utf8(&mut [0; 4]));
-                Token::Operator(operator.ok_or("an operator is expected")?.0)
-            }
-            Word::Quoted(text) => return Err(format!("'{text}' belongs behind a step")),
-            Word::Bare(word) if word == "lines" => {
+        tokens.push(match *word {
+            "(" => Token::Open,
+            ")" => Token::Close,
+            "lines" => {
                 let step = text().ok_or("expected a step behind `lines`")?;
                 Token::Leaf(Leaf::Lines(step.parse()?, text()))
             }
-            Word::Bare(word) => Token::Leaf(match word.parse() {
-                Ok(id) => Leaf::Shown(id, text()),
-                Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) => {
-                    Leaf::Number(word.parse()?)
+            word if word.starts_with('\'') => return Err(format!("{word} belongs behind a step")),
+            word => match (Operator::beginning(word), word.parse()) {
+                (Some((operator, _)), _) => Token::Operator(operator),
+                (None, Ok(id)) => Token::Leaf(Leaf::Shown(id, text())),
+                (None, Err(_)) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                    Token::Leaf(Leaf::Number(word.parse()?))
                 }
-                Err(_) => Leaf::Name(word.clone()),
-            }),
+                (None, Err(_)) => Token::Leaf(Leaf::Name(word.to_owned())),
+            },
         });
     }
     Ok(tokens)

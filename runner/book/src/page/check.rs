@@ -51,11 +51,7 @@ impl Text {
         for mention in mention::of_page(page) {
             let is_known = self.glossary.names.contains_key(&mention.text);
             if !is_known && !self.exempt.has(&mention.text, path) {
-                found.push(Fault {
-                    path: path.to_owned(),
-                    line: mention.line,
-                    message: self.message(&mention),
-                });
+                found.push(Fault::new(path, mention.line, self.message(&mention)));
             }
             self.used.insert((path.to_owned(), mention.text));
         }
@@ -74,17 +70,13 @@ impl Text {
                     "" => "no step of the chapter shows it".to_owned(),
                     shown => format!("it is shown by{shown}"),
                 };
-                found.push(Fault {
-                    path: path.to_owned(),
-                    line: numeral.line,
-                    message: format!(
-                        "the number {} is typed, and should come from where it is seen ({shown}); \
-                         one that nothing can \
-                         change stands in {}",
-                        numeral.text,
-                        exempt::PATH
-                    ),
-                });
+                let message = format!(
+                    "the number {} is typed, and should come from where it is seen ({shown}); one \
+                     that nothing can change stands in {}",
+                    numeral.text,
+                    exempt::PATH
+                );
+                found.push(Fault::new(path, numeral.line, message));
             }
             self.used.insert((path.to_owned(), numeral.text));
         }

@@ -32,7 +32,7 @@ pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
         let is_first = seen.insert((section, text));
         let element = element_of(found, glossary, is_first);
         let text = element.around(&page.text[range.clone()]);
-        edits.push(Edit { range, text });
+        edits.push((range, text));
     }
     edits
 }

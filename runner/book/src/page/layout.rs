@@ -15,7 +15,7 @@ use crate::chapter::markdown::{Edit, Fence, Page as Markdown};
 use crate::chapter::{self, Chapter};
 use crate::drawing;
 use crate::drawing::map::Leaf;
-use crate::fault::{Error, Fault, Faults};
+use crate::fault::{Error, Fault};
 use crate::html::Html;
 use crate::page::check::Text;
 use crate::page::values::Values;
@@ -101,7 +101,7 @@ impl Layout {
         found.extend(misplaced(&written).map(|line| {
             let message =
                 "a directive stands in the text; in a fence it is a part of what is shown";
-            fault(path, line, message)
+            Fault::new(path, line, message)
         }));
         let laid_out = match chapter::name_of(path).is_ok() {
             true => self.steps(path, &text, &written),
@@ -113,7 +113,7 @@ impl Layout {
             anyhow::Ok(LaidOut::default())
         })?;
         found.sort_by_key(|fault| fault.line);
-        faults(found)?;
+        Error::unless_empty(found)?;
         // What the page includes is in mdbook's text alone.
         let given = Markdown::read(page);
         let mut edits = match *page == text {
@@ -121,14 +121,13 @@ impl Layout {
             false => self.fill(path, &given).edits,
         };
         edits.extend(hint::decorate(&given, &self.text.glossary));
-        let drawings = drawing::insert(path, &given, &laid_out.drawings);
-        edits.extend(drawings.map_err(Error::Faults)?);
+        edits.extend(drawing::insert(path, &given, &laid_out.drawings)?);
         edits.extend(fences_with_steps(&given).map(|fence| console(&given, fence)));
         *page = under_banner(given.edited(edits), laid_out.banner.as_deref());
         if commands(page) != laid_out.steps {
             let message = "something that this page includes holds a directive; steps are written \
                            in the chapter itself";
-            faults(vec![fault(path, 1, message)])?;
+            return Err(Error::from(Fault::new(path, 1, message)).into());
         }
         Ok(())
     }
@@ -139,14 +138,14 @@ impl Layout {
         let directives = lines.filter(|(line, _)| has_command(line));
         let message = "only a chapter, chapters/NN-slug.md, holds steps";
         let mut found: Vec<_> = directives
-            .map(|(_, line)| fault(path, line, message))
+            .map(|(_, line)| Fault::new(path, line, message))
             .collect();
         let drawings = drawing::of_page(path, page, &|| leaves(&self.root));
-        let drawings = drawings.unwrap_or_else(|Faults(more)| {
-            found.extend(more);
-            Vec::new()
-        });
-        faults(found)?;
+        let drawings = drawings.or_else(|error| {
+            found.extend(Error::faults(error.into())?);
+            anyhow::Ok(Vec::new())
+        })?;
+        Error::unless_empty(found)?;
         Ok(LaidOut {
             drawings,
             ..LaidOut::default()
@@ -155,22 +154,23 @@ impl Layout {
 
     /// Checks the steps of a chapter, and gives what they add to its page.
     fn steps(&self, path: &Path, text: &str, page: &Markdown<'_>) -> anyhow::Result<LaidOut> {
-        let chapter = Chapter::parse(path, text).map_err(Error::Faults)?;
+        let chapter = Chapter::parse(path, text)?;
         let message = "a fence with steps holds nothing else; move this line to its own fence";
         let mut found: Vec<_> = strangers(page)
-            .map(|line| fault(path, line, message))
+            .map(|line| Fault::new(path, line, message))
             .collect();
         let Some(first) = chapter.steps.first() else {
             return Ok(LaidOut::default());
         };
         let Some(snapshot) = Snapshot::read(&self.root, &chapter.name)? else {
             let message = stale::never_recorded(&chapter.name, chapter.number);
-            found.push(fault(path, first.line, &message));
-            return Err(Error::Faults(Faults(found)).into());
+            found.push(Fault::new(path, first.line, message));
+            Error::unless_empty(found)?;
+            return Ok(LaidOut::default());
         };
         for step in &chapter.steps {
             if let Err(message) = stale::check(step, &snapshot) {
-                found.push(fault(path, step.line, &message));
+                found.push(Fault::new(path, step.line, message));
             }
         }
         let records = snapshot.transcript.records.iter();
@@ -181,35 +181,17 @@ impl Layout {
                  with `cargo run -p runner -- record {}`",
                 record.id, chapter.number
             );
-            found.push(fault(
-                path,
-                chapter.steps[chapter.steps.len() - 1].line,
-                &message,
-            ));
+            let line = chapter.steps[chapter.steps.len() - 1].line;
+            found.push(Fault::new(path, line, message));
         }
         found.sort_by_key(|fault| fault.line);
-        faults(found)?;
-        let drawings = drawing::all(&chapter, page, &snapshot).map_err(Error::Faults)?;
+        Error::unless_empty(found)?;
+        let drawings = drawing::all(&chapter, page, &snapshot)?;
         Ok(LaidOut {
             banner: Some(page::verified(&chapter, &snapshot)),
             steps: chapter.steps.len(),
             drawings,
         })
-    }
-}
-
-fn fault(path: &Path, line: usize, message: &str) -> Fault {
-    Fault {
-        path: path.to_owned(),
-        line,
-        message: message.to_owned(),
-    }
-}
-
-fn faults(found: Vec<Fault>) -> Result<(), Error> {
-    match found.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Faults(Faults(found))),
     }
 }
 
@@ -240,7 +222,7 @@ struct LaidOut {
     drawings: Vec<Html>,
 }
 
-fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence<'a>> {
+fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence> {
     page.fences()
         .filter(|fence| fence.is_console() && has_command(&page.text[fence.range.clone()]))
 }
@@ -263,7 +245,7 @@ fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
             .and_then(|comment| comment.strip_prefix("runner"))
             .is_some_and(|rest| rest.starts_with(char::is_whitespace))
     };
-    let has_steps = |fence: &&Fence<'_>| fences_with_steps(page).any(|other| other == *fence);
+    let has_steps = |fence: &&Fence| fences_with_steps(page).any(|other| other == *fence);
     let lines = page.fences().filter(move |fence| !has_steps(fence));
     let lines = lines.flat_map(|fence| &fence.lines);
     let ours = lines.filter(move |range| is_ours(&page.text[(*range).clone()]));
@@ -271,7 +253,7 @@ fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
 }
 
 /// A fence with steps as a block of HTML.
-fn console(page: &Markdown<'_>, fence: &Fence<'_>) -> Edit {
+fn console(page: &Markdown<'_>, fence: &Fence) -> Edit {
     let lines = fence.lines.iter();
     let lines = lines.map(|range| page.text[range.clone()].trim());
     let steps = lines.filter(|line| has_command(line));

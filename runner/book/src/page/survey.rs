@@ -78,11 +78,10 @@ impl Book {
                     resolve(index, &mention.shape).map_err(|miss| miss.message(index))
                 }) {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
-                    Err(message) => answer.unknown.push(Fault {
-                        path: path.clone(),
-                        line: mention.line,
-                        message: message.clone(),
-                    }),
+                    Err(message) => {
+                        let fault = Fault::new(path, mention.line, message.clone());
+                        answer.unknown.push(fault);
+                    }
                 }
             }
         }
@@ -107,7 +106,11 @@ impl Answer {
         for (kind, count) in &self.kinds {
             text += &format!("{count:6} {kind}\n");
         }
-        text += &format!("{:6} exempt ({} on the list)\n", self.exempt, exempt.len());
+        text += &format!(
+            "{:6} exempt ({} on the list)\n",
+            self.exempt,
+            exempt.count()
+        );
         let (values, excerpts) = book.directives;
         text += &format!("{values:6} values and {excerpts} excerpts besides\n");
         text + &format!("{:6} unknown", self.unknown.len())

@@ -58,15 +58,11 @@ impl Values {
             let html =
                 Directive::parse(inner).and_then(|directive| self.html(here, &directive, is_code));
             match html {
-                Ok(html) => edits.push(Edit {
-                    range,
-                    text: html.in_prose(),
-                }),
-                Err(message) => faults.push(Fault {
-                    path: path.to_owned(),
-                    line: page.line(range.start),
-                    message: format!("{{{{{inner}}}}}: {message}"),
-                }),
+                Ok(html) => edits.push((range, html.in_prose())),
+                Err(message) => {
+                    let message = format!("{{{{{inner}}}}}: {message}");
+                    faults.push(Fault::new(path, page.line(range.start), message));
+                }
             }
         }
         (edits, faults)

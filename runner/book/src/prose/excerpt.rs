@@ -80,11 +80,7 @@ pub struct Filled {
 pub fn fill(path: &Path, page: &Page<'_>, tree: Option<&Path>, names: &Glossary) -> Filled {
     let mut filled = Filled::default();
     for (directive, asked) in asked(page) {
-        let fault = |message| Fault {
-            path: path.to_owned(),
-            line: directive.line,
-            message,
-        };
+        let fault = |message| Fault::new(path, directive.line, message);
         let quoted = asked.and_then(|excerpt| {
             let quote = tree.map(|tree| excerpt.quote(tree, names)).transpose()?;
             Ok((excerpt, quote))

@@ -17,15 +17,11 @@ use crate::prose::resolve::Found;
 pub const PATH: &str = "tests/exempt.toml";
 
 /// The list.
-#[derive(Debug, Clone, Default)]
-pub struct Exempt {
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    exempt: Vec<Entry>,
+pub struct Exempt {
+    #[serde(rename = "exempt")]
+    entries: Vec<Entry>,
 }
 
 /// One exemption.
@@ -76,14 +72,13 @@ impl Exempt {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let file: File =
+        let mut list: Self =
             toml::from_str(text).with_context(|| format!("{PATH} is not understood"))?;
-        let mut entries = file.exempt;
-        for entry in &mut entries {
+        for entry in &mut list.entries {
             let before = &text[..entry.name.span().start];
             entry.line = 1 + before.matches('\n').count();
         }
-        Ok(Self { entries })
+        Ok(list)
     }
 
     /// Whether a span of the page in this file is on the list.
@@ -95,14 +90,8 @@ impl Exempt {
 
     /// How many spans are on the list.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether the list is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The entries that are faults whatever the kernel has: not in `used`, the spans of all pages,
@@ -127,7 +116,7 @@ impl Exempt {
             } else {
                 continue;
             };
-            found.push(fault(entry, message));
+            found.push(Fault::new(PATH.as_ref(), entry.line, message));
         }
         found
     }
@@ -144,17 +133,10 @@ impl Exempt {
                  write also = \"{kind}\" if \
                  another thing is meant"
             );
-            (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
+            let is_meant = entry.also.as_deref() == Some(kind);
+            (!is_meant).then(|| Fault::new(PATH.as_ref(), entry.line, message))
         });
         found.collect()
-    }
-}
-
-fn fault(entry: &Entry, message: String) -> Fault {
-    Fault {
-        path: PATH.into(),
-        line: entry.line,
-        message,
     }
 }
 
@@ -229,6 +211,6 @@ mod tests {
     #[test]
     fn an_entry_needs_its_reason() {
         assert!(Exempt::parse("exempt = [ { name = \"a_b\" } ]").is_err());
-        assert_eq!(Exempt::parse("exempt = []").unwrap().len(), 0);
+        assert_eq!(Exempt::parse("exempt = []").unwrap().count(), 0);
     }
 }
