@@ -64,55 +64,38 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 17] = [
-        Self::Function,
-        Self::Variable,
-        Self::Enumerator,
-        Self::Macro,
-        Self::Struct,
-        Self::Union,
-        Self::Enum,
-        Self::Typedef,
-        Self::Member,
-        Self::Sysctl,
-        Self::Config,
-        Self::Symbol,
-        Self::Local,
-        Self::File,
-        Self::Folder,
-        Self::GuestFile,
-        Self::Tracepoint,
+    /// All of them in their order, each in a word or two.
+    const WORDS: [(Self, &'static str); 17] = [
+        (Self::Function, "function"),
+        (Self::Variable, "variable"),
+        (Self::Enumerator, "enumerator"),
+        (Self::Macro, "macro"),
+        (Self::Struct, "struct"),
+        (Self::Union, "union"),
+        (Self::Enum, "enum"),
+        (Self::Typedef, "typedef"),
+        (Self::Member, "member"),
+        (Self::Sysctl, "sysctl"),
+        (Self::Config, "config"),
+        (Self::Symbol, "symbol"),
+        (Self::Local, "local"),
+        (Self::File, "source file"),
+        (Self::Folder, "source folder"),
+        (Self::GuestFile, "guest file"),
+        (Self::Tracepoint, "tracepoint"),
     ];
 
     /// The kind in a word or two.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Function => "function",
-            Self::Variable => "variable",
-            Self::Enumerator => "enumerator",
-            Self::Macro => "macro",
-            Self::Struct => "struct",
-            Self::Union => "union",
-            Self::Enum => "enum",
-            Self::Typedef => "typedef",
-            Self::Member => "member",
-            Self::Sysctl => "sysctl",
-            Self::Config => "config",
-            Self::Symbol => "symbol",
-            Self::Local => "local",
-            Self::File => "source file",
-            Self::Folder => "source folder",
-            Self::GuestFile => "guest file",
-            Self::Tracepoint => "tracepoint",
-        }
+        Self::WORDS[self as usize].1
     }
 
     /// The kind that has this word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+        let mut all = Self::WORDS.into_iter();
+        all.find_map(|(kind, other)| (other == word).then_some(kind))
     }
 }
 
@@ -139,7 +122,20 @@ pub struct Name<'a> {
     pub to: &'a str,
 }
 
-impl Name<'_> {
+impl<'a> Name<'a> {
+    /// A name and its place, and nothing more.
+    fn new(text: &'a str, kind: Kind, place: &'a str) -> Self {
+        let (of, detail, to) = ("", "", "");
+        Self {
+            text,
+            kind,
+            of,
+            detail,
+            place,
+            to,
+        }
+    }
+
     /// The line of the index, without its end.
     fn line(&self) -> String {
         let Self {
@@ -211,18 +207,15 @@ impl Index {
 
     /// The names that are spelt so.
     pub fn named<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Name<'a>> {
-        let first = self
-            .starts
-            .partition_point(|start| self.key_at(*start) < text);
-        let starts = self.starts[first..].iter();
-        starts
-            .map(|start| self.name_at(*start))
+        self.beginning(text)
             .take_while(move |name| name.text == text)
     }
 
     /// The names that begin so.
     pub fn beginning<'a>(&'a self, start: &'a str) -> impl Iterator<Item = Name<'a>> {
-        let first = self.starts.partition_point(|at| self.key_at(*at) < start);
+        let first = self
+            .starts
+            .partition_point(|at| self.name_at(*at).text < start);
         let all = self.starts[first..].iter().map(|at| self.name_at(*at));
         all.take_while(move |name| name.text.starts_with(start))
     }
@@ -230,11 +223,6 @@ impl Index {
     /// All names.
     pub fn all(&self) -> impl Iterator<Item = Name<'_>> {
         self.starts.iter().map(|start| self.name_at(*start))
-    }
-
-    fn key_at(&self, start: usize) -> &str {
-        let rest = &self.text[start..];
-        rest.split('\t').next().unwrap_or(rest)
     }
 
     fn name_at(&self, start: usize) -> Name<'_> {
@@ -267,9 +255,26 @@ impl From<String> for Index {
     }
 }
 
+/// Whether a name can have this character in it.
+pub(crate) fn is_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Whether a line has a word in it, and not only as a part of a longer one.
+pub(crate) fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c| !is_part(c)).any(|part| part == word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_has_its_own_word() {
+        for (kind, word) in Kind::WORDS {
+            assert_eq!((kind.word(), Kind::of_word(word)), (word, Some(kind)));
+        }
+    }
 
     #[test]
     fn a_name_is_found_with_all_that_it_stands_for() {

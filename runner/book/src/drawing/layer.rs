@@ -88,25 +88,30 @@ const PLACES: [(&str, Layer); 42] = [
 ];
 
 impl Layer {
-    /// Every layer, in its order.
-    pub const ALL: [Self; 16] = [
-        Self::SystemCall,
-        Self::File,
-        Self::Socket,
-        Self::Tcp,
-        Self::Udp,
-        Self::Icmp,
-        Self::Ip,
-        Self::Routing,
-        Self::Netfilter,
-        Self::Neighbour,
-        Self::Device,
-        Self::Driver,
-        Self::Interrupt,
-        Self::Timer,
-        Self::Task,
-        Self::Boot,
+    /// Every layer in its order, with its name on a drawing.
+    const NAMES: [(Self, &'static str); 16] = [
+        (Self::SystemCall, "system call"),
+        (Self::File, "file"),
+        (Self::Socket, "socket"),
+        (Self::Tcp, "TCP"),
+        (Self::Udp, "UDP"),
+        (Self::Icmp, "ICMP, raw"),
+        (Self::Ip, "IP"),
+        (Self::Routing, "routing"),
+        (Self::Netfilter, "netfilter"),
+        (Self::Neighbour, "neighbour"),
+        (Self::Device, "device"),
+        (Self::Driver, "driver"),
+        (Self::Interrupt, "interrupt"),
+        (Self::Timer, "timer"),
+        (Self::Task, "task"),
+        (Self::Boot, "boot"),
     ];
+
+    /// Every layer, in its order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(layer, _)| layer)
+    }
 
     /// The layer of a file of the kernel, by its path in the tree.
     #[must_use]
@@ -119,24 +124,7 @@ impl Layer {
     /// Its name on a drawing.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::SystemCall => "system call",
-            Self::File => "file",
-            Self::Socket => "socket",
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Icmp => "ICMP, raw",
-            Self::Ip => "IP",
-            Self::Routing => "routing",
-            Self::Netfilter => "netfilter",
-            Self::Neighbour => "neighbour",
-            Self::Device => "device",
-            Self::Driver => "driver",
-            Self::Interrupt => "interrupt",
-            Self::Timer => "timer",
-            Self::Task => "task",
-            Self::Boot => "boot",
-        }
+        Self::NAMES[self as usize].1
     }
 
     /// Whether it stands beside the way from the program to the card.
@@ -164,13 +152,11 @@ mod tests {
 
     #[test]
     fn each_layer_has_a_place_and_a_name_of_its_own() {
-        for (layer, index) in Layer::ALL.iter().zip(0..) {
-            assert!(PLACES.iter().any(|(_, place)| place == layer), "{layer:?}");
-            let same = Layer::ALL
-                .iter()
-                .filter(|other| other.name() == layer.name());
+        for (layer, name) in Layer::NAMES {
+            assert!(PLACES.iter().any(|(_, place)| *place == layer), "{layer:?}");
+            let same = Layer::NAMES.iter().filter(|(_, other)| *other == name);
             assert_eq!(same.count(), 1);
-            assert_eq!(*layer as usize, index, "ALL is in order");
+            assert_eq!(layer.name(), name, "NAMES is in order");
         }
     }
 }

@@ -54,8 +54,7 @@ pub fn draw(leaves: &[Leaf]) -> Result<Html, String> {
     if functions.is_empty() {
         return Err("no chapter shows a function of the kernel; record one first".to_owned());
     }
-    let (beside, way): (Vec<Layer>, Vec<Layer>) =
-        Layer::ALL.into_iter().partition(|layer| layer.is_beside());
+    let (beside, way): (Vec<Layer>, Vec<Layer>) = Layer::all().partition(|layer| layer.is_beside());
     let row = |layer: Layer| {
         let mut here: Vec<(&str, &Shown)> = functions
             .iter()

@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
+use crate::symbols::has_word;
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
@@ -77,8 +78,7 @@ impl Values {
         let records = chapter
             .iter()
             .flat_map(|(_, snapshot)| &snapshot.transcript.records);
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let shows = |text: &str| text.split(|c: char| !is_part(c)).any(|word| word == number);
+        let shows = |text: &str| has_word(text, number);
         records
             .filter(|record| shows(&record.output.stdout) || shows(&record.command))
             .map(|record| record.id)

@@ -16,7 +16,7 @@ use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
 use crate::prose::resolve::Found;
-use crate::symbols::Kind;
+use crate::symbols::{Kind, has_word};
 use lab::transcript::words;
 
 /// How many digits of the SHA-256 tell one excerpt from another.
@@ -330,10 +330,10 @@ impl Quote {
 /// The line, from 0, that is nearest to the recorded one (from 1) and begins with a definition of
 /// the name.
 fn nearest(lines: &[&str], name: &str, recorded: usize) -> Option<usize> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let has = |line: &str| line.split(|c: char| !is_word(c)).any(|word| word == name);
     let defines = |line: &str| {
-        has(line) && !line.starts_with(char::is_whitespace) && !line.starts_with(['*', '/'])
+        has_word(line, name)
+            && !line.starts_with(char::is_whitespace)
+            && !line.starts_with(['*', '/'])
     };
     let numbered = lines.iter().enumerate();
     let all = numbered.filter(|(_, line)| defines(line)).map(|(at, _)| at);

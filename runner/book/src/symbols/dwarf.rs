@@ -3,16 +3,15 @@
 //! Assembly has no entries for its labels; they are taken from the symbols, with the line of their
 //! address.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use gimli::{AttributeValue, DwTag, EndianSlice, LittleEndian, UnitOffset};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
-use super::Kind;
-use super::types::{Book, Member, Place, Source, Type, Types, plain};
+use super::types::{Book, Entry, Source, Type, Types};
+use super::{Kind, Name};
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
@@ -59,19 +58,6 @@ pub fn collect(vmlinux: &Path, tree: &Path, lines: &mut BTreeSet<String>) -> Res
     Ok(())
 }
 
-/// The attributes of an entry that matter here.
-#[derive(Default)]
-struct Entry<'a> {
-    name: Option<Reader<'a>>,
-    place: Place,
-    size: u64,
-    offset: u64,
-    value: Option<i128>,
-    target: Option<UnitOffset>,
-    specification: Option<UnitOffset>,
-    declaration: bool,
-}
-
 /// What an entry is inside of.
 #[derive(Clone)]
 enum Within {
@@ -81,12 +67,11 @@ enum Within {
     Nothing,
 }
 
-fn read<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, book: &mut Book<'_>) -> gimli::Result<Types> {
+fn read<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, book: &mut Book<'_>) -> gimli::Result<Types<'a>> {
     let mut types = Types {
         files: files(dwarf, unit)?,
-        types: BTreeMap::new(),
+        ..Types::default()
     };
-    let mut variables: HashMap<UnitOffset, String> = HashMap::new();
     let mut within = vec![Within::Nothing];
     let mut entries = unit.entries_raw(None)?;
     while !entries.is_empty() {
@@ -98,153 +83,121 @@ fn read<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, book: &mut Book<'_>) -> gimli::R
         let mut entry = Entry::default();
         for wanted in abbreviation.attributes() {
             let attribute = entries.read_attribute(*wanted)?;
-            entry.take(dwarf, unit, &attribute)?;
+            take(&mut entry, dwarf, unit, &attribute)?;
         }
         let tag = abbreviation.tag();
-        if tag == gimli::DW_TAG_compile_unit {
-            addresses(unit, &types.files, &entry, book)?;
+        if tag == gimli::DW_TAG_compile_unit && entry.name.ends_with(".S") {
+            addresses(unit, &types.files, book)?;
         }
         within.truncate(depth + 1);
         within.resize(depth + 1, Within::Nothing);
-        let outside = within[depth].clone();
-        let name = entry.name.map(|name| name.to_string_lossy());
-        let inside = types.note(tag, at, &entry, name, &outside, &mut variables, book);
+        let inside = note(&mut types, tag, at, entry, &within[depth], book);
         within.push(inside);
     }
     Ok(types)
 }
 
-impl<'a> Entry<'a> {
-    fn take(
-        &mut self,
-        dwarf: &Dwarf<'a>,
-        unit: &Unit<'a>,
-        attribute: &gimli::Attribute<Reader<'a>>,
-    ) -> gimli::Result<()> {
-        let value = attribute.value();
-        let number = || attribute.udata_value().unwrap_or_default();
-        let unit_offset = || match value {
-            AttributeValue::UnitRef(offset) => Some(offset),
-            _ => None,
-        };
-        match attribute.name() {
-            gimli::DW_AT_name => self.name = Some(dwarf.attr_string(unit, value)?),
-            gimli::DW_AT_decl_file => {
-                self.place.file = match value {
-                    AttributeValue::FileIndex(index) => index,
-                    _ => number(),
-                }
-            }
-            gimli::DW_AT_decl_line => self.place.line = number(),
-            gimli::DW_AT_byte_size => self.size = number(),
-            gimli::DW_AT_data_member_location => self.offset = number(),
-            gimli::DW_AT_data_bit_offset => self.offset = number() / 8,
-            gimli::DW_AT_const_value => {
-                self.value = match value {
-                    AttributeValue::Sdata(value) => Some(value.into()),
-                    _ => attribute.udata_value().map(Into::into),
-                }
-            }
-            gimli::DW_AT_type => self.target = unit_offset(),
-            gimli::DW_AT_specification => self.specification = unit_offset(),
-            gimli::DW_AT_declaration => self.declaration = true,
-            _ => {}
+/// Adds an attribute to an entry.
+fn take<'a>(
+    entry: &mut Entry<'a>,
+    dwarf: &Dwarf<'a>,
+    unit: &Unit<'a>,
+    attribute: &gimli::Attribute<Reader<'a>>,
+) -> gimli::Result<()> {
+    let number = attribute.udata_value();
+    let offset = match attribute.value() {
+        AttributeValue::UnitRef(offset) => Some(offset),
+        _ => None,
+    };
+    match attribute.name() {
+        gimli::DW_AT_name => {
+            entry.name = dwarf
+                .attr_string(unit, attribute.value())?
+                .to_string_lossy();
         }
-        Ok(())
+        gimli::DW_AT_decl_file => entry.file = number.unwrap_or_default(),
+        gimli::DW_AT_decl_line => entry.line = number.unwrap_or_default(),
+        gimli::DW_AT_byte_size => entry.size = number.unwrap_or_default(),
+        gimli::DW_AT_data_member_location => entry.offset = number.unwrap_or_default(),
+        gimli::DW_AT_data_bit_offset => entry.offset = number.unwrap_or_default() / 8,
+        gimli::DW_AT_const_value => {
+            let negative = attribute.sdata_value().map(i128::from);
+            entry.value = number.map(i128::from).or(negative);
+        }
+        gimli::DW_AT_type => entry.target = offset,
+        gimli::DW_AT_specification => entry.specification = offset,
+        gimli::DW_AT_declaration => entry.declaration = true,
+        _ => {}
     }
+    Ok(())
 }
 
-impl Types {
-    /// Takes note of an entry; gives what its children are within.
-    #[expect(clippy::too_many_arguments, reason = "all of one entry, taken apart")]
-    fn note(
-        &mut self,
-        tag: DwTag,
-        at: UnitOffset,
-        entry: &Entry<'_>,
-        name: Option<Cow<'_, str>>,
-        outside: &Within,
-        variables: &mut HashMap<UnitOffset, String>,
-        book: &mut Book<'_>,
-    ) -> Within {
-        let known = |name: &str, kind, of: &str, book: &mut Book<'_>| {
-            let place = self.place(entry.place);
-            if !place.is_empty() {
-                book.add(&plain(name, kind, of, &place));
+/// Takes note of an entry; gives what its children are within.
+fn note<'a>(
+    types: &mut Types<'a>,
+    tag: DwTag,
+    at: UnitOffset,
+    mut entry: Entry<'a>,
+    outside: &Within,
+    book: &mut Book<'_>,
+) -> Within {
+    match (tag, outside) {
+        (gimli::DW_TAG_compile_unit, _) => return Within::Unit,
+        (gimli::DW_TAG_subprogram, _) if !entry.name.is_empty() => {
+            if !entry.declaration {
+                types.add(&entry, Kind::Function, "", book);
             }
-        };
-        match (tag, outside) {
-            (gimli::DW_TAG_compile_unit, _) => Within::Unit,
-            (gimli::DW_TAG_subprogram, _) => {
-                let Some(name) = name else {
-                    return Within::Nothing;
-                };
-                if !entry.declaration {
-                    known(&name, Kind::Function, "", book);
-                }
-                Within::Function(name.into_owned())
-            }
-            (gimli::DW_TAG_variable, Within::Unit) => {
-                let declared = entry.specification.and_then(|at| variables.get(&at));
-                let name = name.map(Cow::into_owned).or_else(|| declared.cloned());
-                if let Some(name) = name {
-                    if entry.declaration {
-                        variables.insert(at, name);
-                    } else {
-                        known(&name, Kind::Variable, "", book);
-                    }
-                }
-                Within::Nothing
-            }
-            (
-                gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter,
-                Within::Function(function),
-            ) => {
-                // Names without an underscore are no claims.
-                if let Some(name) = name.filter(|name| name.contains('_')) {
-                    known(&name, Kind::Local, function, book);
-                }
-                Within::Nothing
-            }
-            (gimli::DW_TAG_lexical_block, Within::Function(_)) => outside.clone(),
-            (gimli::DW_TAG_member | gimli::DW_TAG_enumerator, Within::Type(whole)) => {
-                if let Some(whole) = self.types.get_mut(whole) {
-                    whole.members.push(Member {
-                        name: name.map(Cow::into_owned).unwrap_or_default(),
-                        offset: entry.offset,
-                        value: entry.value,
-                        place: entry.place,
-                        target: entry.target,
-                    });
-                }
-                Within::Nothing
-            }
-            (
-                gimli::DW_TAG_structure_type
-                | gimli::DW_TAG_union_type
-                | gimli::DW_TAG_enumeration_type
-                | gimli::DW_TAG_typedef
-                | gimli::DW_TAG_pointer_type
-                | gimli::DW_TAG_array_type
-                | gimli::DW_TAG_const_type
-                | gimli::DW_TAG_volatile_type,
-                _,
-            ) => {
-                let found = Type {
-                    tag,
-                    name: name.map(Cow::into_owned).unwrap_or_default(),
-                    size: entry.size,
-                    place: entry.place,
-                    members: Vec::new(),
-                    target: entry.target,
-                };
-                self.types.insert(at.0, found);
-                // A type that is only declared has no members, and no place.
-                Within::Type(at.0)
-            }
-            _ => Within::Nothing,
+            return Within::Function(entry.name.into_owned());
         }
+        (gimli::DW_TAG_variable, Within::Unit) => {
+            let declared = entry.specification.and_then(|at| types.declared.get(&at));
+            if let Some(name) = declared.filter(|_| entry.name.is_empty()) {
+                entry.name = name.clone();
+            }
+            if entry.declaration {
+                types.declared.insert(at, entry.name);
+            } else {
+                types.add(&entry, Kind::Variable, "", book);
+            }
+        }
+        // Names without an underscore are no claims.
+        (gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter, Within::Function(function))
+            if entry.name.contains('_') =>
+        {
+            types.add(&entry, Kind::Local, function, book);
+        }
+        (gimli::DW_TAG_lexical_block, Within::Function(_)) => return outside.clone(),
+        (gimli::DW_TAG_member | gimli::DW_TAG_enumerator, Within::Type(whole)) => {
+            if let Some(whole) = types.types.get_mut(whole) {
+                whole.members.push(entry);
+            }
+        }
+        (
+            gimli::DW_TAG_structure_type
+            | gimli::DW_TAG_union_type
+            | gimli::DW_TAG_enumeration_type
+            | gimli::DW_TAG_typedef
+            | gimli::DW_TAG_pointer_type
+            | gimli::DW_TAG_array_type
+            | gimli::DW_TAG_const_type
+            | gimli::DW_TAG_volatile_type,
+            _,
+        ) => {
+            let members = Vec::new();
+            // A type that is only declared has no members, and no place.
+            types.types.insert(
+                at.0,
+                Type {
+                    tag,
+                    entry,
+                    members,
+                },
+            );
+            return Within::Type(at.0);
+        }
+        _ => {}
     }
+    Within::Nothing
 }
 
 /// The files of a unit, relative to the tree.
@@ -287,16 +240,8 @@ fn simplified(path: &str) -> String {
 }
 
 /// Keeps where each address of an assembly unit comes from; C has better.
-fn addresses(
-    unit: &Unit<'_>,
-    files: &[String],
-    entry: &Entry<'_>,
-    book: &mut Book<'_>,
-) -> gimli::Result<()> {
-    let is_assembly = entry
-        .name
-        .is_some_and(|name| name.to_string_lossy().ends_with(".S"));
-    let Some(program) = unit.line_program.clone().filter(|_| is_assembly) else {
+fn addresses(unit: &Unit<'_>, files: &[String], book: &mut Book<'_>) -> gimli::Result<()> {
+    let Some(program) = unit.line_program.clone() else {
         return Ok(());
     };
     let mut rows = program.rows();
@@ -313,7 +258,6 @@ fn addresses(
 /// Adds what has an address and no entry: labels of assembly, and symbols that the linker script
 /// makes.
 fn symbols(elf: &object::File<'_>, book: &mut Book<'_>) {
-    let mut found = Vec::new();
     for symbol in elf.symbols() {
         let Ok(text) = symbol.name() else { continue };
         let is_code = matches!(
@@ -325,9 +269,10 @@ fn symbols(elf: &object::File<'_>, book: &mut Book<'_>) {
             continue;
         }
         let place = book.addresses.get(&symbol.address());
-        found.push(plain(text, Kind::Symbol, "", place.map_or("", String::as_str)).line());
+        let place = place.map_or("", String::as_str);
+        let line = Name::new(text, Kind::Symbol, place).line();
+        book.lines.insert(line);
     }
-    book.lines.extend(found);
 }
 
 #[cfg(test)]

@@ -80,16 +80,7 @@ fn line(found: &str) -> Option<String> {
     } else {
         return None;
     };
-    let (text, of, detail, place, to) = (&*text, "", "", "", "");
-    let name = Name {
-        text,
-        kind,
-        of,
-        detail,
-        place,
-        to,
-    };
-    Some(name.line())
+    Some(Name::new(&text, kind, "").line())
 }
 
 #[cfg(test)]

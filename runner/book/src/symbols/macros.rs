@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Name};
+use super::{Kind, Name, is_part};
 use crate::chapter::expression::{Number, Operator, Token, evaluate};
 
 /// A macro stands for a macro that stands for a macro; not deeper than this.
@@ -68,13 +68,12 @@ impl Constants {
 
     fn of_text(&self, text: &str, depth: usize) -> Option<i128> {
         let tokens = tokens(text)?;
-        let mut value = |word: &String| -> Result<Number, String> {
-            let is_number = word.starts_with(|c: char| c.is_ascii_digit());
-            if is_number {
-                return word.parse();
-            }
-            let named = self.named(word, depth);
-            named.map(Number::from).ok_or_else(|| word.clone())
+        let mut value = |word: &String| match word.starts_with(|c: char| c.is_ascii_digit()) {
+            true => word.parse(),
+            false => self
+                .named(word, depth)
+                .map(Number::from)
+                .ok_or_else(|| word.clone()),
         };
         evaluate(&tokens, &mut value).ok()?.whole()
     }
@@ -88,7 +87,6 @@ fn tokens(text: &str) -> Option<Vec<Token<String>>> {
     let mut rest = plain.trim_start();
     let mut tokens = Vec::new();
     while let Some(c) = rest.chars().next() {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let (token, length) = match c {
             '(' => (Token::Open, 1),
             ')' => (Token::Close, 1),
@@ -119,14 +117,9 @@ mod tests {
             ("CONFIG_X", Kind::Config, "y"),
             ("E_TWO", Kind::Enumerator, "= 2"),
         ] {
-            let (of, place, to) = ("", "", "");
             constants.know(&Name {
-                text,
-                kind,
-                of,
                 detail,
-                place,
-                to,
+                ..Name::new(text, kind, "")
             });
         }
         for (name, text) in [

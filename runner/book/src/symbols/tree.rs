@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use walkdir::{DirEntry, WalkDir};
 
 use super::macros::Constants;
-use super::{Index, Kind, Name};
+use super::{Index, Kind, Name, is_part};
 
 /// Adds a line for each name.
 ///
@@ -89,33 +89,23 @@ fn is_foreign(path: &str) -> bool {
 
 /// A file is as many lines long as `detail` says; only those that the build read are counted.
 fn file(path: &str, kind: Kind, detail: &str) -> String {
-    let (text, of, to) = (path, "", "");
-    let name = Name {
-        text,
-        kind,
-        of,
-        detail,
-        place: path,
-        to,
-    };
-    name.line()
+    let name = Name::new(path, kind, path);
+    Name { detail, ..name }.line()
 }
 
 /// The files that a `.cmd` file names, relative to the tree.
 fn dependencies(cmd: &str) -> BTreeSet<String> {
-    let source = cmd
+    let named = cmd
         .lines()
-        .filter(|line| line.starts_with("source_"))
-        .filter_map(|line| line.split_once(" := "))
-        .map(|(_, path)| path.trim());
-    let others = cmd
-        .lines()
-        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(" \\"))
-        .filter(|path| !path.contains('$'));
-    source
-        .chain(others)
-        .map(|path| path.trim_start_matches("./").to_owned())
+        .filter_map(|line| match line.strip_prefix("source_") {
+            Some(source) => Some(source.split_once(" := ")?.1.trim()),
+            None => line.strip_prefix("  ")?.strip_suffix(" \\"),
+        });
+    let paths = named.map(|path| path.trim_start_matches("./"));
+    paths
         .filter(|path| !path.starts_with('/') && !path.contains("/generated/"))
+        .filter(|path| !path.contains('$'))
+        .map(str::to_owned)
         .collect()
 }
 
@@ -136,14 +126,10 @@ fn options(path: &str, text: &str, values: &BTreeMap<&str, &str>, lines: &mut BT
         else {
             continue;
         };
-        let text = format!("CONFIG_{option}");
+        let (text, place) = (format!("CONFIG_{option}"), format!("{path}:{at}"));
         let name = Name {
-            text: &text,
-            kind: Kind::Config,
-            of: "",
             detail: values.get(&*text).copied().unwrap_or("not set"),
-            place: &format!("{path}:{at}"),
-            to: "",
+            ..Name::new(&text, Kind::Config, &place)
         };
         lines.insert(name.line());
     }
@@ -152,10 +138,9 @@ fn options(path: &str, text: &str, values: &BTreeMap<&str, &str>, lines: &mut BT
 /// A `#define`.
 struct Macro {
     name: String,
-    /// What it stands for, if it takes no arguments and ends on its line.
-    text: Option<String>,
-    file: String,
-    line: usize,
+    /// What it stands for; empty if it takes arguments or does not end on its line.
+    text: String,
+    place: String,
 }
 
 fn macros_of(path: &str, text: &str) -> Vec<Macro> {
@@ -163,20 +148,15 @@ fn macros_of(path: &str, text: &str) -> Vec<Macro> {
     let defined = numbered.filter_map(|(line, at)| {
         let rest = line.trim_start().strip_prefix('#')?;
         let rest = rest.trim_start().strip_prefix("define")?.trim_start();
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         let is_whole = !behind.starts_with('(') && !behind.ends_with('\\');
-        let text = behind
-            .split("/*")
-            .next()
-            .and_then(|text| text.split("//").next());
+        let comment = behind.find("/*").into_iter().chain(behind.find("//")).min();
+        let text = &behind[..comment.unwrap_or(behind.len())];
         (end > 0).then(|| Macro {
             name: name.to_owned(),
-            text: text.filter(|_| is_whole).map(|text| text.trim().to_owned()),
-            file: path.to_owned(),
-            line: at,
+            text: if is_whole { text.trim() } else { "" }.to_owned(),
+            place: format!("{path}:{at}"),
         })
     });
     defined.collect()
@@ -188,21 +168,14 @@ fn with_values(macros: &[Macro], others: &BTreeSet<String>) -> Vec<String> {
     for line in others {
         constants.know(&Index::name(line));
     }
-    for Macro {
-        name, text, file, ..
-    } in macros
-    {
-        constants.define(name, text.as_deref().unwrap_or_default(), file);
+    for found in macros {
+        constants.define(&found.name, &found.text, &found.place);
     }
     let line = |found: &Macro| {
         let value = constants.value(&found.name);
         let name = Name {
-            text: &found.name,
-            kind: Kind::Macro,
-            of: "",
             detail: &value.map(|value| format!("= {value}")).unwrap_or_default(),
-            place: &format!("{}:{}", found.file, found.line),
-            to: "",
+            ..Name::new(&found.name, Kind::Macro, &found.place)
         };
         name.line()
     };

@@ -6,12 +6,13 @@
 //! moved to the one outside, with its offset there. And an enumerator has no line of its own; it is
 //! looked for in the source, from the line of its `enum` on.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use gimli::{DwTag, UnitOffset};
 
-use super::{Kind, Name};
+use super::{Kind, Name, has_word};
 
 /// So many members deep may anonymous structures nest.
 const DEPTH_MAX: usize = 12;
@@ -32,74 +33,83 @@ impl Book<'_> {
     }
 }
 
-/// A type, as the debug information has it.
-pub(super) struct Type {
-    pub(super) tag: DwTag,
-    pub(super) name: String,
-    pub(super) size: u64,
-    pub(super) place: Place,
-    pub(super) members: Vec<Member>,
-    /// What a typedef, a pointer, an array or a qualifier is about.
-    pub(super) target: Option<UnitOffset>,
-}
-
-pub(super) struct Member {
-    pub(super) name: String,
-    pub(super) offset: u64,
-    pub(super) value: Option<i128>,
-    pub(super) place: Place,
-    pub(super) target: Option<UnitOffset>,
-}
-
-/// File and line: the file's number in the unit.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Place {
+/// The attributes of an entry that matter here.
+#[derive(Default)]
+pub(super) struct Entry<'a> {
+    /// Empty where it has none.
+    pub(super) name: Cow<'a, str>,
+    /// The file's number in the unit.
     pub(super) file: u64,
     pub(super) line: u64,
+    pub(super) size: u64,
+    pub(super) offset: u64,
+    pub(super) value: Option<i128>,
+    /// What a typedef, a pointer, an array or a qualifier is about; what a member is.
+    pub(super) target: Option<UnitOffset>,
+    pub(super) specification: Option<UnitOffset>,
+    pub(super) declaration: bool,
 }
 
-/// The types of one unit, and its files.
-pub(super) struct Types {
+/// A type, as the debug information has it.
+pub(super) struct Type<'a> {
+    pub(super) tag: DwTag,
+    pub(super) entry: Entry<'a>,
+    pub(super) members: Vec<Entry<'a>>,
+}
+
+/// The types of one unit, its files, and the variables that it declares.
+#[derive(Default)]
+pub(super) struct Types<'a> {
     pub(super) files: Vec<String>,
-    pub(super) types: BTreeMap<usize, Type>,
+    pub(super) types: BTreeMap<usize, Type<'a>>,
+    pub(super) declared: HashMap<UnitOffset, Cow<'a, str>>,
 }
 
-impl Types {
-    pub(super) fn place(&self, place: Place) -> String {
-        let file = usize::try_from(place.file).ok();
+impl Types<'_> {
+    /// File and line; empty where there are none.
+    pub(super) fn place(&self, entry: &Entry<'_>) -> String {
+        let file = usize::try_from(entry.file).ok();
         match file.and_then(|file| self.files.get(file)) {
-            Some(file) if place.line > 0 && !file.starts_with(['/', '<']) => {
-                format!("{file}:{}", place.line)
+            Some(file) if entry.line > 0 && !file.starts_with(['/', '<']) => {
+                format!("{file}:{}", entry.line)
             }
             _ => String::new(),
+        }
+    }
+
+    /// Writes the line of an entry that has a name and a place.
+    pub(super) fn add(&self, entry: &Entry<'_>, kind: Kind, of: &str, book: &mut Book<'_>) {
+        let place = self.place(entry);
+        if !entry.name.is_empty() && !place.is_empty() {
+            let name = Name::new(&entry.name, kind, &place);
+            book.add(&Name { of, ..name });
         }
     }
 
     /// Writes the lines of the unit's types that were not written before.
     pub(super) fn lay_out(&self, book: &mut Book<'_>) {
         for found in self.types.values() {
-            let place = self.place(found.place);
+            let (name, place) = (&*found.entry.name, self.place(&found.entry));
             if place.is_empty() {
                 continue;
             }
             match found.tag {
-                gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type
-                    if !found.name.is_empty() =>
-                {
-                    let of = tagged(found);
-                    self.structure(found, &of, &found.name, kind_of(found), &place, book);
+                gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type if !name.is_empty() => {
+                    self.structure(found, kind_of(found), name, &place, book);
                 }
-                gimli::DW_TAG_enumeration_type => self.enumeration(found, &place, book),
+                gimli::DW_TAG_enumeration_type => Self::enumeration(found, &place, book),
                 gimli::DW_TAG_typedef => {
-                    let nameless = found.target.and_then(|at| self.types.get(&at.0));
-                    let nameless = nameless
-                        .filter(|target| target.name.is_empty() && !target.members.is_empty());
-                    match nameless {
-                        Some(target) if target.tag != gimli::DW_TAG_enumeration_type => {
-                            let (of, kind) = (&found.name, Kind::Typedef);
-                            self.structure(target, of, of, kind, &place, book);
+                    let target = found.entry.target.and_then(|at| self.types.get(&at.0));
+                    let is_structure = |target: &&Type<'_>| {
+                        target.entry.name.is_empty()
+                            && !target.members.is_empty()
+                            && target.tag != gimli::DW_TAG_enumeration_type
+                    };
+                    match target.filter(is_structure) {
+                        Some(target) => {
+                            self.structure(target, Kind::Typedef, name, &place, book);
                         }
-                        _ => book.add(&plain(&found.name, Kind::Typedef, "", &place)),
+                        None => book.add(&Name::new(name, Kind::Typedef, &place)),
                     }
                 }
                 _ => {}
@@ -109,43 +119,39 @@ impl Types {
 
     fn structure(
         &self,
-        found: &Type,
-        of: &str,
-        name: &str,
+        found: &Type<'_>,
         kind: Kind,
+        name: &str,
         place: &str,
         book: &mut Book<'_>,
     ) {
-        if !book
-            .laid_out
-            .insert((of.to_owned(), place.to_owned(), found.size))
-        {
+        let of = match kind {
+            Kind::Typedef => name.to_owned(),
+            _ => format!("{kind} {name}"),
+        };
+        let size = found.entry.size;
+        if !book.laid_out.insert((of.clone(), place.to_owned(), size)) {
             return;
         }
-        let detail = match found.size {
-            1 => "1 byte".to_owned(),
-            size => format!("{size} bytes"),
-        };
-        let name = Name {
+        let detail = format!("{size} {}", if size == 1 { "byte" } else { "bytes" });
+        book.add(&Name {
             detail: &detail,
-            ..plain(name, kind, "", place)
-        };
-        book.add(&name);
-        self.members(found, of, 0, 0, book);
+            ..Name::new(name, kind, place)
+        });
+        self.members(found, &of, 0, 0, book);
     }
 
-    fn members(&self, found: &Type, of: &str, base: u64, depth: usize, book: &mut Book<'_>) {
+    fn members(&self, found: &Type<'_>, of: &str, base: u64, depth: usize, book: &mut Book<'_>) {
         for member in &found.members {
             let offset = base + member.offset;
             let (to, inner) = self.leads_to(member.target, of);
             if !member.name.is_empty() {
-                let place = self.place(member.place);
-                let name = Name {
+                book.add(&Name {
+                    of,
                     detail: &format!("+{offset}"),
                     to: &to,
-                    ..plain(&member.name, Kind::Member, of, &place)
-                };
-                book.add(&name);
+                    ..Name::new(&member.name, Kind::Member, &self.place(member))
+                });
             }
             if let Some(inner) = inner.filter(|_| depth < DEPTH_MAX) {
                 self.members(inner, of, offset, depth + 1, book);
@@ -155,76 +161,62 @@ impl Types {
 
     /// The structure that a type is, or points to: its name, and itself where it is nameless and
     /// its members are those of the structure `of` around it.
-    fn leads_to(&self, target: Option<UnitOffset>, of: &str) -> (String, Option<&Type>) {
+    fn leads_to(&self, target: Option<UnitOffset>, of: &str) -> (String, Option<&Type<'_>>) {
         let mut next = target;
         let mut alias = "";
         let mut points = false;
         while let Some(found) = next.and_then(|at| self.types.get(&at.0)) {
+            let name = &*found.entry.name;
             match found.tag {
                 gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type => {
-                    return match (&*found.name, alias) {
+                    return match (name, alias) {
                         ("", "") if points => (of.to_owned(), None),
                         ("", "") => (of.to_owned(), Some(found)),
                         ("", alias) => (alias.to_owned(), None),
-                        _ => (tagged(found), None),
+                        (name, _) => (format!("{} {name}", kind_of(found)), None),
                     };
                 }
                 gimli::DW_TAG_enumeration_type => break,
-                gimli::DW_TAG_typedef => alias = &found.name,
+                gimli::DW_TAG_typedef => alias = name,
                 gimli::DW_TAG_pointer_type => points = true,
                 _ => {}
             }
-            next = found.target;
+            next = found.entry.target;
         }
         (String::new(), None)
     }
 
-    fn enumeration(&self, found: &Type, place: &str, book: &mut Book<'_>) {
-        let first = found.members.first().map(|member| member.name.clone());
-        let key = (first.unwrap_or_default(), place.to_owned(), found.size);
-        if found.members.is_empty() || !book.laid_out.insert(key) {
+    fn enumeration(found: &Type<'_>, place: &str, book: &mut Book<'_>) {
+        let Some(first) = found.members.first() else {
+            return;
+        };
+        let key = (first.name.to_string(), place.to_owned(), found.entry.size);
+        if !book.laid_out.insert(key) {
             return;
         }
-        let of = match &*found.name {
+        let of = match &*found.entry.name {
             "" => String::new(),
             name => {
-                book.add(&plain(name, Kind::Enum, "", place));
+                book.add(&Name::new(name, Kind::Enum, place));
                 format!("enum {name}")
             }
         };
         for member in &found.members {
             let place = book.source.enumerator(place, &member.name);
-            let value = member.value.unwrap_or_default();
-            let name = Name {
-                detail: &format!("= {value}"),
-                ..plain(&member.name, Kind::Enumerator, &of, &place)
-            };
-            book.add(&name);
+            book.add(&Name {
+                of: &of,
+                detail: &format!("= {}", member.value.unwrap_or_default()),
+                ..Name::new(&member.name, Kind::Enumerator, &place)
+            });
         }
     }
 }
 
-pub(super) fn plain<'a>(text: &'a str, kind: Kind, of: &'a str, place: &'a str) -> Name<'a> {
-    Name {
-        text,
-        kind,
-        of,
-        detail: "",
-        place,
-        to: "",
-    }
-}
-
-pub(super) fn kind_of(found: &Type) -> Kind {
+fn kind_of(found: &Type<'_>) -> Kind {
     match found.tag {
         gimli::DW_TAG_union_type => Kind::Union,
         _ => Kind::Struct,
     }
-}
-
-/// `struct sock`.
-pub(super) fn tagged(found: &Type) -> String {
-    format!("{} {}", kind_of(found), found.name)
 }
 
 /// The source, file by file, as it is asked for.
@@ -261,9 +253,4 @@ impl Source {
             .find(|(line, _)| has_word(line, name));
         found.map_or_else(|| place.to_owned(), |(_, at)| format!("{path}:{at}"))
     }
-}
-
-pub(super) fn has_word(line: &str, word: &str) -> bool {
-    line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .any(|part| part == word)
 }
