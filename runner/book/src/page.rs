@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::chapter::Chapter;
 use crate::html::{Html, anchor, element, text};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{KIND, Snapshot};
 use lab::transcript::Record;
 use lab::transcript::capture::{self, Frame};
 use lab::transcript::step::{Step, Terminal};
@@ -95,18 +95,14 @@ fn command(step: &Step) -> Html {
 pub fn verified(chapter: &Chapter, snapshot: &Snapshot) -> Html {
     let Chapter { number, name, .. } = chapter;
     let frames = snapshot.transcript.frames.as_deref();
-    let fact = |key: &str| {
-        let found = snapshot.provenance.iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| value.as_str())
-    };
-    let (kind, how) = match fact("kind") {
+    let (kind, how) = match snapshot.fact(KIND) {
         Some("exact") => ("exact", "Verified byte for byte"),
         Some(_) => ("meaning", "Verified in meaning"),
         None => ("unknown", "Recorded"),
     };
     let with: Vec<String> = IN_SIGHT
         .iter()
-        .filter_map(|(key, name)| Some(format!("{name} {}", version(fact(key)?))))
+        .filter_map(|(key, name)| Some(format!("{name} {}", version(snapshot.fact(key)?))))
         .collect();
     let with = match with.is_empty() {
         true => String::new(),

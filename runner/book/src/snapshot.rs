@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use lab::transcript::capture::Frame;
-use lab::transcript::step::StepId;
+use lab::transcript::step::{StepId, Terminal};
 use lab::transcript::{Output, Record, Transcript, is_unseen, visible};
 
 /// A recorded chapter.
@@ -54,6 +54,21 @@ pub fn path(root: &Path, name: &str) -> PathBuf {
         .join(format!("{name}.snap"))
 }
 
+/// What a recorded file holds behind insta's header; `None` where nothing was recorded yet.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn content(path: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read the snapshot {}", path.display())),
+        Ok(text) => {
+            let content = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
+            Ok(Some(content.to_owned()))
+        }
+    }
+}
+
 impl Snapshot {
     /// Reads the snapshot of a chapter; `None` where none was recorded yet.
     ///
@@ -61,12 +76,10 @@ impl Snapshot {
     /// A file that cannot be read, or that this module did not write.
     pub fn read(root: &Path, name: &str) -> anyhow::Result<Option<Self>> {
         let path = path(root, name);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.with_context(|| format!("read the snapshot {}", path.display()))?,
+        let Some(content) = content(&path)? else {
+            return Ok(None);
         };
-        let content = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
-        let parsed = Self::parse(content);
+        let parsed = Self::parse(&content);
         parsed.map(Some).with_context(|| {
             format!(
                 "{}: damaged; get it back with git, or record it anew with `runner record`",
@@ -112,10 +125,10 @@ impl Snapshot {
         let mut ended = true;
         for (index, line) in content.lines().enumerate() {
             let wrong = || {
+                let line = visible(line.as_bytes());
                 format!(
-                    "line {} of the content is not understood: {}",
-                    index + 1,
-                    visible(line.as_bytes())
+                    "line {} of the content is not understood: {line}",
+                    index + 1
                 )
             };
             if line.chars().any(|c| c != '\t' && is_unseen(c)) {
@@ -148,11 +161,17 @@ impl Snapshot {
         })
     }
 
+    /// A fact of the provenance.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        let mut facts = self.provenance.iter();
+        facts.find_map(|(other, value)| (other == name).then_some(&**value))
+    }
+
     /// Whether the chapter's replays differed in bytes when it was recorded.
     #[must_use]
     pub fn is_by_meaning(&self) -> bool {
-        let mut facts = self.provenance.iter();
-        facts.any(|(name, value)| name == KIND && value == MEANING)
+        self.fact(KIND) == Some(MEANING)
     }
 
     /// The same, to be compared byte for byte or in meaning.
@@ -213,14 +232,11 @@ pub fn block(record: &Record) -> String {
 fn heading(line: &str) -> Option<Record> {
     let (id, rest) = line.split_once(' ')?;
     let (terminal, command) = rest.split_once(' ').unwrap_or((rest, ""));
-    let terminal = lab::transcript::step::Terminal::ALL
-        .into_iter()
-        .find(|t| t.word() == terminal)?;
-    let command = command.to_owned();
+    let mut all = Terminal::ALL.into_iter();
     Some(Record {
         id: id.parse().ok()?,
-        terminal,
-        command,
+        terminal: all.find(|other| other.word() == terminal)?,
+        command: command.to_owned(),
         output: Output::default(),
     })
 }
@@ -233,20 +249,15 @@ fn body(line: &str, output: &mut Output) -> Option<bool> {
         "|" => &mut output.stdout,
         "!" => &mut output.stderr,
         "=" => {
-            let (status, ns) = text
-                .split_once(" at ")
-                .map_or((text, None), |(s, n)| (s, Some(n)));
-            output.status = status.parse().ok()?;
-            output.guest_ns = ns.map(str::parse).transpose().ok()?;
+            let mut parts = text.splitn(2, " at ");
+            output.status = parts.next()?.parse().ok()?;
+            output.guest_ns = parts.next().map(str::parse).transpose().ok()?;
             return Some(true);
         }
         "\\" => {
-            let last = if output.stderr.is_empty() {
-                &mut output.stdout
-            } else {
-                &mut output.stderr
-            };
-            return last.pop().map(|_| false);
+            let streams = [&mut output.stderr, &mut output.stdout];
+            let last = streams.into_iter().find(|stream| !stream.is_empty());
+            return last?.pop().map(|_| false);
         }
         _ => return None,
     };

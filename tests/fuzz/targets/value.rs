@@ -14,7 +14,7 @@ impl Source for Shown {
     }
 
     fn named(&mut self, name: &str) -> Result<Number, String> {
-        Ok(Number::from(name.len() as i128))
+        name.len().to_string().parse()
     }
 }
 

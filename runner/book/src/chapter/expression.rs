@@ -8,49 +8,28 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A decimal number: `units` divided by ten to the power of `digits`.
+/// A decimal number, counted in units of the last digit that it may have behind the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number {
-    units: i128,
-    digits: u32,
-}
+pub struct Number(i128);
 
 /// More digits behind the point than any clock has.
 const MOST_DIGITS: u32 = 12;
+const ONE: i128 = 10_i128.pow(MOST_DIGITS);
 
 /// More parentheses within each other than a reader can match.
 const DEEPEST: usize = 100;
 
 impl Number {
+    /// A number without a fraction, if it is not too large.
+    #[must_use]
+    pub fn of(whole: i128) -> Option<Self> {
+        whole.checked_mul(ONE).map(Self)
+    }
+
     /// The number without a fraction, if it has none.
     #[must_use]
     pub fn whole(self) -> Option<i128> {
-        (self.digits == 0).then_some(self.units)
-    }
-
-    /// The same number with as few digits as it takes.
-    fn reduced(mut self) -> Self {
-        while self.digits > 0 && self.units % 10 == 0 {
-            self.units /= 10;
-            self.digits -= 1;
-        }
-        self
-    }
-
-    /// Both in units of the same size.
-    fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
-        let digits = self.digits.max(other.digits);
-        let scaled = |number: Self| {
-            let factor = 10_i128.checked_pow(digits - number.digits)?;
-            number.units.checked_mul(factor)
-        };
-        Some((scaled(self)?, scaled(other)?, digits))
-    }
-}
-
-impl From<i128> for Number {
-    fn from(units: i128) -> Self {
-        Self { units, digits: 0 }
+        exactly(self.0, ONE)
     }
 }
 
@@ -60,52 +39,42 @@ impl FromStr for Number {
     /// Reads `12`, `-1`, `0x2382`, `010` (octal, as in C) and `1.06`; suffixes of C's such as `UL`
     /// do not count.
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || format!("`{text}` is no number");
-        let (sign, digits) = match text.strip_prefix('-') {
+        let (sign, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (-1, rest),
             None => (1, text),
         };
-        let plain = digits.trim_end_matches(['u', 'U', 'l', 'L']);
-        // A sign within the number is none of its digits.
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let whole = |text: &str, radix| match is_plain(text) {
-            true => i128::from_str_radix(text, radix).map_err(|_| fault()),
-            false => Err(fault()),
+        let plain = unsigned.trim_end_matches(['u', 'U', 'l', 'L']);
+        let hex = plain.strip_prefix("0x").or(plain.strip_prefix("0X"));
+        let (radix, before, behind) = match (hex, plain.split_once('.')) {
+            (Some(hex), _) => (16, hex, ""),
+            (None, Some((before, behind))) => (10, before, behind),
+            (None, None) if plain.len() > 1 && plain.starts_with('0') => (8, plain, ""),
+            (None, None) => (10, plain, ""),
         };
-        if !plain.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(fault());
-        }
-        if let Some(hex) = plain.strip_prefix("0x").or(plain.strip_prefix("0X")) {
-            return Ok((sign * whole(hex, 16)?).into());
-        }
-        match plain.split_once('.') {
-            None if plain.len() > 1 && plain.starts_with('0') => {
-                Ok((sign * whole(plain, 8)?).into())
-            }
-            None => Ok((sign * whole(plain, 10)?).into()),
-            Some((before, behind)) => {
-                let units = sign * whole(&format!("{before}{behind}"), 10)?;
-                let digits = u32::try_from(behind.len()).map_err(|_| fault())?;
-                if digits > MOST_DIGITS {
-                    return Err(fault());
-                }
-                Ok(Self { units, digits }.reduced())
-            }
-        }
+        let number = || {
+            let digits = format!("{before}{behind}");
+            // A sign within the number is none of its digits.
+            let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let is_number = is_plain && plain.starts_with(|c: char| c.is_ascii_digit());
+            let units = i128::from_str_radix(&digits, radix).ok();
+            let missing = MOST_DIGITS.checked_sub(u32::try_from(behind.len()).ok()?)?;
+            let units = units.filter(|_| is_number)?;
+            Some(Self(units.checked_mul(sign * 10_i128.pow(missing))?))
+        };
+        number().ok_or_else(|| format!("`{text}` is no number"))
     }
 }
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { units, digits } = self.reduced();
-        let sign = if units < 0 { "-" } else { "" };
-        let text = units.unsigned_abs().to_string();
-        let Some(width) = usize::try_from(digits).ok().filter(|width| *width > 0) else {
-            return write!(f, "{sign}{text}");
-        };
-        let text = format!("{text:0>least$}", least = width + 1);
-        let (before, behind) = text.split_at(text.len() - width);
-        write!(f, "{sign}{before}.{behind}")
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let one = ONE.unsigned_abs();
+        let (before, behind) = (self.0.unsigned_abs() / one, self.0.unsigned_abs() % one);
+        let text = format!(
+            "{sign}{before}.{behind:0>width$}",
+            width = MOST_DIGITS as usize
+        );
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -152,50 +121,40 @@ impl Operator {
     }
 
     fn apply(self, left: Number, right: Number) -> Result<Number, String> {
-        let both = left.aligned(right);
-        let whole = || Some((left.whole()?, right.whole()?));
+        let (Number(l), Number(r)) = (left, right);
+        let both = left.whole().zip(right.whole());
         let computed = match self {
-            Self::Or => whole().map(|(l, r)| (l | r).into()),
-            Self::Shift => whole().and_then(|(l, r)| {
+            Self::Or => both.and_then(|(l, r)| Number::of(l | r)),
+            Self::Shift => both.and_then(|(l, r)| {
                 let factor = 2_i128.checked_pow(u32::try_from(r).ok()?)?;
-                Some(l.checked_mul(factor)?.into())
+                Number::of(l.checked_mul(factor)?)
             }),
-            Self::Plus => both.and_then(|(l, r, digits)| {
-                let units = l.checked_add(r)?;
-                Some(Number { units, digits })
-            }),
-            Self::Minus => both.and_then(|(l, r, digits)| {
-                let units = l.checked_sub(r)?;
-                Some(Number { units, digits })
-            }),
-            Self::Times => left.units.checked_mul(right.units).map(|units| Number {
-                units,
-                digits: left.digits + right.digits,
-            }),
-            Self::Over => both.and_then(|(l, r, _)| divide(l, r)),
+            Self::Plus => l.checked_add(r).map(Number),
+            Self::Minus => l.checked_sub(r).map(Number),
+            Self::Times => match (left.whole(), right.whole()) {
+                (_, Some(whole)) => l.checked_mul(whole),
+                (Some(whole), None) => r.checked_mul(whole),
+                (None, None) => l.checked_mul(r).and_then(|units| exactly(units, ONE)),
+            }
+            .map(Number),
+            Self::Over => match right.whole() {
+                Some(whole) => exactly(l, whole),
+                None => l.checked_mul(ONE).and_then(|units| exactly(units, r)),
+            }
+            .map(Number),
         };
-        let short = computed.map(Number::reduced);
-        short
-            .filter(|number| number.digits <= MOST_DIGITS)
-            .ok_or_else(|| {
-                format!(
-                    "{left} and {right} do not come out as a number of at most {MOST_DIGITS} \
-                digits behind the point"
-                )
-            })
+        computed.ok_or_else(|| {
+            format!(
+                "{left} and {right} do not come out as a number of at most {MOST_DIGITS} digits \
+                 behind the point"
+            )
+        })
     }
 }
 
-/// The quotient, if its digits come to an end.
-fn divide(left: i128, right: i128) -> Option<Number> {
-    (0..=MOST_DIGITS).find_map(|digits| {
-        let scaled = left.checked_mul(10_i128.checked_pow(digits)?)?;
-        let rest = scaled.checked_rem(right)?;
-        (rest == 0).then(|| Number {
-            units: scaled / right,
-            digits,
-        })
-    })
+/// The quotient, if there is no remainder.
+fn exactly(left: i128, right: i128) -> Option<i128> {
+    (left.checked_rem(right)? == 0).then(|| left / right)
 }
 
 /// A part of an expression; what a leaf is, its reader knows.

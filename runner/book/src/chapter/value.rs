@@ -211,9 +211,8 @@ fn number(leaf: &Leaf, source: &mut dyn Source) -> Result<Number, String> {
             let record = source.record(*id)?;
             let lines = record.output.stdout.lines();
             let text = text.as_deref().unwrap_or_default();
-            Ok(Number::from(
-                lines.filter(|line| line.contains(text)).count() as i128,
-            ))
+            let count = lines.filter(|line| line.contains(text)).count();
+            count.to_string().parse()
         }
         Leaf::Name(name) => source.named(name),
         Leaf::Number(number) => Ok(*number),
@@ -259,6 +258,15 @@ fn only(record: &Record) -> Result<String, String> {
     }
 }
 
+/// What a text that begins or ends with this needs there, in a pattern, not to be a part of a word.
+#[must_use]
+pub fn edge(c: Option<char>) -> &'static str {
+    match c {
+        Some(c) if c.is_alphanumeric() || c == '_' => r"\b",
+        _ => "",
+    }
+}
+
 /// The number behind a text, or in the place of the `#` in it.
 fn beside(record: &Record, at: &str) -> Result<String, String> {
     let (before, behind) = at.split_once('#').unwrap_or((at, ""));
@@ -278,15 +286,13 @@ fn beside(record: &Record, at: &str) -> Result<String, String> {
         Vec::from_iter(parts).join(r"[^\n]*?")
     };
     let gap = if at.contains('#') { "" } else { r"[^\w\n-]*?" };
-    let edge = |touches: bool| if touches { r"\b" } else { "" };
-    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let pattern = format!(
         "{}{}{gap}{NUMBER}{}{}{}",
-        edge(word(before.chars().next())),
+        edge(before.chars().next()),
         escaped(before),
-        edge(behind.is_empty()),
+        if behind.is_empty() { r"\b" } else { "" },
         escaped(behind),
-        edge(word(behind.chars().last())),
+        edge(behind.chars().last()),
     );
     let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
     let Record {
@@ -362,8 +368,8 @@ mod tests {
 
         fn named(&mut self, name: &str) -> Result<Number, String> {
             match name {
-                "HZ" => Ok(100.into()),
-                "LEN" => Ok(6000.into()),
+                "HZ" => "100".parse(),
+                "LEN" => "6000".parse(),
                 _ => Err(format!("`{name}` has no value")),
             }
         }

@@ -14,7 +14,7 @@ use regex_lite::Regex;
 use crate::chapter;
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
-use crate::chapter::value::{self, Directive, Source, written};
+use crate::chapter::value::{self, Directive, Source, edge, written};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
 use crate::prose::glossary::Glossary;
@@ -149,33 +149,22 @@ impl Values {
 
     /// Links to the first step of each chapter that shows a text.
     fn seen(&self, here: Option<u32>, shown: &str) -> Result<Html, String> {
-        let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let edge = |touches: bool| if touches { r"\b" } else { "" };
-        let pattern = format!(
-            "{}{}{}",
-            edge(word(shown.chars().next())),
-            regex_lite::escape(shown),
-            edge(word(shown.chars().last()))
-        );
+        let (first, last) = (edge(shown.chars().next()), edge(shown.chars().last()));
+        let pattern = format!("{first}{}{last}", regex_lite::escape(shown));
         let pattern = Regex::new(&pattern).map_err(|error| error.to_string())?;
         let shows = |record: &&Record| {
-            [
-                &record.command,
-                &record.output.stdout,
-                &record.output.stderr,
-            ]
-            .into_iter()
-            .any(|shown| pattern.is_match(shown))
+            let Record {
+                command, output, ..
+            } = record;
+            let mut all = [command, &output.stdout, &output.stderr].into_iter();
+            all.any(|shown| pattern.is_match(shown))
         };
-        let firsts = self.chapters.values().filter_map(|(_, snapshot)| {
-            snapshot
-                .transcript
-                .records
-                .iter()
-                .find(shows)
-                .map(|record| record.id)
-        });
-        let links: Vec<Html> = firsts.map(|id| self.link(here, id)).collect();
+        let chapters = self.chapters.values();
+        let mut records = chapters.map(|(_, snapshot)| snapshot.transcript.records.iter());
+        let firsts = records
+            .by_ref()
+            .filter_map(|mut records| records.find(shows));
+        let links: Vec<Html> = firsts.map(|record| self.link(here, record.id)).collect();
         if links.is_empty() {
             return Err("no step shows this text".to_owned());
         }

@@ -25,7 +25,7 @@ const DIGITS: usize = 8;
 const MOST_LINES: usize = 40;
 
 /// What a line asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
     /// The name of what is quoted, as a code span would have it: `tcp_v4_rcv`, `struct sk_buff`.
     pub symbol: String,
@@ -88,13 +88,12 @@ pub fn fill(path: &Path, page: &Page<'_>, tree: Option<&Path>, names: &Glossary)
         match quoted {
             Err(message) => filled.faults.push(fault(message)),
             Ok((excerpt, quote)) => {
-                match quote.as_ref().and_then(|quote| excerpt.stale(quote)) {
-                    Some(stale @ Stale::Missing(_)) => {
-                        filled.faults.push(fault(stale.message(&excerpt.symbol)));
-                    }
-                    Some(stale) => filled.changed.push(fault(stale.message(&excerpt.symbol))),
-                    None => {}
-                }
+                let stale = quote.as_ref().and_then(|quote| excerpt.stale(quote));
+                let told = match excerpt.hash {
+                    None => &mut filled.faults,
+                    Some(_) => &mut filled.changed,
+                };
+                told.extend(stale.map(fault));
                 let html = excerpt.html(quote.as_ref(), names);
                 filled.edits.push(page.replace(directive, &html));
             }
@@ -105,28 +104,17 @@ pub fn fill(path: &Path, page: &Page<'_>, tree: Option<&Path>, names: &Glossary)
 
 impl Excerpt {
     fn parse(words: &[String]) -> Result<Self, String> {
-        let mut excerpt = Self {
-            symbol: String::new(),
-            hash: None,
-            from: None,
-            to: None,
-        };
+        let mut excerpt = Self::default();
+        let mut symbol = Vec::new();
         for word in words {
-            let place = match word.split_once('=') {
-                Some(("hash", _)) => &mut excerpt.hash,
-                Some(("from", _)) => &mut excerpt.from,
-                Some(("to", _)) => &mut excerpt.to,
-                _ => {
-                    if !excerpt.symbol.is_empty() {
-                        excerpt.symbol.push(' ');
-                    }
-                    excerpt.symbol += word;
-                    continue;
-                }
-            };
-            let value = word.split_once('=').map_or("", |(_, value)| value);
-            *place = Some(value.to_owned());
+            match word.split_once('=') {
+                Some(("hash", value)) => excerpt.hash = Some(value.to_owned()),
+                Some(("from", value)) => excerpt.from = Some(value.to_owned()),
+                Some(("to", value)) => excerpt.to = Some(value.to_owned()),
+                _ => symbol.push(word.as_str()),
+            }
         }
+        excerpt.symbol = symbol.join(" ");
         if mention::shape(&excerpt.symbol).is_none() {
             return Err(format!(
                 "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has \
@@ -204,34 +192,31 @@ impl Excerpt {
             .rsplit(", ")
             .next()
             .and_then(|place| place.rsplit_once(':'));
-        match (
-            found.kind,
-            place.and_then(|(file, line)| Some((file, line.parse().ok()?))),
-        ) {
-            (
-                Kind::Function
-                | Kind::Variable
-                | Kind::Macro
-                | Kind::Struct
-                | Kind::Union
-                | Kind::Enum,
-                Some((file, line)),
-            ) => Ok((found, file, line)),
-            _ => Err(format!(
-                "a {} such as `{symbol}` is no definition to quote",
-                found.kind
-            )),
-        }
+        let place = place.and_then(|(file, line)| Some((found, file, line.parse().ok()?)));
+        let is_definition = match found.kind {
+            Kind::Function | Kind::Variable | Kind::Macro => true,
+            kind => matches!(kind, Kind::Struct | Kind::Union | Kind::Enum),
+        };
+        let no_definition = || {
+            let kind = found.kind;
+            format!("a {kind} such as `{symbol}` is no definition to quote")
+        };
+        place.filter(|_| is_definition).ok_or_else(no_definition)
     }
 
     /// What is wrong with the hash, if the lines are these.
-    #[must_use]
-    pub fn stale(&self, quote: &Quote) -> Option<Stale> {
-        let now = quote.hash();
+    fn stale(&self, quote: &Quote) -> Option<String> {
+        let (symbol, now) = (&self.symbol, quote.hash());
         match &self.hash {
-            None => Some(Stale::Missing(now)),
-            Some(hash) if *hash != now => Some(Stale::Changed(now)),
-            Some(_) => None,
+            Some(hash) if *hash == now => None,
+            Some(_) => Some(format!(
+                "the excerpt of `{symbol}` has changed since its text was written; read it, mend \
+                 the text, and write hash={now}"
+            )),
+            None => Some(format!(
+                "the excerpt of `{symbol}` has no hash; read what it quotes, and write hash={now} \
+                 behind the name"
+            )),
         }
     }
 
@@ -268,32 +253,6 @@ impl Excerpt {
         });
         let parts = [caption, element("pre").holding([lines])];
         figure.holding(parts.into_iter().chain(changed))
-    }
-}
-
-/// Why a hash does not stand for the lines; with the hash of the lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stale {
-    /// There is none.
-    Missing(String),
-    /// It is that of other lines.
-    Changed(String),
-}
-
-impl Stale {
-    /// What to tell the author.
-    #[must_use]
-    pub fn message(&self, symbol: &str) -> String {
-        match self {
-            Self::Missing(now) => format!(
-                "the excerpt of `{symbol}` has no hash; read what it quotes, and write hash={now} \
-                 behind the name"
-            ),
-            Self::Changed(now) => format!(
-                "the excerpt of `{symbol}` has changed since its text was written; read it, mend \
-                 the text, and write hash={now}"
-            ),
-        }
     }
 }
 
@@ -491,18 +450,15 @@ mod tests {
         let quote = quoted("f_g").unwrap();
         let stale = |line: &str| asked_by(line).unwrap().stale(&quote);
         let now = quote.hash();
-        assert_eq!(
-            stale("<!-- runner source f_g -->"),
-            Some(Stale::Missing(now.clone()))
-        );
-        assert_eq!(
-            stale("<!-- runner source f_g hash=00 -->"),
-            Some(Stale::Changed(now.clone()))
-        );
-        assert_eq!(
-            stale(&format!("<!-- runner source f_g hash={now} -->")),
-            None
-        );
+        for (hash, told) in [("", "has no hash"), ("hash=00", "has changed")] {
+            let message = stale(&format!("<!-- runner source f_g {hash} -->")).unwrap();
+            assert!(
+                message.contains(told) && message.contains(&now),
+                "{message}"
+            );
+        }
+        let line = format!("<!-- runner source f_g hash={now} -->");
+        assert_eq!(stale(&line), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::prose::resolve::Found;
+use crate::snapshot;
 use crate::symbols::Kind;
 
 /// The name of the file, without its ending.
@@ -39,7 +40,7 @@ pub struct Glossary {
 /// Where the names are recorded, for the kernel series of the book.
 #[must_use]
 pub fn path(root: &Path) -> PathBuf {
-    crate::snapshot::path(root, NAME)
+    snapshot::path(root, NAME)
 }
 
 impl Glossary {
@@ -49,14 +50,10 @@ impl Glossary {
     /// A file that cannot be read, or that this module did not write.
     pub fn read(root: &Path) -> anyhow::Result<Self> {
         let path = path(root);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            other => other.with_context(|| format!("read the names {}", path.display()))?,
+        let Some(content) = snapshot::content(&path)? else {
+            return Ok(Self::default());
         };
-        let content = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
-        Self::parse(content).with_context(|| {
+        Self::parse(&content).with_context(|| {
             format!(
                 "{}: damaged; record it anew with `cargo run -p runner -- claims --record`",
                 path.display()

@@ -28,42 +28,41 @@ impl fmt::Display for Found {
 }
 
 /// Why a claim does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Miss {
-    /// There is no such name.
-    Unknown {
-        /// The part of the claim that is unknown.
-        name: String,
-        /// What it should have been.
-        what: Sought,
-    },
+    /// There is no such name: the part of the claim that is unknown, and what it should have been.
+    Unknown(String, Sought),
     /// The name is there, and is something else.
     Wrong(String),
 }
 
-/// What is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sought {
-    /// Anything that has a name in C or assembly.
-    Name,
-    /// `struct`, `union` or `enum`.
-    Tag(Kind),
-    /// A member of any structure.
-    Member,
-    /// A file or a folder of the source.
-    File,
-    /// An option.
-    Config,
-    /// A file that the guest shows.
-    Guest,
-    /// A tracepoint.
-    Tracepoint,
-}
+/// What is looked for: which kinds fit, and what they are called.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought(fn(Kind) -> bool, &'static str);
+
+/// Anything that has a name in C or assembly.
+const NAME: Sought = Sought(
+    |kind| kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local,
+    "name in this kernel",
+);
+const STRUCT: Sought = Sought(|kind| kind == Kind::Struct, "struct in this kernel");
+const UNION: Sought = Sought(|kind| kind == Kind::Union, "union in this kernel");
+const ENUM: Sought = Sought(|kind| kind == Kind::Enum, "enum in this kernel");
+const MEMBER: Sought = Sought(|kind| kind == Kind::Member, "member in this kernel");
+const FILE: Sought = Sought(
+    |kind| kind == Kind::File || kind == Kind::Folder,
+    "file of this kernel's source",
+);
+const CONFIG: Sought = Sought(|kind| kind == Kind::Config, "option of this kernel");
+const GUEST: Sought = Sought(
+    |kind| kind == Kind::GuestFile || kind == Kind::Sysctl,
+    "file in the guest",
+);
+const TRACEPOINT: Sought = Sought(|kind| kind == Kind::Tracepoint, "tracepoint in the guest");
 
 impl Miss {
     fn unknown(name: &str, what: Sought) -> Self {
-        let name = name.to_owned();
-        Self::Unknown { name, what }
+        Self::Unknown(name.to_owned(), what)
     }
 
     /// The message, with the names that are near.
@@ -71,40 +70,18 @@ impl Miss {
     pub fn message(&self, index: &Index) -> String {
         match self {
             Self::Wrong(message) => message.clone(),
-            Self::Unknown { name, what } => {
-                let all = index.all().filter(|found| what.is(found.kind));
+            Self::Unknown(name, what) => {
+                let all = index.all().filter(|found| what.fits(found));
                 let near = near(name, all.map(|found| found.text));
-                format!("`{name}` is no {}{}", what.words(), told(&near))
+                format!("`{name}` is no {}{}", what.1, told(&near))
             }
         }
     }
 }
 
 impl Sought {
-    fn is(self, kind: Kind) -> bool {
-        match self {
-            Self::Name => kind < Kind::Sysctl || kind == Kind::Symbol || kind == Kind::Local,
-            Self::Tag(tag) => kind == tag,
-            Self::Member => kind == Kind::Member,
-            Self::File => kind == Kind::File || kind == Kind::Folder,
-            Self::Config => kind == Kind::Config,
-            Self::Guest => kind == Kind::GuestFile || kind == Kind::Sysctl,
-            Self::Tracepoint => kind == Kind::Tracepoint,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Name => "name in this kernel",
-            Self::Tag(Kind::Union) => "union in this kernel",
-            Self::Tag(Kind::Enum) => "enum in this kernel",
-            Self::Tag(_) => "struct in this kernel",
-            Self::Member => "member in this kernel",
-            Self::File => "file of this kernel's source",
-            Self::Config => "option of this kernel",
-            Self::Guest => "file in the guest",
-            Self::Tracepoint => "tracepoint in the guest",
-        }
+    fn fits(self, found: &Name<'_>) -> bool {
+        (self.0)(found.kind)
     }
 }
 
@@ -115,12 +92,14 @@ impl Sought {
 pub fn resolve(index: &Index, shape: &Shape) -> Result<Found, Miss> {
     match shape {
         Shape::Names(names) => names_of(index, names),
-        Shape::Tagged(tag, name) => one(index, name, Sought::Tag(*tag)),
+        Shape::Tagged(Kind::Union, name) => one(index, name, UNION),
+        Shape::Tagged(Kind::Enum, name) => one(index, name, ENUM),
+        Shape::Tagged(_, name) => one(index, name, STRUCT),
         Shape::Members(parts) => members(index, parts),
         Shape::File(path, line) => file(index, path, *line),
         Shape::Config(name, value) => config(index, name, value.as_deref()),
         Shape::Guest(path) => guest(index, path),
-        Shape::Tracepoint(name) => one(index, name, Sought::Tracepoint),
+        Shape::Tracepoint(name) => one(index, name, TRACEPOINT),
     }
 }
 
@@ -132,7 +111,7 @@ fn names_of(index: &Index, names: &[String]) -> Result<Found, Miss> {
 }
 
 fn one(index: &Index, name: &str, what: Sought) -> Result<Found, Miss> {
-    let found = best(index.named(name).filter(|found| what.is(found.kind)));
+    let found = best(index.named(name).filter(|found| what.fits(found)));
     found.ok_or_else(|| Miss::unknown(name, what))
 }
 
@@ -141,11 +120,7 @@ fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
     let ending = format!("/{name}");
     let mut sysctls = index.beginning("/proc/sys/");
     let sysctl = sysctls.find(|found| found.text.ends_with(&ending));
-    let code = best(
-        index
-            .named(name)
-            .filter(|found| Sought::Name.is(found.kind)),
-    );
+    let code = one(index, name, NAME).ok();
     match (code, sysctl) {
         // The text may mean either.
         (Some(found), Some(_)) => Ok(Found {
@@ -159,7 +134,7 @@ fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
         }),
         (None, None) => {
             let option = best(index.named(&format!("CONFIG_{name}")));
-            option.ok_or_else(|| Miss::unknown(name, Sought::Name))
+            option.ok_or_else(|| Miss::unknown(name, NAME))
         }
     }
 }
@@ -195,7 +170,7 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
                 let macros = index.named(part).filter(|found| found.kind == Kind::Macro);
                 last = best(macros);
                 if last.is_none() {
-                    return Err(Miss::unknown(part, Sought::Member));
+                    return Err(Miss::unknown(part, MEMBER));
                 }
                 behind_macro = true;
                 of.clear();
@@ -213,7 +188,7 @@ fn members(index: &Index, parts: &[String]) -> Result<Found, Miss> {
 }
 
 fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
-    let is_file = |found: &Name<'_>| Sought::File.is(found.kind);
+    let is_file = |found: &Name<'_>| FILE.fits(found);
     let is_whole = path.contains('/') && !path.contains('*');
     let found: Option<Name<'_>> = if is_whole {
         index.named(path).find(is_file)
@@ -225,7 +200,7 @@ fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
         let all = index.all().filter(|found| is_file(found) && fits(found));
         all.min_by_key(|found| (rank(found.text), found.text.len()))
     };
-    let found = found.ok_or_else(|| Miss::unknown(path, Sought::File))?;
+    let found = found.ok_or_else(|| Miss::unknown(path, FILE))?;
     let length = found.detail.parse().unwrap_or(usize::MAX);
     let place = match line {
         Some(line) if line == 0 || line > length => {
@@ -242,7 +217,7 @@ fn file(index: &Index, path: &str, line: Option<usize>) -> Result<Found, Miss> {
 }
 
 fn config(index: &Index, name: &str, value: Option<&str>) -> Result<Found, Miss> {
-    let found = one(index, name, Sought::Config)?;
+    let found = one(index, name, CONFIG)?;
     let now = index.named(name).next().map_or("", |found| found.detail);
     match value {
         None => Ok(found),
@@ -258,12 +233,10 @@ fn guest(index: &Index, path: &str) -> Result<Found, Miss> {
     let found = match path.split_once('*') {
         Some((start, _)) => index
             .beginning(start)
-            .find(|found| Sought::Guest.is(found.kind) && matches(&path, found.text)),
-        None => index
-            .named(&path)
-            .find(|found| Sought::Guest.is(found.kind)),
+            .find(|found| GUEST.fits(found) && matches(&path, found.text)),
+        None => index.named(&path).find(|found| GUEST.fits(found)),
     };
-    let found = found.ok_or_else(|| Miss::unknown(&path, Sought::Guest))?;
+    let found = found.ok_or_else(|| Miss::unknown(&path, GUEST))?;
     Ok(Found {
         kind: found.kind,
         place: "in the guest".to_owned(),
@@ -333,19 +306,16 @@ fn place(found: &Name<'_>, others: usize) -> String {
 }
 
 /// How far a file is from what the book is about.
-fn rank(place: &str) -> u8 {
-    const NEAR: [&[&str]; 6] = [
+fn rank(place: &str) -> usize {
+    const NEAR: [&[&str]; 5] = [
         &["net/ipv4/", "include/net/"],
         &["net/core/"],
         &["net/", "include/linux/", "include/uapi/linux/"],
         &["init/", "kernel/", "include/", "mm/"],
         &["arch/x86/", "fs/", "drivers/", "lib/"],
-        &[""],
     ];
-    let near = NEAR
-        .iter()
-        .position(|folders| folders.iter().any(|folder| place.starts_with(folder)));
-    near.map_or(u8::MAX, |near| u8::try_from(near).unwrap_or(u8::MAX))
+    let is_near = |folders: &&[&str]| folders.iter().any(|folder| place.starts_with(folder));
+    NEAR.iter().take_while(|folders| !is_near(folders)).count()
 }
 
 #[cfg(test)]

@@ -48,8 +48,7 @@ impl Difference {
 #[must_use]
 pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
     let because = differing_provenance(recorded, now);
-    let kind = recorded.provenance.iter().find(|(name, _)| name == KIND);
-    let must_be_exact = because.is_empty() && kind.is_some_and(|(_, kind)| kind == EXACT);
+    let must_be_exact = because.is_empty() && recorded.fact(KIND) == Some(EXACT);
     let mut correspondence = Correspondence::default();
     let mut exact = true;
     let mut steps = Vec::new();
@@ -70,12 +69,18 @@ pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
             });
         }
     }
-    let is_whole = now.record(last).is_some() && recorded.record(next(last)).is_none();
+    let behind = StepId {
+        number: last.number + 1,
+        ..last
+    };
+    let is_whole = now.record(last).is_some() && recorded.record(behind).is_none();
     if is_whole && recorded.transcript.frames != now.transcript.frames {
         exact = false;
         if must_be_exact {
-            let [recorded, now] = [recorded, now].map(|s| s.transcript.frames.as_deref());
-            let [recorded, now] = [recorded, now].map(|f| f.map(frames_block).unwrap_or_default());
+            let [recorded, now] = [recorded, now].map(|snapshot| {
+                let frames = snapshot.transcript.frames.as_deref();
+                frames.map(frames_block).unwrap_or_default()
+            });
             steps.push(Difference {
                 step: FRAMES.to_owned(),
                 diff: diff(&recorded, &now),
@@ -91,42 +96,22 @@ pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
     }
 }
 
-fn next(id: StepId) -> StepId {
-    StepId {
-        number: id.number + 1,
-        ..id
-    }
-}
-
 /// A block without the guest's time, which only counts byte for byte.
 fn meaning(block: &str) -> String {
     let mut lines: Vec<&str> = block.lines().collect();
-    if let Some(last) = lines.last_mut() {
-        *last = last.split(" at ").next().unwrap_or(last);
-    }
+    let last = lines.pop().and_then(|last| last.split(" at ").next());
+    lines.extend(last);
     lines.join("\n")
 }
 
 fn differing_provenance(recorded: &Snapshot, now: &Snapshot) -> Vec<String> {
-    let here = |name: &str| {
-        now.provenance
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    };
-    recorded
-        .provenance
-        .iter()
-        .filter(|(name, _)| name != KIND)
-        .filter(|(name, value)| here(name) != Some(value))
-        .map(|(name, value)| {
-            format!(
-                "{name} is {} here and was {} when recorded",
-                short(here(name).unwrap_or("absent")),
-                short(value)
-            )
-        })
-        .collect()
+    let facts = recorded.provenance.iter();
+    let differing = facts.filter(|(name, value)| name != KIND && now.fact(name) != Some(value));
+    let told = differing.map(|(name, value)| {
+        let (here, before) = (short(now.fact(name).unwrap_or("absent")), short(value));
+        format!("{name} is {here} here and was {before} when recorded")
+    });
+    told.collect()
 }
 
 /// A hash by its first digits, as git shows it.

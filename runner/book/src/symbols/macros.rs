@@ -25,7 +25,7 @@ const CASTS: [&str; 5] = [
 #[derive(Debug, Default)]
 pub struct Constants {
     macros: BTreeMap<String, Vec<String>>,
-    others: BTreeMap<String, i128>,
+    others: BTreeMap<String, Number>,
 }
 
 impl Constants {
@@ -36,7 +36,8 @@ impl Constants {
             Kind::Config => Some(name.detail),
             _ => None,
         };
-        if let Some(value) = value.and_then(|value| value.parse().ok()) {
+        let value = value.and_then(|value| Number::of(value.parse().ok()?));
+        if let Some(value) = value {
             self.others.insert(name.text.to_owned(), value);
         }
     }
@@ -53,10 +54,10 @@ impl Constants {
     /// The value of a macro, if all its definitions have the same.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<i128> {
-        self.named(name, 0)
+        self.named(name, 0)?.whole()
     }
 
-    fn named(&self, name: &str, depth: usize) -> Option<i128> {
+    fn named(&self, name: &str, depth: usize) -> Option<Number> {
         if let Some(value) = self.others.get(name) {
             return Some(*value);
         }
@@ -66,16 +67,15 @@ impl Constants {
         values.all(|value| value == Some(first)).then_some(first)
     }
 
-    fn of_text(&self, text: &str, depth: usize) -> Option<i128> {
+    fn of_text(&self, text: &str, depth: usize) -> Option<Number> {
         let tokens = tokens(text)?;
         let mut value = |word: &String| match word.starts_with(|c: char| c.is_ascii_digit()) {
             true => word.parse(),
-            false => self
-                .named(word, depth)
-                .map(Number::from)
-                .ok_or_else(|| word.clone()),
+            false => self.named(word, depth).ok_or_else(|| word.clone()),
         };
-        evaluate(&tokens, &mut value).ok()?.whole()
+        evaluate(&tokens, &mut value)
+            .ok()
+            .filter(|value| value.whole().is_some())
     }
 }
 
