@@ -218,22 +218,16 @@ pub fn text(root: &Path, path: &Path) -> anyhow::Result<String> {
 
 /// `05-inet-init.md` is chapter 5.
 pub fn name_of(path: &Path) -> Result<(u32, String), String> {
-    let wrong = || {
-        format!(
-            "a chapter's file is named NN-slug.md, such as 05-inet-init.md, not {}",
-            path.display()
-        )
+    let name = || {
+        let stem = path.file_name()?.to_str()?.strip_suffix(".md")?;
+        let (digits, slug) = stem.split_once('-')?;
+        let is_named = digits.len() == 2 && !slug.is_empty();
+        Some((digits.parse().ok().filter(|_| is_named)?, stem.to_owned()))
     };
-    let name = path
-        .file_name()
-        .and_then(|n| n.to_str())
-        .ok_or_else(wrong)?;
-    let stem = name.strip_suffix(".md").ok_or_else(wrong)?;
-    let (digits, slug) = stem.split_once('-').ok_or_else(wrong)?;
-    if digits.len() != 2 || slug.is_empty() {
-        return Err(wrong());
-    }
-    Ok((digits.parse().map_err(|_| wrong())?, stem.to_owned()))
+    name().ok_or_else(|| {
+        let path = path.display();
+        format!("a chapter's file is named NN-slug.md, such as 05-inet-init.md, not {path}")
+    })
 }
 
 /// The words behind `runner show`, where the line is a directive.

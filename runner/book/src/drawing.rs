@@ -18,6 +18,7 @@ pub mod sequence;
 pub mod svg;
 pub mod topology;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::chapter::Chapter;
@@ -56,20 +57,17 @@ fn asked<'a>(
 pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Error> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
-    // Where the last drawing of each kind stood: kind and step.
-    let mut done: Vec<(String, usize)> = Vec::new();
+    // How many steps are above the last drawing of each kind.
+    let mut done: HashMap<String, usize> = HashMap::new();
     for (directive, words) in asked(page) {
         let at = directive.line;
         let above = chapter.steps.iter().filter(|step| step.line < at).count();
-        let kind = words
-            .as_ref()
-            .map(|words| words.get(1).cloned().unwrap_or_default());
-        let kind = kind.unwrap_or_default();
-        let before = done.iter().rev().find(|(other, _)| *other == kind);
+        let kind = words.as_ref().ok().and_then(|words| words.get(1));
+        let kind = kind.cloned().unwrap_or_default();
         // A network is what all the steps until now have made of it.
-        let from = before.map_or(0, |(_, step)| *step) * usize::from(kind != "topology");
-        let records = snapshot.transcript.records.get(from..above);
-        done.push((kind, above));
+        let is_of_all = kind == "topology";
+        let before = done.insert(kind, above).filter(|_| !is_of_all);
+        let records = snapshot.transcript.records.get(before.unwrap_or(0)..above);
         match words.and_then(|words| draw(&words, records.unwrap_or_default())) {
             Ok(html) => drawn.push(html),
             Err(message) => faults.push(Fault::new(&chapter.path, at, message)),

@@ -69,12 +69,9 @@ pub fn draw(leaves: &[Leaf]) -> Result<Html, String> {
         });
         let mut firsts: BTreeMap<usize, StepId> = BTreeMap::new();
         for (leaf, steps) in here.iter().flat_map(|(_, shown)| &shown.steps) {
-            let first = steps
-                .first()
-                .copied()
-                .into_iter()
-                .chain(firsts.get(leaf).copied());
-            firsts.extend(first.min().map(|first| (*leaf, first)));
+            let known = firsts.get(leaf).into_iter().copied();
+            let first = steps.iter().copied().chain(known).min();
+            firsts.extend(first.map(|first| (*leaf, first)));
         }
         here.truncate(NAMED);
         self::row(leaves, layer.name(), &firsts, &here)

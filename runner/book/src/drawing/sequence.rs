@@ -136,7 +136,19 @@ fn rows(asked: &Asked, records: &[Record]) -> Result<Vec<(StepId, Row)>, String>
                     stop = rows.len();
                 }
                 if let Some((name, state)) = state_of(record) {
-                    push_state(asked, &mut rows, record.id, name, state);
+                    let left = asked.left.contains(&name);
+                    let is_asked = left || asked.right.contains(&name);
+                    let mut known = rows.iter().rev().filter_map(|(_, row)| row.state(&name));
+                    if is_asked && known.next() != Some(&state) {
+                        let by = None;
+                        let row = Row::State {
+                            left,
+                            name,
+                            state,
+                            by,
+                        };
+                        rows.push((record.id, row));
+                    }
                 } else if record.command.starts_with("backtrace") {
                     name_caller(&mut rows, text);
                 }
@@ -145,9 +157,7 @@ fn rows(asked: &Asked, records: &[Record]) -> Result<Vec<(StepId, Row)>, String>
         }
     }
     for name in asked.left.iter().chain(&asked.right) {
-        let shown =
-            |(_, row): &(StepId, Row)| matches!(row, Row::State { name: n, .. } if n == name);
-        if !rows.iter().any(shown) {
+        if rows.iter().all(|(_, row)| row.state(name).is_none()) {
             return Err(format!("no step above shows a state of ${name}"));
         }
     }
@@ -162,35 +172,6 @@ fn state_of(record: &Record) -> Option<(String, String)> {
     let name = record.command.strip_prefix("state $")?;
     let found = STATE.captures(&record.output.stdout)?;
     Some((name.to_owned(), found[1].to_owned()))
-}
-
-/// Adds a row, unless the state is the one that is known already.
-fn push_state(
-    asked: &Asked,
-    rows: &mut Vec<(StepId, Row)>,
-    id: StepId,
-    name: String,
-    state: String,
-) {
-    let left = asked.left.contains(&name);
-    if !(left || asked.right.contains(&name)) {
-        return;
-    }
-    let known = rows.iter().rev().find_map(|(_, row)| match row {
-        Row::State {
-            name: n, state: s, ..
-        } if *n == name => Some(s),
-        _ => None,
-    });
-    if known != Some(&state) {
-        let row = Row::State {
-            left,
-            name,
-            state,
-            by: None,
-        };
-        rows.push((id, row));
-    }
 }
 
 /// A backtrace tells who has made the change of state before it.
@@ -257,6 +238,14 @@ fn svg(rows: &[(StepId, Row)], first: StepId, last: StepId) -> Html {
 }
 
 impl Row {
+    /// The state that it gives to a variable.
+    fn state(&self, variable: &str) -> Option<&String> {
+        match self {
+            Self::State { name, state, .. } if name == variable => Some(state),
+            _ => None,
+        }
+    }
+
     /// The row at its height, and the same in words.
     fn drawn(&self, y: usize) -> (Vec<Html>, String) {
         match self {
@@ -290,12 +279,8 @@ impl Row {
                 state,
                 by,
             } => {
-                let by = by.as_deref().unwrap_or("");
-                let setter = if by.is_empty() {
-                    String::new()
-                } else {
-                    format!(", by {by}")
-                };
+                let by = by.as_deref().unwrap_or_default();
+                let setter = if by.is_empty() { "" } else { ", by " };
                 let (dot, x, class) = match left {
                     true => (LEFT, LEFT - 14, "left"),
                     false => (RIGHT, RIGHT + 14, "right"),
@@ -308,7 +293,7 @@ impl Row {
                     label.holding([span, html::text(format_args!(" {state}"))]),
                     text(&format!("{class} by"), (x, y + 12), by),
                 ];
-                (parts, format!("{name}: {state}{setter}. "))
+                (parts, format!("{name}: {state}{setter}{by}. "))
             }
         }
     }

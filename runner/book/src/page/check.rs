@@ -63,9 +63,8 @@ impl Text {
         let mut found = Vec::new();
         for numeral in numeral::of_page(page) {
             if !self.exempt.has(&numeral.text, path) {
-                let steps = values.who_shows(path, &numeral.text);
-                let steps = steps.iter().map(|id| format!(" {{{{{id}}}}}"));
-                let shown: String = steps.take(4).collect();
+                let steps = values.who_shows(path, &numeral.text).into_iter().take(4);
+                let shown: String = steps.map(|id| format!(" {{{{{id}}}}}")).collect();
                 let shown = match &*shown {
                     "" => "no step of the chapter shows it".to_owned(),
                     shown => format!("it is shown by{shown}"),

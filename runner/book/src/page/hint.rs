@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::chapter::markdown::{Edit, Page};
 use crate::html::{Element, element};
 use crate::prose::glossary::Glossary;
-use crate::prose::mention::{self, Mention};
+use crate::prose::mention;
 use crate::prose::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
@@ -18,21 +18,17 @@ use crate::prose::resolve::Found;
 pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut seen = BTreeSet::new();
-    for Mention {
-        text,
-        range,
-        section,
-        bare,
-        ..
-    } in mention::of_page(page)
+    for mention in mention::of_page(page)
+        .into_iter()
+        .filter(|mention| !mention.bare)
     {
-        let Some(found) = glossary.names.get(&text).filter(|_| !bare) else {
+        let Some(found) = glossary.names.get(&mention.text) else {
             continue;
         };
-        let is_first = seen.insert((section, text));
+        let is_first = seen.insert((mention.section, mention.text));
         let element = element_of(found, glossary, is_first);
-        let text = element.around(&page.text[range.clone()]);
-        edits.push((range, text));
+        let text = element.around(&page.text[mention.range.clone()]);
+        edits.push((mention.range, text));
     }
     edits
 }

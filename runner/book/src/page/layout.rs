@@ -10,6 +10,9 @@
 //! followed.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
 
 use crate::chapter::markdown::{Edit, Fence, Page as Markdown};
 use crate::chapter::{self, Chapter};
@@ -223,8 +226,11 @@ struct LaidOut {
 }
 
 fn fences_with_steps<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = &'a Fence> {
-    page.fences()
-        .filter(|fence| fence.is_console() && has_command(&page.text[fence.range.clone()]))
+    page.fences().filter(|fence| has_steps(page, fence))
+}
+
+fn has_steps(page: &Markdown<'_>, fence: &Fence) -> bool {
+    fence.is_console() && has_command(&page.text[fence.range.clone()])
 }
 
 /// The lines in fences with steps that are neither steps nor blank.
@@ -239,16 +245,11 @@ fn strangers<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
 
 /// The lines in other fences that look like a directive of ours.
 fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
-    let is_ours = |line: &str| {
-        let comment = line.trim_start().strip_prefix("<!--").map(str::trim_start);
-        comment
-            .and_then(|comment| comment.strip_prefix("runner"))
-            .is_some_and(|rest| rest.starts_with(char::is_whitespace))
-    };
-    let has_steps = |fence: &&Fence| fences_with_steps(page).any(|other| other == *fence);
-    let lines = page.fences().filter(move |fence| !has_steps(fence));
+    static OURS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\s*<!--\s*runner\s").expect("a pattern"));
+    let lines = page.fences().filter(|fence| !has_steps(page, fence));
     let lines = lines.flat_map(|fence| &fence.lines);
-    let ours = lines.filter(move |range| is_ours(&page.text[(*range).clone()]));
+    let ours = lines.filter(|range| OURS.is_match(&page.text[(*range).clone()]));
     ours.map(|range| page.line(range.start))
 }
 

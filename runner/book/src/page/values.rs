@@ -104,28 +104,29 @@ impl Values {
                     false => text(value),
                 };
                 let from = self.origin(directive);
-                let Some(first) = directive.steps().first().copied() else {
-                    let span = element("span").class("claim value");
-                    return Ok(span.with("data-claim", from).holding([value]));
+                let element = match directive.steps().first() {
+                    None => element("span")
+                        .class("claim value")
+                        .with("data-claim", from),
+                    Some(first) => {
+                        let link = element("a").class("claim value");
+                        let link = link.with("href", self.href(here, *first));
+                        link.with("data-claim", from).with("tabindex", -1)
+                    }
                 };
-                let link = element("a").class("claim value");
-                let link = link.with("href", self.href(here, first));
-                let link = link.with("data-claim", from).with("tabindex", -1);
-                Ok(link.holding([value]))
+                Ok(element.holding([value]))
             }
         }
     }
 
     /// Where a value comes from, in words.
     fn origin(&self, directive: &Directive) -> String {
-        let mut from = Vec::new();
-        for id in directive.steps() {
-            from.push(format!("step {id}"));
-        }
-        for name in directive.names() {
+        let steps = directive.steps().into_iter().map(|id| format!("step {id}"));
+        let names = directive.names().into_iter().map(|name| {
             let found = self.names.names.get(name).map(ToString::to_string);
-            from.push(format!("{name}, {}", found.unwrap_or_default()));
-        }
+            format!("{name}, {}", found.unwrap_or_default())
+        });
+        let mut from: Vec<String> = steps.chain(names).collect();
         from.dedup();
         let from = from.join("; ");
         match from.is_empty() {
@@ -160,10 +161,8 @@ impl Values {
             all.any(|shown| pattern.is_match(shown))
         };
         let chapters = self.chapters.values();
-        let mut records = chapters.map(|(_, snapshot)| snapshot.transcript.records.iter());
-        let firsts = records
-            .by_ref()
-            .filter_map(|mut records| records.find(shows));
+        let records = chapters.map(|(_, snapshot)| &snapshot.transcript.records);
+        let firsts = records.filter_map(|records| records.iter().find(shows));
         let links: Vec<Html> = firsts.map(|record| self.link(here, record.id)).collect();
         if links.is_empty() {
             return Err("no step shows this text".to_owned());

@@ -271,18 +271,11 @@ impl Quote {
         let indent = |line: &str| line.len() - line.trim_start_matches('\t').len();
         let filled = self.lines.lines().filter(|line| !line.trim().is_empty());
         let common = filled.map(indent).min().unwrap_or(0);
-        let mut shown = String::new();
-        if self.cut.0 {
-            shown += "…\n";
-        }
-        for line in self.lines.lines() {
-            shown += line.get(common..).unwrap_or_default();
-            shown.push('\n');
-        }
-        if self.cut.1 {
-            shown += "…\n";
-        }
-        shown
+        let dots = |is_cut: bool| is_cut.then_some("…").into_iter();
+        let lines = self.lines.lines();
+        let lines = lines.map(|line| line.get(common..).unwrap_or_default());
+        let shown = dots(self.cut.0).chain(lines).chain(dots(self.cut.1));
+        shown.flat_map(|line| [line, "\n"]).collect()
     }
 }
 

@@ -18,20 +18,12 @@ pub fn told(near: &[String]) -> String {
 #[must_use]
 pub fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
     let most = (name.len() / 3).clamp(1, 4);
-    let mut found: BTreeSet<(usize, &str)> = BTreeSet::new();
-    for other in all {
-        if other.len().abs_diff(name.len()) > most {
-            continue;
-        }
-        let distance = strsim::osa_distance(name, other);
-        if distance <= most && found.insert((distance, other)) && found.len() > NEAR_MAX {
-            found.pop_last();
-        }
-    }
+    let alike = all.filter(|other| other.len().abs_diff(name.len()) <= most);
+    let measured = alike.map(|other| (strsim::osa_distance(name, other), other));
+    let found: BTreeSet<_> = measured.filter(|(distance, _)| *distance <= most).collect();
     let least = found.first().map_or(0, |(distance, _)| *distance);
-    let close = found
-        .into_iter()
-        .filter(|(distance, _)| *distance <= least + 1);
+    let close = found.into_iter().take(NEAR_MAX);
+    let close = close.take_while(|(distance, _)| *distance <= least + 1);
     close.map(|(_, other)| other.to_owned()).collect()
 }
 
