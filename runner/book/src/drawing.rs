@@ -9,13 +9,13 @@
 
 pub mod backtrace;
 pub mod buffer;
-pub mod call_graph;
+mod call_graph;
 pub mod call_tree;
-pub mod layer;
+mod layer;
 pub mod map;
-pub mod network;
+mod network;
 pub mod sequence;
-pub mod svg;
+mod svg;
 pub mod topology;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! mdbook colours and decorates `code` elements; steps have none.
 
-pub mod check;
+mod check;
 pub mod hint;
 pub mod layout;
 pub mod survey;

@@ -16,7 +16,7 @@
 //! list of what passed there.
 
 pub mod compare;
-pub mod meaning;
+mod meaning;
 pub mod stale;
 
 use std::path::{Path, PathBuf};
@@ -37,14 +37,14 @@ pub struct Snapshot {
 }
 
 /// The name of the provenance that says how a chapter was recorded.
-pub const KIND: &str = "kind";
+pub(crate) const KIND: &str = "kind";
 /// A chapter whose two replays were the same byte for byte when it was recorded.
-pub const EXACT: &str = "exact";
+pub(crate) const EXACT: &str = "exact";
 /// A chapter whose two replays were only the same in meaning.
-pub const MEANING: &str = "meaning";
+pub(crate) const MEANING: &str = "meaning";
 
 /// The line before the captured frames.
-pub const FRAMES: &str = "frames";
+pub(crate) const FRAMES: &str = "frames";
 
 /// Where the snapshot of the chapter called `name` lies, for the kernel series of the book.
 #[must_use]
@@ -194,14 +194,14 @@ impl Snapshot {
 
 /// The captured frames as the snapshot holds them.
 #[must_use]
-pub fn frames_block(frames: &[Frame]) -> String {
+pub(crate) fn frames_block(frames: &[Frame]) -> String {
     let lines = frames.iter().map(|frame| format!("{frame}\n"));
     format!("{FRAMES}\n{}", lines.collect::<String>())
 }
 
 /// A step as the snapshot holds it.
 #[must_use]
-pub fn block(record: &Record) -> String {
+pub(crate) fn block(record: &Record) -> String {
     let Record {
         id,
         terminal,

@@ -7,11 +7,11 @@
 //! information knows, `tree` (with `constant`) what only the source does, and `guest` what the
 //! guest shows in its file systems.
 
-pub mod dwarf;
-pub mod guest;
+mod dwarf;
+mod guest;
 mod macros;
-pub mod near;
-pub mod tree;
+pub(crate) mod near;
+mod tree;
 mod types;
 
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ impl Kind {
 
     /// The kind that has this word.
     #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
         let mut all = Self::WORDS.into_iter();
         all.find_map(|(kind, other)| (other == word).then_some(kind))
     }

@@ -174,7 +174,7 @@ pub enum Token<L> {
 ///
 /// # Errors
 /// What `value` says of a leaf, tokens that are no expression, and what cannot be computed.
-pub fn evaluate<L>(
+pub(crate) fn evaluate<L>(
     tokens: &[Token<L>],
     value: &mut dyn FnMut(&L) -> Result<Number, String>,
 ) -> Result<Number, String> {

@@ -260,7 +260,7 @@ fn only(record: &Record) -> Result<String, String> {
 
 /// What a text that begins or ends with this needs there, in a pattern, not to be a part of a word.
 #[must_use]
-pub fn edge(c: Option<char>) -> &'static str {
+pub(crate) fn edge(c: Option<char>) -> &'static str {
     match c {
         Some(c) if c.is_alphanumeric() || c == '_' => r"\b",
         _ => "",

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::prose::resolve::Found;
 
 /// Where the list lies, from the root of the repository.
-pub const PATH: &str = "tests/exempt.toml";
+pub(crate) const PATH: &str = "tests/exempt.toml";
 
 /// The list.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -264,7 +264,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// An underscore that joins something: `_` alone is none.
-pub fn has_underscore(text: &str) -> bool {
+pub(crate) fn has_underscore(text: &str) -> bool {
     text.contains('_') && !text.trim_matches('_').is_empty()
 }
 
