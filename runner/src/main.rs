@@ -8,6 +8,7 @@ mod context;
 mod doctor;
 mod exit;
 mod help;
+mod ready;
 mod repository;
 mod screen;
 mod stdout;

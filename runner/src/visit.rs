@@ -14,7 +14,8 @@ pub mod tmux;
 
 use std::process::ExitCode;
 
-use crate::context::{Context, Ready};
+use crate::context::Context;
+use crate::ready::Ready;
 use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
@@ -52,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let ready = context.ready(&options, [&chapter], None)?;
+    let ready = Ready::make(&options, [&chapter], None)?;
     let signals = Signals::catch()?;
     let mut replay = Replay::new(
         &root,

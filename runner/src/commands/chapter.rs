@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::ready::Ready;
 use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
@@ -88,7 +89,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
     }
-    let ready = context.ready(&options, [&chapter], own)?;
+    let ready = Ready::make(&options, [&chapter], own)?;
     let screen = Screen {
         from: from as u32,
         timings: args.timings,

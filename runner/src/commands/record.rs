@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::context::{Context, Ready};
+use crate::context::Context;
+use crate::ready::Ready;
 use crate::repository;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
@@ -33,7 +34,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chapters: Vec<Chapter> = named
         .map(|wanted| Chapter::find(&root, wanted))
         .collect::<Result<_, _>>()?;
-    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
+    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {
         let now = twice(&ready, &chapter)?;

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::ready::Ready;
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
@@ -52,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             .map(|wanted| Chapter::find(&root, wanted));
         named.collect::<Result<_, _>>()?
     };
-    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
+    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;
