@@ -1,7 +1,7 @@
 //! `runner shell`: a visit to the machine where a chapter has brought it.
 //!
-//! The chapter is replayed up to there, and its machine handed over to a reader, who sits before all windows at once, if the terminal
-//! allows, or before one at a time.
+//! The chapter is replayed up to there, and its machine handed over to a reader, who sits before
+//! all windows at once, if the terminal allows, or before one at a time.
 
 pub mod draft;
 pub mod editor;
@@ -96,7 +96,8 @@ fn go_there(
     Ok(())
 }
 
-/// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine at the end of most steps.
+/// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine
+/// at the end of most steps.
 fn last_window(before: &[Step]) -> Terminal {
     let mut last = before.iter().rev().map(|step| step.terminal);
     match last.clone().next() {
@@ -107,7 +108,8 @@ fn last_window(before: &[Step]) -> Terminal {
     }
 }
 
-/// The windows that the chapter's machine has. Those that would need another machine are only there if the chapter uses them.
+/// The windows that the chapter's machine has. Those that would need another machine are only there
+/// if the chapter uses them.
 fn windows(chapter: &Chapter) -> Vec<Terminal> {
     let exists = |window: &Terminal| match window {
         Terminal::Guest | Terminal::Gdb | Terminal::Host => true,

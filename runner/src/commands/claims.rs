@@ -1,8 +1,9 @@
 //! `runner claims`: checks every claim of the text against the kernel of the lab.
 //!
-//! What is found is compared with what was recorded (`glossary`), which the pages show. With the very kernel that
-//! was recorded every place counts; with another, lines and offsets are its own, and the kinds have to agree. Excerpts of the
-//! source must be the lines that the text was written for.
+//! What is found is compared with what was recorded (`glossary`), which the pages show. With the
+//! very kernel that was recorded every place counts; with another, lines and offsets are its own,
+//! and the kinds have to agree. Excerpts of the source must be the lines that the text was written
+//! for.
 
 use std::path::Path;
 use std::process::ExitCode;

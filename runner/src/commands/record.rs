@@ -64,7 +64,8 @@ fn twice(ready: &Ready, chapter: &Chapter) -> anyhow::Result<Snapshot> {
     Ok(first.of_kind(by_meaning))
 }
 
-/// Shows what would change and asks; what is not kept waits as `.snap.new` for `cargo insta review`.
+/// Shows what would change and asks; what is not kept waits as `.snap.new` for
+/// `cargo insta review`.
 fn keep(
     root: &std::path::Path,
     chapter: &Chapter,

@@ -1,8 +1,8 @@
 //! `runner verify`: replays chapters side by side, and says of each whether it is still true.
 //!
-//! A machine uses one core, so there are as many replays at a time as there are cores. A chapter with a `lab` waits for
-//! the real clock more than it works, so these go beside the others, one after the other. The replays share
-//! nothing but what was built, which none of them changes.
+//! A machine uses one core, so there are as many replays at a time as there are cores. A chapter
+//! with a `lab` waits for the real clock more than it works, so these go beside the others, one
+//! after the other. The replays share nothing but what was built, which none of them changes.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
