@@ -8,7 +8,7 @@ mod context;
 mod doctor;
 mod exit;
 mod help;
-mod root;
+mod repository;
 mod screen;
 mod stdout;
 mod tools;

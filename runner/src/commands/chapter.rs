@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
@@ -76,7 +76,7 @@ struct Repeats {
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let count = args
         .to
