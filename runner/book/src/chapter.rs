@@ -20,7 +20,8 @@ use lab::transcript::words;
 /// What begins a directive of mdbook-cmdrun.
 const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
-/// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux limits to 128 KiB (execve(2)).
+/// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux
+/// limits to 128 KiB (execve(2)).
 pub const DIRECTIVE_MAX: usize = 100_000;
 
 /// One chapter of the book.
@@ -118,7 +119,8 @@ impl Chapter {
         if steps.iter().any(|step| step.terminal == Terminal::Lab)
             && let Some(step) = steps.iter().find(|step| step.terminal == Terminal::Wire)
         {
-            let message = "the guest of a chapter with a lab has one card, at the lab's tap0, and no wire between two; \
+            let message = "the guest of a chapter with a lab has one card, at the lab's tap0, and \
+                no wire between two; \
                            let tcpdump listen there: lab tcpdump -n -c 2 -i tap0";
             faults.push(fault(step.line, message.to_owned()));
         }
@@ -256,7 +258,8 @@ fn directive(line: &str) -> Result<Option<Vec<String>>, String> {
     }
     if line.len() > DIRECTIVE_MAX {
         return Err(format!(
-            "this directive has {} bytes, and a shell takes {DIRECTIVE_MAX}; put the text into a file",
+            "this directive has {} bytes, and a shell takes {DIRECTIVE_MAX}; put the text into a \
+             file",
             line.len()
         ));
     }

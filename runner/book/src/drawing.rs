@@ -1,9 +1,11 @@
-//! The drawings of a page: a line of the chapter asks for one, and it is made of what the steps above it printed.
+//! The drawings of a page: a line of the chapter asks for one, and it is made of what the steps
+//! above it printed.
 //!
-//! `<!-- runner draw sequence left=client right=child -->` stands alone on its line, outside of fences. It is no directive of
-//! mdbook-cmdrun: a drawing is about the steps between it and the drawing of its kind before, and only who reads the whole
-//! chapter knows which these are. So no number of a step stands in it that could go stale.
-//! Two kinds are about more: a topology about all steps above it, and the map, on a page without steps, about all chapters.
+//! `<!-- runner draw sequence left=client right=child -->` stands alone on its line, outside of
+//! fences. It is no directive of mdbook-cmdrun: a drawing is about the steps between it and the
+//! drawing of its kind before, and only who reads the whole chapter knows which these are. So no
+//! number of a step stands in it that could go stale. Two kinds are about more: a topology about
+//! all steps above it, and the map, on a page without steps, about all chapters.
 
 pub mod backtrace;
 pub mod buffer;
@@ -26,7 +28,8 @@ use crate::html::Html;
 use crate::snapshot::Snapshot;
 use lab::transcript::words;
 
-const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and buffer, calls or topology, alone on its line";
+const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and \
+    buffer, calls or topology, alone on its line";
 
 /// The directives of a page that ask for a drawing, or for nothing that there is; and their words.
 fn asked<'a>(
@@ -128,12 +131,14 @@ pub fn of_page(
 /// Puts the drawings in the place of the lines that ask for them.
 ///
 /// # Errors
-/// When the page, as mdbook gives it, asks for more or fewer than the file: they are written in the chapter itself.
+/// When the page, as mdbook gives it, asks for more or fewer than the file: they are written in the
+/// chapter itself.
 pub fn insert(path: &Path, page: &Page<'_>, drawings: &[Html]) -> Result<Vec<Edit>, Faults> {
     let mut left = drawings.iter();
     let edits = asked(page).map(|(directive, _)| {
         let html = left.next().ok_or_else(|| {
-            let message = "something that this page includes asks for a drawing; such a line is written in the page itself";
+            let message = "something that this page includes asks for a drawing; such a line is \
+                written in the page itself";
             Faults(vec![fault(path, 1, message.to_owned())])
         })?;
         Ok(page.replace(directive, html))
@@ -155,9 +160,11 @@ mod tests {
 
     #[test]
     fn a_drawing_is_of_the_steps_between_it_and_the_one_before() {
-        let text = "```console\n<!-- cmdrun runner show 6.1 gdb state '$a' -->\n<!-- cmdrun runner show 6.2 gdb state '$b' -->\n```\n\
+        let text = "```console\n<!-- cmdrun runner show 6.1 gdb state '$a' -->\n<!-- cmdrun \
+            runner show 6.2 gdb state '$b' -->\n```\n\
                     <!-- runner draw sequence left=a right=b -->\n\
-                    ```console\n<!-- cmdrun runner show 6.3 gdb x -->\n```\n<!-- runner draw sequence left=a right=b -->\n\
+                    ```console\n<!-- cmdrun runner show 6.3 gdb x -->\n```\n<!-- runner draw \
+                    sequence left=a right=b -->\n\
                     <!-- runner drow -->\n";
         let path = Path::new("chapters/06-x.md");
         let chapter = Chapter::parse(path, text).unwrap();
@@ -178,8 +185,10 @@ mod tests {
     #[test]
     fn a_drawing_of_another_kind_takes_nothing_away() {
         let trace = "| #0  a () at net/ipv4/tcp.c:1";
-        let text = "```console\n<!-- cmdrun runner show 6.1 gdb backtrace -->\n```\n<!-- runner draw calls -->\n\
-                    ```console\n<!-- cmdrun runner show 6.2 gdb state '$a' -->\n```\n<!-- runner draw sequence left=a right=a -->\n\
+        let text = "```console\n<!-- cmdrun runner show 6.1 gdb backtrace -->\n```\n<!-- runner \
+            draw calls -->\n\
+                    ```console\n<!-- cmdrun runner show 6.2 gdb state '$a' -->\n```\n<!-- runner \
+                    draw sequence left=a right=a -->\n\
                     <!-- runner draw calls -->\n";
         let path = Path::new("chapters/06-x.md");
         let chapter = Chapter::parse(path, text).unwrap();

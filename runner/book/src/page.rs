@@ -368,7 +368,8 @@ mod tests {
         let exact = verified(
             &chapter(5),
             &snapshot(
-                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\ngdb: GNU gdb (Debian 13.1-3) 13.1\nnew: <b>\n",
+                "kind: exact\nlinux: 6.1.176\nqemu: QEMU emulator version 7.2.22 (Debian)\ngdb: \
+                 GNU gdb (Debian 13.1-3) 13.1\nnew: <b>\n",
             ),
         );
         assert!(

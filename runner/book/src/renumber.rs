@@ -1,8 +1,9 @@
 //! Numbers the steps of a chapter in order, after one was added or removed, and
 //! lets what speaks of them in the text follow.
 //!
-//! A half-renumbered book would be wrong without a word. So all pages are planned first, and nothing
-//! is written where a reference does not lead to one step; then all of them are written, or none.
+//! A half-renumbered book would be wrong without a word. So all pages are planned first, and
+//! nothing is written where a reference does not lead to one step; then all of them are written, or
+//! none.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub struct Renumbered {
 /// Numbers the steps of chapter `number` of the repository `root` in order.
 ///
 /// # Errors
-/// When there is no such chapter, [`Faults`] of the pages, and files that cannot be read or written.
+/// When there is no such chapter, [`Faults`] of the pages, and files that cannot be read or
+/// written.
 pub fn chapter(root: &Path, number: u32) -> anyhow::Result<Renumbered> {
     let path = chapter::find(root, &number.to_string())?;
     let (steps, pages) = plan(root, &path)?;
@@ -153,7 +155,8 @@ fn write(root: &Path, pages: &[Change]) -> anyhow::Result<()> {
             );
         }
         bail!(
-            "cannot write {page}: {}; renumbered are {} and no other page; bring these back to what \
+            "cannot write {page}: {}; renumbered are {} and no other page; bring these back to \
+             what \
              they were (git checkout) before you renumber again",
             error.error,
             names(&left)
@@ -189,7 +192,8 @@ impl Moves {
         match (&of_number[..], as_recorded.next(), as_recorded.next()) {
             ([only], _, _) | (_, Some(only), None) => Ok(only.id.number),
             ([], _, _) => Err(format!(
-                "this speaks of step {id}, which does not exist; name the step that is meant by the \
+                "this speaks of step {id}, which does not exist; name the step that is meant by \
+                 the \
                  number that it has now"
             )),
             _ => Err(format!(
@@ -200,8 +204,8 @@ impl Moves {
         }
     }
 
-    /// The page with `{{6.9}}` and `#step-6.9` as they are now, and what does not lead to a step, by
-    /// line.
+    /// The page with `{{6.9}}` and `#step-6.9` as they are now, and what does not lead to a step,
+    /// by line.
     fn follow(&self, text: &str) -> (String, Vec<(usize, String)>) {
         let page = Page::read(text);
         let (mut edits, mut lost) = (Vec::new(), Vec::new());

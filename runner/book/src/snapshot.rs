@@ -11,8 +11,9 @@
 //! ```
 //!
 //! A line of standard output begins with `|`, one of standard error with `!`; a line `\` says that
-//! no newline ended the one before. `=` gives the exit status and, for the guest, the time in nanoseconds.
-//! Behind the steps of a chapter that looks at the wire, a line `frames` begins the list of what passed there.
+//! no newline ended the one before. `=` gives the exit status and, for the guest, the time in
+//! nanoseconds. Behind the steps of a chapter that looks at the wire, a line `frames` begins the
+//! list of what passed there.
 
 pub mod compare;
 pub mod meaning;

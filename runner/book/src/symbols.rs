@@ -1,11 +1,11 @@
 //! The index: every name that the kernel of the lab has, with its kind and its place.
 //!
-//! It is made once for each kernel, which takes seconds, and kept in the cache as sorted text, a name a line, its
-//! fields between tabs. Reading it is then one read, and finding a name a search by halves: nothing is parsed
-//! but the lines that are asked for. A tab sorts before every character of a name, so sorted lines are sorted
-//! names.
-//! `dwarf` (with `types`) has what the debug information knows, `tree` (with `constant`) what only the source does, and `guest` what the guest
-//! shows in its file systems.
+//! It is made once for each kernel, which takes seconds, and kept in the cache as sorted text, a
+//! name a line, its fields between tabs. Reading it is then one read, and finding a name a search
+//! by halves: nothing is parsed but the lines that are asked for. A tab sorts before every
+//! character of a name, so sorted lines are sorted names. `dwarf` (with `types`) has what the debug
+//! information knows, `tree` (with `constant`) what only the source does, and `guest` what the
+//! guest shows in its file systems.
 
 pub mod dwarf;
 pub mod guest;
@@ -196,7 +196,8 @@ impl Index {
         Self::read(&entry.path(OUTPUT))
     }
 
-    /// The index that was made last, if there is one: for a better message where no lab is asked for.
+    /// The index that was made last, if there is one: for a better message where no lab is asked
+    /// for.
     #[must_use]
     pub fn at_hand(cache: &Cache) -> Option<Self> {
         Self::read(&cache.newest(KIND)?.join(OUTPUT)).ok()

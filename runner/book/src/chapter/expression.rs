@@ -1,7 +1,9 @@
-//! An expression: numbers that are computed with, in the text's `{{10.36 - 10.35}}` and in a macro's `(60*HZ)`.
+//! An expression: numbers that are computed with, in the text's `{{10.36 - 10.35}}` and in a
+//! macro's `(60*HZ)`.
 //!
-//! Numbers are decimal and exact, so what is computed is what a reader would get on paper; a division that never comes
-//! out is refused instead of rounded. The operators are C's, with C's precedence.
+//! Numbers are decimal and exact, so what is computed is what a reader would get on paper; a
+//! division that never comes out is refused instead of rounded. The operators are C's, with C's
+//! precedence.
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,7 +57,8 @@ impl From<i128> for Number {
 impl FromStr for Number {
     type Err = String;
 
-    /// Reads `12`, `-1`, `0x2382`, `010` (octal, as in C) and `1.06`; suffixes of C's such as `UL` do not count.
+    /// Reads `12`, `-1`, `0x2382`, `010` (octal, as in C) and `1.06`; suffixes of C's such as `UL`
+    /// do not count.
     fn from_str(text: &str) -> Result<Self, String> {
         let fault = || format!("`{text}` is no number");
         let (sign, digits) = match text.strip_prefix('-') {
@@ -172,9 +175,14 @@ impl Operator {
             Self::Over => both.and_then(|(l, r, _)| divide(l, r)),
         };
         let short = computed.map(Number::reduced);
-        short.filter(|number| number.digits <= MOST_DIGITS).ok_or_else(|| {
-            format!("{left} and {right} do not come out as a number of at most {MOST_DIGITS} digits behind the point")
-        })
+        short
+            .filter(|number| number.digits <= MOST_DIGITS)
+            .ok_or_else(|| {
+                format!(
+                    "{left} and {right} do not come out as a number of at most {MOST_DIGITS} \
+                digits behind the point"
+                )
+            })
     }
 }
 

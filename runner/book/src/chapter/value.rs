@@ -1,18 +1,20 @@
 //! A value: `{{10.36}}` in the text stands for what step 10.36 printed, and leads there.
 //!
-//! An author writes no number that a step shows: the page has it from the snapshot, and a later recording cannot make
-//! the sentence wrong. Between the braces stands
+//! An author writes no number that a step shows: the page has it from the snapshot, and a later
+//! recording cannot make the sentence wrong. Between the braces stands
 //!
 //! - a step, `10.36`: the one number that it printed, or the value that gdb printed;
-//! - a step and a text, `10.36 data_len` or `8.20 '#ms'`: the number behind the text, or in the place of `#`, in what the step
-//!   shows, its command included; the first, if there are several;
+//! - a step and a text, `10.36 data_len` or `8.20 '#ms'`: the number behind the text, or in the
+//!   place of `#`, in what the step shows, its command included; the first, if there are several;
 //! - `lines 10.60`, `lines 10.60 e1000_`: how many lines it printed, or how many have the text;
 //! - a name of the kernel's that has a value, `NUD_STALE`, `TCP_TIMEWAIT_LEN`, as the lab knew it;
-//! - a number, and sums, differences, products and quotients of all these: `{{TCP_TIMEWAIT_LEN / HZ}}`.
+//! - a number, and sums, differences, products and quotients of all these:
+//!   `{{TCP_TIMEWAIT_LEN / HZ}}`.
 //!
-//! A word before it says how the number is written: `hex`, `dec`, `words` (`five`) or `Words` (`Five`).
-//! `{{step 10.36}}` is the step's number itself, as a link, and `{{seen sk_ack_backlog}}` the steps that show the text: the first of
-//! each chapter. A code span may be one directive, and its value is code then; other code is left alone.
+//! A word before it says how the number is written: `hex`, `dec`, `words` (`five`) or `Words`
+//! (`Five`). `{{step 10.36}}` is the step's number itself, as a link, and `{{seen sk_ack_backlog}}`
+//! the steps that show the text: the first of each chapter. A code span may be one directive, and
+//! its value is code then; other code is left alone.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -417,9 +419,11 @@ mod tests {
              1.2 gdb 'print *skb'\n| $8 = {len = 5, data_len = 0x25, at = 18 '\\022'}\n= 0\n\n\
              1.3 guest 'ping -c 1 10.0.3.1'\n| 64 bytes from 10.0.3.1: seq=0 ttl=64 time=0.125 ms\n\
              | 3 packets\n= 0\n\n\
-             1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 gdb x\n| $1 = -1\n= 0\n\n\
+             1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 \
+             gdb x\n| $1 = -1\n= 0\n\n\
              1.8 gdb two\n| $3 = (struct sock *) 0x1\n| $4 = 2\n= 0\n\n\
-             1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= 0\n";
+             1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= \
+             0\n";
         let mut source = Fixture(Snapshot::parse(snapshot).unwrap());
         match Directive::parse(text)? {
             Directive::Value(form, tokens) => written(form, &tokens, &mut source),

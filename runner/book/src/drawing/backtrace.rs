@@ -1,7 +1,9 @@
-//! What gdb shows of calls: the frames of a backtrace, and the function in which the machine has stopped.
+//! What gdb shows of calls: the frames of a backtrace, and the function in which the machine has
+//! stopped.
 //!
-//! gdb leaves the address out of a frame whose code lies in the one above it. So the frames from one with an address to the
-//! last one without are a single function of the machine's, the lowest of them; the others are inlined.
+//! gdb leaves the address out of a frame whose code lies in the one above it. So the frames from
+//! one with an address to the last one without are a single function of the machine's, the lowest
+//! of them; the others are inlined.
 
 use std::sync::LazyLock;
 
@@ -22,7 +24,8 @@ pub struct Call {
     pub inlined: bool,
 }
 
-/// A line that tells of a function: a frame, with its number; a breakpoint that was hit; where a watchpoint has stopped.
+/// A line that tells of a function: a frame, with its number; a breakpoint that was hit; where a
+/// watchpoint has stopped.
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?m)^(?:Run till exit from )?(?:(?:Temporary b|B)reakpoint [\d.]+, )?(?:#(\d+) +)?(0x\w+ in )?(\w+) \(.*\) at (?:\./)?([^ :]+):\d+$",
@@ -33,11 +36,13 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
 /// More frames than any stack of the kernel's has.
 const DEEPEST: usize = 1000;
 
-/// The commands that show where the machine has stopped; one of them is a look. (`finish` and `next` lead back to who called.)
+/// The commands that show where the machine has stopped; one of them is a look. (`finish` and
+/// `next` lead back to who called.)
 const STOPS: [&str; 3] = ["", "continue", "backtrace"];
 
-/// The calls of the backtrace that the step shows, outermost first; none where it shows none.
-/// A function that gdb names twice in a row, because a part of it is inlined into the rest, counts once.
+/// The calls of the backtrace that the step shows, outermost first; none where it shows none. A
+/// function that gdb names twice in a row, because a part of it is inlined into the rest, counts
+/// once.
 #[must_use]
 pub fn calls(record: &Record) -> Vec<Call> {
     if record.terminal != Terminal::Gdb || !record.command.starts_with("backtrace") {
@@ -99,7 +104,8 @@ pub(crate) mod tests {
     #[test]
     fn a_frame_without_an_address_holds_the_one_above() {
         let records = records(
-            "\n9.1 gdb backtrace 6\n| #0  c (...) at net/core/dev.c:1\n| #1  0xff in b (...) at ./include/net/neighbour.h:2\n\
+            "\n9.1 gdb backtrace 6\n| #0  c (...) at net/core/dev.c:1\n| #1  0xff in b (...) at \
+             ./include/net/neighbour.h:2\n\
              | #2  a (...) at net/ipv4/ip_output.c:3\n| #3  0xfe in t (...) at kernel/softirq.c:4\n\
              | #4  t () at kernel/softirq.c:5\n| #5  0x0 in ?? ()\n= 0\n",
         );
@@ -121,9 +127,12 @@ pub(crate) mod tests {
     #[test]
     fn a_stop_is_where_a_breakpoint_holds_the_machine() {
         let records = records(
-            "\n9.1 gdb continue\n| Continuing.\n|\n| Temporary breakpoint 13.1, arp_rcv (...) at net/ipv4/arp.c:968\n| 968\t{\n= 0\n\n\
-             9.2 gdb finish\n| Run till exit from #0  a (...) at a.c:1\n| 0xff in b (...) at ./b.c:2\n= 0\n\n\
-             9.3 gdb frame function b\n| #1  0xff in b (...) at b.c:2\n= 0\n\n9.4 gdb backtrace -1\n| #9  0xff in z (...) at z.c:2\n= 0\n",
+            "\n9.1 gdb continue\n| Continuing.\n|\n| Temporary breakpoint 13.1, arp_rcv (...) at \
+             net/ipv4/arp.c:968\n| 968\t{\n= 0\n\n\
+             9.2 gdb finish\n| Run till exit from #0  a (...) at a.c:1\n| 0xff in b (...) at \
+             ./b.c:2\n= 0\n\n\
+             9.3 gdb frame function b\n| #1  0xff in b (...) at b.c:2\n= 0\n\n9.4 gdb backtrace \
+             -1\n| #9  0xff in z (...) at z.c:2\n= 0\n",
         );
         let stops: Vec<_> = records.iter().map(stop).collect();
         let some = |name: &str| Some(name.to_owned());

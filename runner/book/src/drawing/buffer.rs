@@ -1,7 +1,9 @@
-//! A drawing of one `sk_buff` on its way: a bar for each place where chapter 9's command `layer` printed it.
+//! A drawing of one `sk_buff` on its way: a bar for each place where chapter 9's command `layer`
+//! printed it.
 //!
-//! A bar is the buffer's memory from `head` on. What is between `data` and `tail` is filled: that is what the layer sees.
-//! The bars of a drawing have one scale; what lies far behind every `tail` is left out.
+//! A bar is the buffer's memory from `head` on. What is between `data` and `tail` is filled: that
+//! is what the layer sees. The bars of a drawing have one scale; what lies far behind every `tail`
+//! is left out.
 
 use std::sync::LazyLock;
 
@@ -73,7 +75,8 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
         label: format!("The buffer at each layer, steps {first} to {last}"),
         told: &told.collect::<String>(),
         caption: format!(
-            "Drawn from the steps {first} to {last}, in bytes from head. Each row leads to its step."
+            "Drawn from the steps {first} to {last}, in bytes from head. Each row leads to its \
+             step."
         ),
     };
     Ok(figure.around(body.collect()))
@@ -139,12 +142,17 @@ mod tests {
 
     #[test]
     fn a_bar_for_each_line_in_one_scale() {
-        let content = "\n9.1 gdb layer skb a\n| a: head 0 data 160 tail 192 end 192 transport 160 network 0 mac -1 len 37\n= 0\n\n\
-                       9.2 gdb layer skb b\n| b: head 0 data 96 tail 168 end 704 transport 120 network 110 mac 96 len 72\n= 0\n";
+        let content = "\n9.1 gdb layer skb a\n| a: head 0 data 160 tail 192 end 192 transport 160 \
+            network 0 mac -1 len 37\n= 0\n\n\
+                       9.2 gdb layer skb b\n| b: head 0 data 96 tail 168 end 704 transport 120 \
+                       network 110 mac 96 len 72\n= 0\n";
         let records = Snapshot::parse(content).unwrap().transcript.records;
         let drawn = draw(&records).unwrap();
         assert!(
-            drawn.contains("<desc>a: data 160, tail 192, end 192, 37 bytes. b: data 96, tail 168, end 704, 72 bytes.</desc>"),
+            drawn.contains(
+                "<desc>a: data 160, tail 192, end 192, 37 bytes. b: data 96, tail 168, \
+                end 704, 72 bytes.</desc>"
+            ),
             "{drawn}"
         );
         // 192 bytes are 470 wide; a has one header, and b three.

@@ -1,7 +1,9 @@
-//! The calls that the backtraces of several steps show, as trees: what two backtraces have in common stands there once.
+//! The calls that the backtraces of several steps show, as trees: what two backtraces have in
+//! common stands there once.
 //!
-//! A backtrace that was cut short says nothing of what lies below. It is continued where another one passes through its
-//! lowest function; where none does, it begins a tree. Among siblings the one that was shown first stands first.
+//! A backtrace that was cut short says nothing of what lies below. It is continued where another
+//! one passes through its lowest function; where none does, it begins a tree. Among siblings the
+//! one that was shown first stands first.
 
 use std::cmp::Reverse;
 
@@ -15,7 +17,8 @@ use lab::transcript::step::StepId;
 pub struct Node {
     /// Its name.
     pub function: String,
-    /// Its own layer, or its caller's; of a tree's first functions that have none, the first that follows.
+    /// Its own layer, or its caller's; of a tree's first functions that have none, the first that
+    /// follows.
     pub layer: Option<Layer>,
     /// Whether the compiler has put it into its caller.
     pub inlined: bool,
@@ -101,7 +104,8 @@ impl Calls {
         self.add(first, path, step)
     }
 
-    /// Notes that the machine has stopped in a function, if it is clear in which place of the trees that is.
+    /// Notes that the machine has stopped in a function, if it is clear in which place of the trees
+    /// that is.
     fn mark(&mut self, function: &str, step: StepId) {
         let mut same = self
             .nodes
@@ -124,7 +128,8 @@ impl Calls {
         self.nodes.len() - 1
     }
 
-    /// How many of the path's functions, from the first on, are known as a path that begins at `node`.
+    /// How many of the path's functions, from the first on, are known as a path that begins at
+    /// `node`.
     fn common(&self, node: usize, path: &[Call]) -> usize {
         match path.split_first() {
             Some((first, rest)) if first.function == self.nodes[node].function => {
@@ -225,10 +230,13 @@ mod tests {
     #[test]
     fn what_backtraces_have_in_common_stands_there_once() {
         let records = records(
-            "\n9.1 gdb backtrace 2\n| #0  copy (...) at lib/iov_iter.c:1\n| #1  0xff in send (...) at net/ipv4/tcp.c:2\n= 0\n\n\
-             9.2 gdb backtrace 3\n| #0  out (...) at net/ipv4/ip_output.c:1\n| #1  0xff in push (...) at net/ipv4/tcp.c:2\n\
+            "\n9.1 gdb backtrace 2\n| #0  copy (...) at lib/iov_iter.c:1\n| #1  0xff in send \
+             (...) at net/ipv4/tcp.c:2\n= 0\n\n\
+             9.2 gdb backtrace 3\n| #0  out (...) at net/ipv4/ip_output.c:1\n| #1  0xff in push \
+             (...) at net/ipv4/tcp.c:2\n\
              | #2  0xfe in send (...) at net/ipv4/tcp.c:3\n= 0\n\n\
-             9.3 gdb backtrace 3\n| #0  push (...) at net/ipv4/tcp.c:2\n| #1  0xfe in send (...) at net/ipv4/tcp.c:3\n\
+             9.3 gdb backtrace 3\n| #0  push (...) at net/ipv4/tcp.c:2\n| #1  0xfe in send (...) \
+             at net/ipv4/tcp.c:3\n\
              | #2  0xfd in write (...) at net/socket.c:4\n= 0\n\n\
              9.4 gdb backtrace\n| #0  sleep (...) at kernel/sched/core.c:2\n= 0\n",
         );
@@ -247,9 +255,12 @@ mod tests {
     #[test]
     fn a_short_backtrace_goes_where_most_of_it_is_known() {
         let records = records(
-            "\n9.1 gdb backtrace\n| #0  c () at net/ipv4/tcp.c:1\n| #1  0xff in b () at net/ipv4/tcp.c:2\n\
-             | #2  0xff in a () at net/ipv4/tcp.c:2\n| #3  0xff in b () at net/ipv4/tcp.c:2\n| #4  0xff in z () at net/ipv4/tcp.c:2\n= 0\n\n\
-             9.2 gdb backtrace 3\n| #0  d () at net/ipv4/tcp.c:1\n| #1  0xff in c () at net/ipv4/tcp.c:1\n| #2  0xff in b () at net/ipv4/tcp.c:2\n= 0\n",
+            "\n9.1 gdb backtrace\n| #0  c () at net/ipv4/tcp.c:1\n| #1  0xff in b () at \
+             net/ipv4/tcp.c:2\n\
+             | #2  0xff in a () at net/ipv4/tcp.c:2\n| #3  0xff in b () at net/ipv4/tcp.c:2\n| \
+             #4  0xff in z () at net/ipv4/tcp.c:2\n= 0\n\n\
+             9.2 gdb backtrace 3\n| #0  d () at net/ipv4/tcp.c:1\n| #1  0xff in c () at \
+             net/ipv4/tcp.c:1\n| #2  0xff in b () at net/ipv4/tcp.c:2\n= 0\n",
         );
         let expected = "z TCP\n b TCP\n  a TCP\n   b TCP\n    c TCP\n     d TCP\n";
         assert_eq!(told(&Calls::of(&records)), expected);

@@ -1,7 +1,9 @@
-//! A drawing of who calls whom: the backtraces above it, merged, from the system call down to the card or from the card up.
+//! A drawing of who calls whom: the backtraces above it, merged, from the system call down to the
+//! card or from the card up.
 //!
-//! A line is a function of the machine's, and behind it stand what the compiler has put into it. Lines of one layer stand
-//! on one band. A chain goes straight down; where one function calls several, they stand one column further to the right.
+//! A line is a function of the machine's, and behind it stand what the compiler has put into it.
+//! Lines of one layer stand on one band. A chain goes straight down; where one function calls
+//! several, they stand one column further to the right.
 
 use std::fmt::Write as _;
 
@@ -233,12 +235,15 @@ mod tests {
     #[test]
     fn lines_stand_on_bands_and_branches_lead_to_the_right() {
         let records = records(
-            "\n9.1 gdb backtrace\n| #0  copy (...) at lib/iov_iter.c:1\n| #1  0xff in fill (...) at include/net/sock.h:2\n\
+            "\n9.1 gdb backtrace\n| #0  copy (...) at lib/iov_iter.c:1\n| #1  0xff in fill (...) \
+             at include/net/sock.h:2\n\
              | #2  send (...) at net/ipv4/tcp.c:2\n= 0\n\n\
-             9.2 gdb backtrace\n| #0  out (...) at net/ipv4/ip_output.c:1\n| #1  0xff in send (...) at net/ipv4/tcp.c:2\n= 0\n",
+             9.2 gdb backtrace\n| #0  out (...) at net/ipv4/ip_output.c:1\n| #1  0xff in send \
+             (...) at net/ipv4/tcp.c:2\n= 0\n",
         );
         let drawn = draw(&records).unwrap();
-        let told = "<desc>TCP: send calls fill and out. fill calls copy. copy (step 9.1). IP: out (step 9.2).</desc>";
+        let told = "<desc>TCP: send calls fill and out. fill calls copy. copy (step 9.1). IP: out \
+            (step 9.2).</desc>";
         assert!(drawn.contains(told), "{drawn}");
         let columns: Vec<_> = drawn
             .split("cx=\"")
@@ -284,7 +289,8 @@ mod tests {
     fn names_go_on_in_a_new_line_where_one_ends() {
         let long = "a_name_of_thirty_characters_ab";
         let records = records(&format!(
-            "\n9.1 gdb backtrace\n| #0  {long} (...) at net/ipv4/tcp.c:1\n| #1  {long}c (...) at net/ipv4/tcp.c:2\n\
+            "\n9.1 gdb backtrace\n| #0  {long} (...) at net/ipv4/tcp.c:1\n| #1  {long}c (...) at \
+             net/ipv4/tcp.c:2\n\
              | #2  send (...) at net/ipv4/tcp.c:2\n= 0\n"
         ));
         let drawn = draw(&records).unwrap();

@@ -1,7 +1,8 @@
 //! A layer of the stack, and which one a file of the kernel belongs to.
 //!
-//! The file is all that counts, as gdb prints it beside a function. A header of plumbing (`include/linux/netfilter.h`,
-//! `include/net/sock.h`) and a helper that many use (`net/core/skbuff.c`) have no layer: they stay with whoever calls them.
+//! The file is all that counts, as gdb prints it beside a function. A header of plumbing
+//! (`include/linux/netfilter.h`, `include/net/sock.h`) and a helper that many use
+//! (`net/core/skbuff.c`) have no layer: they stay with whoever calls them.
 
 /// From the program down to the card, and then what stands beside that way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,9 @@
 //! The map of the stack: its layers, and which chapters stop in them.
 //!
-//! A chapter's place is found, not typed: each function that a step shows lies in a file, and the file in a layer. A trace
-//! has no files, so a function in a trace counts where some step of the book shows it with its file. It is HTML and not SVG,
-//! because on a narrow screen the columns must come closer and the names go below.
+//! A chapter's place is found, not typed: each function that a step shows lies in a file, and the
+//! file in a layer. A trace has no files, so a function in a trace counts where some step of the
+//! book shows it with its file. It is HTML and not SVG, because on a narrow screen the columns must
+//! come closer and the names go below.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -214,12 +215,15 @@ mod tests {
             leaf("01-build", "\n1.1 host make\n= 0\n"),
             leaf(
                 "05-init",
-                "\n5.1 gdb continue\n| Breakpoint 1, inet_init () at net/ipv4/af_inet.c:1\n= 0\n\n5.2 wire\n= 0\n\n\
-                 5.3 gdb backtrace\n| #0  tcp_ack () at net/ipv4/tcp_input.c:1\n| #1  0xff in inet_init () at net/ipv4/af_inet.c:2\n= 0\n",
+                "\n5.1 gdb continue\n| Breakpoint 1, inet_init () at net/ipv4/af_inet.c:1\n= \
+                 0\n\n5.2 wire\n= 0\n\n\
+                 5.3 gdb backtrace\n| #0  tcp_ack () at net/ipv4/tcp_input.c:1\n| #1  0xff in \
+                 inet_init () at net/ipv4/af_inet.c:2\n= 0\n",
             ),
             leaf(
                 "10-send",
-                "\n10.1 guest cat trace\n|  nc-51 |   tcp_ack.part.0() {\n|  nc-51 |     unknown();\n= 0 at 1\n",
+                "\n10.1 guest cat trace\n|  nc-51 |   tcp_ack.part.0() {\n|  nc-51 |     \
+                 unknown();\n= 0 at 1\n",
             ),
         ]
     }

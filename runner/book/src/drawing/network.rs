@@ -1,8 +1,10 @@
-//! The network that the steps of a chapter have built: machines, their interfaces, and what they know of the way.
+//! The network that the steps of a chapter have built: machines, their interfaces, and what they
+//! know of the way.
 //!
-//! Two things tell of it: what `ip link`, `ip addr` and `ip route` print, and the commands that change it and ended well
-//! (`ip addr add`, `ip link add … type veth`, `iptables -A`). A command that a breakpoint holds has not ended. A window of the
-//! guest or of the lab is a machine, and so is each namespace that `ip -n` names.
+//! Two things tell of it: what `ip link`, `ip addr` and `ip route` print, and the commands that
+//! change it and ended well (`ip addr add`, `ip link add … type veth`, `iptables -A`). A command
+//! that a breakpoint holds has not ended. A window of the guest or of the lab is a machine, and so
+//! is each namespace that `ip -n` names.
 
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
@@ -79,7 +81,8 @@ impl Network {
         network
     }
 
-    /// Whether two interfaces are on one cable: a pair, or addresses in one prefix; and the cable's name.
+    /// Whether two interfaces are on one cable: a pair, or addresses in one prefix; and the cable's
+    /// name.
     #[must_use]
     pub fn joined(a: (&Machine, &Interface), b: (&Machine, &Interface)) -> Option<String> {
         let is_peer = |(_, one): (&Machine, &Interface),
@@ -300,11 +303,14 @@ mod tests {
     #[test]
     fn what_is_printed_counts_and_a_card_is_in_one_place() {
         let records = records(
-            "\n6.1 guest ip link\n| 2: eth0: <UP> mtu 1500\n|     link/ether 52:54:00:12:34:56 brd ff\n\
+            "\n6.1 guest ip link\n| 2: eth0: <UP> mtu 1500\n|     link/ether 52:54:00:12:34:56 \
+             brd ff\n\
              | 3: eth1: <UP> mtu 1500\n|     link/ether 52:54:00:12:34:57 brd ff\n= 0 at 1\n\n\
-             6.2 server ip addr show eth1\n| 3: eth1: <UP> mtu 1500\n|     link/ether 52:54:00:12:34:57 brd ff\n\
+             6.2 server ip addr show eth1\n| 3: eth1: <UP> mtu 1500\n|     link/ether \
+             52:54:00:12:34:57 brd ff\n\
              |     inet 10.0.3.1/24 scope global eth1\n= 0 at 2\n\n\
-             6.3 guest ip route\n| default via 10.0.3.1 dev eth0 \n| 10.0.3.0/24 dev eth0 scope link  src 10.0.3.2 \n= 0 at 3\n",
+             6.3 guest ip route\n| default via 10.0.3.1 dev eth0 \n| 10.0.3.0/24 dev eth0 scope \
+             link  src 10.0.3.2 \n= 0 at 3\n",
         );
         let network = Network::of(&records);
         assert_eq!(
@@ -319,11 +325,14 @@ mod tests {
     #[test]
     fn a_command_counts_when_it_has_ended_well() {
         let records = records(
-            "\n8.1 guest ip addr add 10.0.3.2/24 dev eth0; ip route add default via 10.0.3.1\n= 0 at 1\n\n\
-             8.2 guest ip route add default via 10.0.4.1\n= 0\n\n8.3 guest ip route add 1.2.3.4 via 10.0.4.1\n= 2 at 3\n\n\
+            "\n8.1 guest ip addr add 10.0.3.2/24 dev eth0; ip route add default via 10.0.3.1\n= 0 \
+             at 1\n\n\
+             8.2 guest ip route add default via 10.0.4.1\n= 0\n\n8.3 guest ip route add 1.2.3.4 \
+             via 10.0.4.1\n= 2 at 3\n\n\
              8.4 lab ip -n net addr add 192.0.2.1/24 dev eth0\n= 0\n\n\
              8.5 lab ip link add up0 type veth peer name eth0 netns net\n= 0\n\n\
-             8.6 lab ip addr add 192.0.2.4/24 dev up0; ip addr add 10.0.4.1/32 dev up0; ip addr del 10.0.4.1/32 dev up0\n= 0\n\n\
+             8.6 lab ip addr add 192.0.2.4/24 dev up0; ip addr add 10.0.4.1/32 dev up0; ip addr \
+             del 10.0.4.1/32 dev up0\n= 0\n\n\
              8.7 lab iptables -t nat -A POSTROUTING -o up0 -j MASQUERADE\n= 0\n\n\
              8.8 lab echo 1 > /proc/sys/net/ipv4/ip_forward\n= 0\n",
         );

@@ -1,8 +1,10 @@
-//! A sequence diagram: what passed the wire and how two sides changed their state, as a chapter recorded it.
+//! A sequence diagram: what passed the wire and how two sides changed their state, as a chapter
+//! recorded it.
 //!
-//! Nothing is drawn by hand. The frames are those that the steps of the terminal `wire` show, and the states are
-//! those that a watchpoint or the command `state` of chapter 6 printed for a variable of gdb's. Which
-//! variable stands on which side is all that the author says. The drawing is pure: it reads a snapshot.
+//! Nothing is drawn by hand. The frames are those that the steps of the terminal `wire` show, and
+//! the states are those that a watchpoint or the command `state` of chapter 6 printed for a
+//! variable of gdb's. Which variable stands on which side is all that the author says. The drawing
+//! is pure: it reads a snapshot.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -75,11 +77,13 @@ static CHANGE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static STATE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\$\d+ = ([A-Z_]+)\n$").expect("a valid pattern"));
-/// The frames of a backtrace; the address is missing where the machine stands at the beginning of a line.
+/// The frames of a backtrace; the address is missing where the machine stands at the beginning of a
+/// line.
 static CALL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?m)^#\d+ +(?:0x\w+ in )?(\w+) \(").expect("a valid pattern"));
 
-/// The commands of gdb that let the machine run; a look shows what came of one that was typed before.
+/// The commands of gdb that let the machine run; a look shows what came of one that was typed
+/// before.
 const RUNS: [&str; 6] = ["", "continue", "finish", "next", "step", "until"];
 
 /// The helpers that store a state; whoever called them has decided.
@@ -105,7 +109,8 @@ pub fn draw(asked: &Asked, records: &[Record]) -> Result<Html, String> {
 fn rows(asked: &Asked, records: &[Record]) -> Result<Vec<(StepId, Row)>, String> {
     let mut rows: Vec<(StepId, Row)> = Vec::new();
     let mut client = None;
-    // Where the rows of the present stop begin. What a look at the wire shows was sent before the machine stopped.
+    // Where the rows of the present stop begin. What a look at the wire shows was sent before the
+    // machine stopped.
     let mut stop = 0;
     for record in records {
         let text = &record.output.stdout;
@@ -314,15 +319,21 @@ mod tests {
     use super::*;
 
     const CHAPTER: &str = "\n6.1 gdb state $client\n| $1 = TCP_CLOSE\n= 0\n\n\
-        6.2 gdb continue\n| Hardware watchpoint 5: (x)((struct sock *)$client)->__sk_common.skc_state\n|\n\
-        | Old value = TCP_CLOSE\n| New value = TCP_SYN_SENT\n| inet_sk_state_store (...) at a.c:1\n= 0\n\n\
+        6.2 gdb continue\n| Hardware watchpoint 5: (x)((struct sock \
+        *)$client)->__sk_common.skc_state\n|\n\
+        | Old value = TCP_CLOSE\n| New value = TCP_SYN_SENT\n| inet_sk_state_store (...) at \
+        a.c:1\n= 0\n\n\
         6.3 gdb backtrace 3\n| #0  inet_sk_state_store (...) at a.c:1\n\
-        | #1  0xffffffff81213654 in tcp_set_state (...) at b.c:2\n| #2  0xff in tcp_v4_connect (...) at c.c:3\n= 0\n\n\
-        6.4 gdb finish\n= 0\n\n6.5 wire\n|     5  00:00:25.392671 IP 10.0.3.2.57642 > 10.0.3.1.9090: Flags [S], seq 1, win 2, length 0\n= 0\n\n\
+        | #1  0xffffffff81213654 in tcp_set_state (...) at b.c:2\n| #2  0xff in tcp_v4_connect \
+        (...) at c.c:3\n= 0\n\n\
+        6.4 gdb finish\n= 0\n\n6.5 wire\n|     5  00:00:25.392671 IP 10.0.3.2.57642 > \
+        10.0.3.1.9090: Flags [S], seq 1, win 2, length 0\n= 0\n\n\
         6.6 gdb state $request\n| $2 = TCP_NEW_SYN_RECV\n= 0\n\n\
-        6.7 gdb continue\n| Hardware watchpoint 6: (x)((struct sock *)$request)->__sk_common.skc_state\n|\n\
+        6.7 gdb continue\n| Hardware watchpoint 6: (x)((struct sock \
+        *)$request)->__sk_common.skc_state\n|\n\
         | Old value = TCP_NEW_SYN_RECV\n| New value = TCP_CLOSE\n= 0\n\n\
-        6.8 wire\n|     6  00:00:25.39 IP 10.0.3.1.9090 > 10.0.3.2.57642: Flags [P.], seq 1, length 5\n= 0\n";
+        6.8 wire\n|     6  00:00:25.39 IP 10.0.3.1.9090 > 10.0.3.2.57642: Flags [P.], seq 1, \
+        length 5\n= 0\n";
 
     fn asked(words: &str) -> Result<Asked, String> {
         Asked::parse(&lab::transcript::words::split(words).unwrap())
@@ -336,8 +347,10 @@ mod tests {
     #[test]
     fn frames_and_states_stand_in_their_order_on_their_side() {
         let drawn = draw_it("left=client right=request").unwrap();
-        let told = "<desc>client: TCP_CLOSE. client: TCP_SYN_SENT, by tcp_v4_connect. Frame 5 from the left: SYN. \
-                    request: TCP_NEW_SYN_RECV. Frame 6 from the right: ACK, 5 bytes. request: TCP_CLOSE.</desc>";
+        let told = "<desc>client: TCP_CLOSE. client: TCP_SYN_SENT, by tcp_v4_connect. Frame 5 \
+            from the left: SYN. \
+                    request: TCP_NEW_SYN_RECV. Frame 6 from the right: ACK, 5 bytes. request: \
+                    TCP_CLOSE.</desc>";
         assert!(drawn.contains(told), "{drawn}");
         assert!(drawn.contains("<a href=\"#step-6.5\">"), "{drawn}");
         assert_eq!(drawn.lines().count(), 1);

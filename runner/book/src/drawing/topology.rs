@@ -1,8 +1,8 @@
-//! A drawing of the network that the steps above have built: a box for each machine, one below the other, and the cables
-//! between them.
+//! A drawing of the network that the steps above have built: a box for each machine, one below the
+//! other, and the cables between them.
 //!
-//! One below the other, and not side by side, so that a narrow screen shows it without scrolling. A cable joins two boxes that
-//! stand next to each other; what cannot be laid out so is refused.
+//! One below the other, and not side by side, so that a narrow screen shows it without scrolling. A
+//! cable joins two boxes that stand next to each other; what cannot be laid out so is refused.
 
 use crate::drawing::network::{Interface, Machine, Network};
 use crate::drawing::svg::{Figure, link, text};
@@ -10,7 +10,8 @@ use crate::html::{Html, element};
 use lab::transcript::Record;
 
 const WIDTH: usize = 460;
-/// Where the names of interfaces and of facts stand, how wide an interface is, and where the rest begins.
+/// Where the names of interfaces and of facts stand, how wide an interface is, and where the rest
+/// begins.
 const CHIP: usize = 84;
 const WIDE: usize = 56;
 const TEXT: usize = CHIP + WIDE + 10;
@@ -77,7 +78,8 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
         label: format!("The network, steps {first} to {last}"),
         told: &told,
         caption: format!(
-            "Drawn from the steps {first} to {last}, as they have left it. Each row leads to its step."
+            "Drawn from the steps {first} to {last}, as they have left it. Each row leads to its \
+             step."
         ),
     };
     Ok(figure.around(body))
@@ -202,7 +204,8 @@ fn interface(interface: &Interface, y: &mut usize) -> Html {
     link(interface.step, parts.chain(addresses))
 }
 
-/// A loopback device that nobody has given an address is a part of every machine, and of no picture.
+/// A loopback device that nobody has given an address is a part of every machine, and of no
+/// picture.
 fn is_idle(interface: &Interface) -> bool {
     interface.name == "lo" && interface.addresses.is_empty()
 }
@@ -237,15 +240,19 @@ mod tests {
     use super::*;
     use crate::drawing::backtrace::tests::records;
 
-    const LAB: &str = "\n8.1 lab ip addr add 10.0.3.1/24 dev tap0; ip addr add 192.0.2.4/24 dev up0\n= 0\n\n\
-                       8.2 guest ip addr add 10.0.3.2/24 dev eth0\n= 0 at 1\n\n8.3 guest ip route add default via 10.0.3.1\n= 0 at 2\n\n\
+    const LAB: &str = "\n8.1 lab ip addr add 10.0.3.1/24 dev tap0; ip addr add 192.0.2.4/24 dev \
+        up0\n= 0\n\n\
+                       8.2 guest ip addr add 10.0.3.2/24 dev eth0\n= 0 at 1\n\n8.3 guest ip route \
+                       add default via 10.0.3.1\n= 0 at 2\n\n\
                        8.4 lab ip -n net addr add 192.0.2.1/24 dev eth0\n= 0\n";
 
     #[test]
     fn machines_stand_in_the_order_of_their_cables() {
         let drawn = draw(&records(LAB)).unwrap();
-        let told = "<desc>guest: eth0 10.0.3.2/24; route default via 10.0.3.1. A cable, 10.0.3.0/24, joins tap0 of lab and eth0 of guest. \
-                    lab: tap0 10.0.3.1/24; up0 192.0.2.4/24. A cable, 192.0.2.0/24, joins up0 of lab and eth0 of net. \
+        let told = "<desc>guest: eth0 10.0.3.2/24; route default via 10.0.3.1. A cable, \
+            10.0.3.0/24, joins tap0 of lab and eth0 of guest. \
+                    lab: tap0 10.0.3.1/24; up0 192.0.2.4/24. A cable, 192.0.2.0/24, joins up0 of \
+                    lab and eth0 of net. \
                     net: eth0 192.0.2.1/24.</desc>";
         assert!(drawn.contains(told), "{drawn}");
         assert_eq!(drawn.matches("class=\"machine\"").count(), 3);

@@ -1,8 +1,9 @@
-//! The names and numbers of the text while pages are laid out, where no lab may be: each name is recorded or exempt, and each
-//! number comes from a step or is exempt.
+//! The names and numbers of the text while pages are laid out, where no lab may be: each name is
+//! recorded or exempt, and each number comes from a step or is exempt.
 //!
-//! If a lab left its index in the cache, a fault can say more: that a name is real and only has to be recorded, or
-//! which of all the kernel's names is near. The index is read at the first fault, and not before.
+//! If a lab left its index in the cache, a fault can say more: that a name is real and only has to
+//! be recorded, or which of all the kernel's names is near. The index is read at the first fault,
+//! and not before.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -77,7 +78,8 @@ impl Text {
                     path: path.to_owned(),
                     line: numeral.line,
                     message: format!(
-                        "the number {} is typed, and should come from where it is seen ({shown}); one that nothing can \
+                        "the number {} is typed, and should come from where it is seen ({shown}); \
+                         one that nothing can \
                          change stands in {}",
                         numeral.text,
                         exempt::PATH
@@ -114,7 +116,8 @@ impl Text {
                 let names = self.glossary.names.keys();
                 let near = near(&mention.text, names.map(String::as_str));
                 format!(
-                    "`{}` was never recorded as a name of the kernel{}; a new one is recorded by `cargo run -p runner \
+                    "`{}` was never recorded as a name of the kernel{}; a new one is recorded by \
+                     `cargo run -p runner \
                      -- claims --record`, and if it is none of the kernel's: {}",
                     mention.text,
                     told(&near),

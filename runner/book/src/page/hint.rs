@@ -1,8 +1,9 @@
 //! The hint on a claim: a link to the definition, and kind and place for whoever points at it.
 //!
-//! The tags are put around the span's own backticks, so that Markdown makes the code element as it makes all others. A
-//! name that comes again in a section keeps its link and its hint for the mouse, and is left out of the tour that the
-//! Tab key makes: a page would have hundreds of stops otherwise.
+//! The tags are put around the span's own backticks, so that Markdown makes the code element as it
+//! makes all others. A name that comes again in a section keeps its link and its hint for the
+//! mouse, and is left out of the tour that the Tab key makes: a page would have hundreds of stops
+//! otherwise.
 
 use std::collections::BTreeSet;
 
@@ -85,9 +86,12 @@ mod tests {
         let link = "<a class=\"claim\" href=\"https://elixir.bootlin.com/linux/v1.2/source/net/a.";
         let function = "data-claim=\"function, net/a.c:1\"";
         let expected = format!(
-            "# The `a_b`\n\n{link}c#L1\" {function}>`a_b`</a>, {link}c#L1\" {function} tabindex=\"-1\">`a_b`</a> \
-             and `c_d`.\n\n## Two\n\n| <span class=\"claim\" data-claim=\"guest file, in the guest\" \
-             tabindex=\"0\">`/proc/x`</span> | {link}h#L2\" data-claim=\"enumerator = 2, net/a.h:2\">`T_X`</a> |\n"
+            "# The `a_b`\n\n{link}c#L1\" {function}>`a_b`</a>, {link}c#L1\" {function} \
+             tabindex=\"-1\">`a_b`</a> \
+             and `c_d`.\n\n## Two\n\n| <span class=\"claim\" data-claim=\"guest file, in the \
+             guest\" \
+             tabindex=\"0\">`/proc/x`</span> | {link}h#L2\" data-claim=\"enumerator = 2, \
+             net/a.h:2\">`T_X`</a> |\n"
         );
         assert_eq!(decorated(text), expected);
     }

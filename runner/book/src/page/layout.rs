@@ -1,13 +1,13 @@
 //! Checks every step of a page against its snapshot, and lays the page out.
 //!
-//! mdbook-cmdrun builds a book even when a command fails. So whatever could fail is tried here first,
-//! in this process, and every fault stops the build with its file and line.
-//! Every name in the text that looks like the kernel's is recorded or exempt, or the build stops, too; what is recorded
-//! gets its link and its hint. Values ({{10.36}}) and excerpts of the kernel's source are filled in.
-//! A console fence that holds steps becomes an HTML block. The directives stay in it: what they print
-//! is inserted by mdbook-cmdrun, which runs next.
-//! The lines of the faults are those of the file; the text that is laid out is mdbook's, in which
-//! `{{#include}}` was already followed.
+//! mdbook-cmdrun builds a book even when a command fails. So whatever could fail is tried here
+//! first, in this process, and every fault stops the build with its file and line. Every name in
+//! the text that looks like the kernel's is recorded or exempt, or the build stops, too; what is
+//! recorded gets its link and its hint. Values ({{10.36}}) and excerpts of the kernel's source are
+//! filled in. A console fence that holds steps becomes an HTML block. The directives stay in it:
+//! what they print is inserted by mdbook-cmdrun, which runs next. The lines of the faults are those
+//! of the file; the text that is laid out is mdbook's, in which `{{#include}}` was already
+//! followed.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,9 @@
-//! The values of the pages: looks up what the directives of [`crate::chapter::value`] ask for, and writes them as HTML.
+//! The values of the pages: looks up what the directives of [`crate::chapter::value`] ask for, and
+//! writes them as HTML.
 //!
-//! A value leads to the step that it comes from, on whatever page that is, and says so to whoever points at it. Most of
-//! them are left out of the tour that the Tab key makes, as the steps themselves are stops already.
+//! A value leads to the step that it comes from, on whatever page that is, and says so to whoever
+//! points at it. Most of them are left out of the tour that the Tab key makes, as the steps
+//! themselves are stops already.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -255,18 +257,21 @@ mod tests {
     #[test]
     fn a_value_leads_to_its_step() {
         let (page, faults) = filled(
-            "has {{1.1}}, {{2.1}}\nand {{LEN / 100}}, see {{step 2.1}}: {{seen len}}, {{seen a_len}}",
+            "has {{1.1}}, {{2.1}}\nand {{LEN / 100}}, see {{step 2.1}}: {{seen len}}, {{seen \
+             a_len}}",
         );
         let link = |href: &str, from: &str, text: &str| {
             format!(
-                "<a class=\"claim value\" href=\"{href}\" data-claim=\"from {from}\" tabindex=\"-1\">{text}</a>"
+                "<a class=\"claim value\" href=\"{href}\" data-claim=\"from {from}\" \
+                 tabindex=\"-1\">{text}</a>"
             )
         };
         let step = |href: &str, text: &str| {
             format!("<a class=\"step-reference\" href=\"{href}\">{text}</a>")
         };
         let expected = format!(
-            "has {}, {}\nand <span class=\"claim value\" data-claim=\"from LEN, macro = 6000, include/net/tcp.h:1\">60</span>, \
+            "has {}, {}\nand <span class=\"claim value\" data-claim=\"from LEN, macro = 6000, \
+             include/net/tcp.h:1\">60</span>, \
              see {}: {} and {}, {}",
             link("#step-1.1", "step 1.1", "192"),
             link("02-two.html#step-2.1", "step 2.1", "5"),
@@ -286,7 +291,8 @@ mod tests {
             "chapters/01-one.md:2: {{1.2}}: step 1.2 printed no number",
             "chapters/01-one.md:2: {{3.1}}: chapter 3 has no recorded step",
             "chapters/01-one.md:3: {{seen nothing}}: no step shows this text",
-            "chapters/01-one.md:3: {{NONE}}: `NONE` was never recorded: cargo run -p runner -- claims --record",
+            "chapters/01-one.md:3: {{NONE}}: `NONE` was never recorded: cargo run -p runner -- \
+             claims --record",
         ];
         assert_eq!(faults, expected);
     }

@@ -1,10 +1,12 @@
-//! An excerpt: lines of the kernel's source, quoted from the reader's own tree while the book is built.
+//! An excerpt: lines of the kernel's source, quoted from the reader's own tree while the book is
+//! built.
 //!
-//! `<!-- runner source tcp_v4_rcv hash=1f2e3d4c from='sk = __inet' to='goto no_tcp_socket' -->` stands alone on its line. It
-//! shows a definition, or its lines from the first that has one text to the next that has the other. Nothing of the
-//! source is kept in the repository but the hash, which tells when the lines are no more those that the text was
-//! written for. Where no tree is, the page says what would stand there.
-//! The place of the definition is the recorded one ([`crate::prose::glossary`]), or the nearest to it that has the name.
+//! `<!-- runner source tcp_v4_rcv hash=1f2e3d4c from='sk = __inet' to='goto no_tcp_socket' -->`
+//! stands alone on its line. It shows a definition, or its lines from the first that has one text
+//! to the next that has the other. Nothing of the source is kept in the repository but the hash,
+//! which tells when the lines are no more those that the text was written for. Where no tree is,
+//! the page says what would stand there. The place of the definition is the recorded one
+//! ([`crate::prose::glossary`]), or the nearest to it that has the name.
 
 use std::path::{Component, Path};
 
@@ -131,7 +133,8 @@ impl Excerpt {
         }
         if mention::shape(&excerpt.symbol).is_none() {
             return Err(format!(
-                "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has not the shape of a kernel's name",
+                "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has \
+                 not the shape of a kernel's name",
                 excerpt.symbol
             ));
         }
@@ -287,10 +290,12 @@ impl Stale {
     pub fn message(&self, symbol: &str) -> String {
         match self {
             Self::Missing(now) => format!(
-                "the excerpt of `{symbol}` has no hash; read what it quotes, and write hash={now} behind the name"
+                "the excerpt of `{symbol}` has no hash; read what it quotes, and write hash={now} \
+                 behind the name"
             ),
             Self::Changed(now) => format!(
-                "the excerpt of `{symbol}` has changed since its text was written; read it, mend the text, and write hash={now}"
+                "the excerpt of `{symbol}` has changed since its text was written; read it, mend \
+                 the text, and write hash={now}"
             ),
         }
     }
@@ -305,7 +310,8 @@ impl Quote {
         hash
     }
 
-    /// The lines with as little indentation as they can have, and dots where something was left out.
+    /// The lines with as little indentation as they can have, and dots where something was left
+    /// out.
     fn shown(&self) -> String {
         let indent = |line: &str| line.len() - line.trim_start_matches('\t').len();
         let filled = self.lines.lines().filter(|line| !line.trim().is_empty());
@@ -325,7 +331,8 @@ impl Quote {
     }
 }
 
-/// The line, from 0, that is nearest to the recorded one (from 1) and begins with a definition of the name.
+/// The line, from 0, that is nearest to the recorded one (from 1) and begins with a definition of
+/// the name.
 fn nearest(lines: &[&str], name: &str, recorded: usize) -> Option<usize> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let has = |line: &str| line.split(|c: char| !is_word(c)).any(|word| word == name);
@@ -379,8 +386,10 @@ fn end_of_macro(lines: &[&str], at: usize) -> usize {
 mod tests {
     use super::*;
 
-    const SOURCE: &str = "#define A_LEN (1 + \\\n\t2)\n\nstatic int b_call(int x);\n\n/* b_call() is here */\nstatic\nint b_call(int x)\n{\n\
-        \tint y = 1;\n\n\tif (x) {\n\t\ty = 2;\n\t}\n\treturn y;\n}\n\nstruct c_d {\n\tint e;\n};\nint f_g = 3;\n";
+    const SOURCE: &str = "#define A_LEN (1 + \\\n\t2)\n\nstatic int b_call(int x);\n\n/* b_call() \
+        is here */\nstatic\nint b_call(int x)\n{\n\
+        \tint y = 1;\n\n\tif (x) {\n\t\ty = 2;\n\t}\n\treturn y;\n}\n\nstruct c_d {\n\tint \
+        e;\n};\nint f_g = 3;\n";
 
     fn names() -> Glossary {
         let found = |kind, place: &str| Found {
@@ -420,7 +429,8 @@ mod tests {
             (
                 "b_call",
                 7,
-                "static\nint b_call(int x)\n{\n\tint y = 1;\n\n\tif (x) {\n\t\ty = 2;\n\t}\n\treturn y;\n}\n",
+                "static\nint b_call(int x)\n{\n\tint y = 1;\n\n\tif (x) {\n\t\ty = \
+                 2;\n\t}\n\treturn y;\n}\n",
             ),
             ("struct c_d", 18, "struct c_d {\n\tint e;\n};\n"),
             ("f_g", 21, "int f_g = 3;\n"),

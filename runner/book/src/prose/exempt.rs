@@ -1,7 +1,8 @@
-//! The list `tests/exempt.toml`: what has the shape of a kernel's name and is none, with a reason each.
+//! The list `tests/exempt.toml`: what has the shape of a kernel's name and is none, with a reason
+//! each.
 //!
-//! A list like this grows blind spots, so it is held short: an entry that the text does not use is a fault,
-//! and so is one that the kernel does have (`claims` looks).
+//! A list like this grows blind spots, so it is held short: an entry that the text does not use is
+//! a fault, and so is one that the kernel does have (`claims` looks).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -131,14 +132,16 @@ impl Exempt {
         found
     }
 
-    /// The entries of which `real` knows that the kernel has them, and that do not say so themselves.
+    /// The entries of which `real` knows that the kernel has them, and that do not say so
+    /// themselves.
     pub fn real(&self, mut real: impl FnMut(&str) -> Option<Found>) -> Vec<Fault> {
         let found = self.entries.iter().filter_map(|entry| {
             let name = entry.name.get_ref();
             let found = real(name)?;
             let kind = found.kind.word();
             let message = format!(
-                "`{name}` is exempt, and the kernel has it: {found}; remove the exemption, or write also = \"{kind}\" if \
+                "`{name}` is exempt, and the kernel has it: {found}; remove the exemption, or \
+                 write also = \"{kind}\" if \
                  another thing is meant"
             );
             (entry.also.as_deref() != Some(kind)).then(|| fault(entry, message))
@@ -161,8 +164,10 @@ mod tests {
 
     #[test]
     fn a_list_that_says_too_much_is_told_line_by_line() {
-        let text = "exempt = [\n  { name = \"a_b\", reason = \"x\" },\n  { name = \"c_d\", reason = \"x\" },\n\
-                    { name = \"a_b\", reason = \"x\" },\n  { name = \"e_f\", reason = \" \" },\n]\n";
+        let text = "exempt = [\n  { name = \"a_b\", reason = \"x\" },\n  { name = \"c_d\", reason \
+            = \"x\" },\n\
+                    { name = \"a_b\", reason = \"x\" },\n  { name = \"e_f\", reason = \" \" \
+                    },\n]\n";
         let exempt = Exempt::parse(text).unwrap();
         let page = Path::new("chapters/04-x.md");
         assert!(exempt.has("a_b", page) && !exempt.has("a", page));

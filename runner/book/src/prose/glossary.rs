@@ -1,8 +1,8 @@
 //! The names that the text uses, as the lab knew them: `tests/snapshots/6.1/names.snap`.
 //!
-//! The page and the test read it, so that a book can be built where no lab is. Like the snapshots it begins with
-//! insta's header and with what it was recorded with; then comes a line for each name, its columns two
-//! spaces apart:
+//! The page and the test read it, so that a book can be built where no lab is. Like the snapshots
+//! it begins with insta's header and with what it was recorded with; then comes a line for each
+//! name, its columns two spaces apart:
 //!
 //! ```text
 //! tcp_v4_connect  function  net/ipv4/tcp_ipv4.c:199
@@ -103,8 +103,9 @@ impl Glossary {
         Ok(glossary)
     }
 
-    /// The page of a public cross-reference that shows a name's definition in this version. Its source is
-    /// upstream's: where Debian has patched a file, `kernel/fork.c` for one, a link may lead some lines too far.
+    /// The page of a public cross-reference that shows a name's definition in this version. Its
+    /// source is upstream's: where Debian has patched a file, `kernel/fork.c` for one, a link may
+    /// lead some lines too far.
     #[must_use]
     pub fn link(&self, found: &Found) -> Option<String> {
         let mut parts = found.place.split(", ");

@@ -1,8 +1,10 @@
-//! A claim: a code span of the text that has the shape of a kernel's name, such as `tcp_v4_connect`.
+//! A claim: a code span of the text that has the shape of a kernel's name, such as
+//! `tcp_v4_connect`.
 //!
-//! Whether the kernel has the name is not asked here; this module only reads. The shape alone decides what is a
-//! claim, so that an author marks nothing: a word without an underscore, a command or an address is none.
-//! A name in a directive (`{{NUD_STALE}}`, `<!-- runner source … -->`) is one as well.
+//! Whether the kernel has the name is not asked here; this module only reads. The shape alone
+//! decides what is a claim, so that an author marks nothing: a word without an underscore, a
+//! command or an address is none. A name in a directive (`{{NUD_STALE}}`, `<!-- runner source …
+//! -->`) is one as well.
 
 use std::ops::Range;
 
@@ -35,13 +37,15 @@ pub enum Shape {
     Names(Vec<String>),
     /// `struct sock`, and likewise with `union` and `enum`.
     Tagged(Kind, String),
-    /// `sk->__sk_common.skc_state`: each is a member of the one before. The first may be a variable.
+    /// `sk->__sk_common.skc_state`: each is a member of the one before. The first may be a
+    /// variable.
     Members(Vec<String>),
     /// `net/ipv4/tcp.c`, perhaps `net/ipv4/tcp.c:12`; or `tcp.c` alone.
     File(String, Option<usize>),
     /// `CONFIG_SMP`, perhaps with `=y`.
     Config(String, Option<String>),
-    /// `/proc/net/arp`, or `net.ipv4.ip_forward` as the file that it is. A `*` stands for one folder.
+    /// `/proc/net/arp`, or `net.ipv4.ip_forward` as the file that it is. A `*` stands for one
+    /// folder.
     Guest(String),
     /// `tcp:tcp_probe`.
     Tracepoint(String),
@@ -98,7 +102,8 @@ pub fn of_page(page: &Page<'_>) -> Vec<Mention> {
     found
 }
 
-/// The names that a value is computed from, or that an excerpt is of. They cannot be links themselves.
+/// The names that a value is computed from, or that an excerpt is of. They cannot be links
+/// themselves.
 fn of_directives(page: &Page<'_>) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut add = |name: &str, range: &Range<usize>| {

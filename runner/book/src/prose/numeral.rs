@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_number_in_the_text_is_typed_or_is_none() {
-        let text = "# About 10\n\n192 bytes, a `0x80` (42), {{1.1}} -22.\nProcess 1, chapters 9, 10 and 11, RFC 793, 10.0.3.1,\n\
+        let text = "# About 10\n\n192 bytes, a `0x80` (42), {{1.1}} -22.\nProcess 1, chapters 9, \
+            10 and 11, RFC 793, 10.0.3.1,\n\
             6.1.176, IPv4, SHA-256, `ping -c 10`, 10:30, 3.5,\n```console\n99\n```\n| 64 |\n";
         let found = of_page(&Page::read(text));
         let found: Vec<_> = found.iter().map(|n| (&*n.text, n.line)).collect();

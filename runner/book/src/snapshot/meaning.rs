@@ -1,9 +1,10 @@
 //! When two transcripts say the same, although their bytes differ.
 //!
-//! A different compiler, emulator or moment changes addresses, sizes and times, and nothing else that the
-//! book is about. So the two texts are read token by token. What may differ is compared by identity: a pointer
-//! of the one text stands for one pointer of the other throughout the chapter, in both directions.
-//! Where a debugger cannot tell a value, it contradicts nothing. All other text must be equal.
+//! A different compiler, emulator or moment changes addresses, sizes and times, and nothing else
+//! that the book is about. So the two texts are read token by token. What may differ is compared by
+//! identity: a pointer of the one text stands for one pointer of the other throughout the chapter,
+//! in both directions. Where a debugger cannot tell a value, it contradicts nothing. All other text
+//! must be equal.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -50,7 +51,8 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<unknown><optimized out>)",
         // The entry of an initcall: module, a counter of the compiler's, line, function, level.
         r"(?P<initcall>\b__initcall__kmod_\w+?__\d+_)",
-        // How many threads the kernel has made before is not what a chapter is about. ping's id is its process.
+        // How many threads the kernel has made before is not what a chapter is about. ping's id is
+        // its process.
         r"(?P<process>\b(process|echo (request|reply), id) \d+\b)",
         r"(?P<pointer>\b0x[0-9a-f]{5,16}\b|\bffff[0-9a-f]{12}\b)",
         r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",

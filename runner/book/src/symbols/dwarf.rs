@@ -1,6 +1,7 @@
 //! What the debug information knows: functions, variables, types and values, read entry by entry.
 //!
-//! Assembly has no entries for its labels; they are taken from the symbols, with the line of their address.
+//! Assembly has no entries for its labels; they are taken from the symbols, with the line of their
+//! address.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -309,7 +310,8 @@ fn addresses(
     Ok(())
 }
 
-/// Adds what has an address and no entry: labels of assembly, and symbols that the linker script makes.
+/// Adds what has an address and no entry: labels of assembly, and symbols that the linker script
+/// makes.
 fn symbols(elf: &object::File<'_>, book: &mut Book<'_>) {
     let mut found = Vec::new();
     for symbol in elf.symbols() {

@@ -1,7 +1,7 @@
 //! What the kernel shows in the guest's file systems: `/proc`, sysctl, `/sys` and tracepoints.
 //!
-//! The guest is booted once, by a chapter of one step that stands in no file, and what it lists is kept. Folders of
-//! processes are left out but for that of the one who asks, as `/proc/self`.
+//! The guest is booted once, by a chapter of one step that stands in no file, and what it lists is
+//! kept. Folders of processes are left out but for that of the one who asks, as `/proc/self`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,8 @@ use lab::transcript::step::Step;
 
 /// Lists all that is of interest. `/proc/net` is a link into a process.
 const LIST: &str = "find /proc /sys -path \"/proc/[0-9]*\" -prune -o -print; \
-                    find /proc/self/ /proc/net/ -maxdepth 3; cat /sys/kernel/tracing/available_events";
+                    find /proc/self/ /proc/net/ -maxdepth 3; cat \
+                    /sys/kernel/tracing/available_events";
 
 const KIND: &str = "guest-names";
 const OUTPUT: &str = "names.txt";

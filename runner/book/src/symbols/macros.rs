@@ -1,7 +1,8 @@
 //! What macros stand for, where that is a number: `(60*HZ)` is 6000 with the lab's clock.
 //!
-//! The debug information knows no macros, so this reads their text. It understands names, numbers, parentheses and the operators of
-//! [`crate::chapter::expression`], which is what constants of the network are made of; a macro of anything else has no value here.
+//! The debug information knows no macros, so this reads their text. It understands names, numbers,
+//! parentheses and the operators of [`crate::chapter::expression`], which is what constants of the
+//! network are made of; a macro of anything else has no value here.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,8 @@ impl Constants {
         }
     }
 
-    /// Takes a macro that was defined in `file`. What programs see of a constant may be another value.
+    /// Takes a macro that was defined in `file`. What programs see of a constant may be another
+    /// value.
     pub fn define(&mut self, name: &str, text: &str, file: &str) {
         if !file.contains("uapi/asm-generic/param.h") {
             let texts = self.macros.entry(name.to_owned()).or_default();

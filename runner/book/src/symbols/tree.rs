@@ -1,7 +1,8 @@
 //! What only the source knows: macros, options of kconfig, and the files themselves.
 //!
-//! A macro counts if the build read its file, which the `.cmd` files beside the objects tell: the whole tree has
-//! millions of macros, most of them registers of drivers, and half the alphabet would be a name.
+//! A macro counts if the build read its file, which the `.cmd` files beside the objects tell: the
+//! whole tree has millions of macros, most of them registers of drivers, and half the alphabet
+//! would be a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -228,7 +229,8 @@ mod tests {
         write("net/a.o", "");
         write(
             "net/.a.o.cmd",
-            "source_net/a.o := net/a.c\n\ndeps_net/a.o := \\\n  include/b.h \\\n    $(wildcard include/config/X) \\\n  /usr/include/x.h \\\n",
+            "source_net/a.o := net/a.c\n\ndeps_net/a.o := \\\n  include/b.h \\\n    $(wildcard \
+             include/config/X) \\\n  /usr/include/x.h \\\n",
         );
         write("include/b.h", "#ifndef B_H\n#define B_H\n");
         write("scripts/.s.cmd", "source_scripts/s := net/unread.c\n");

@@ -1,9 +1,10 @@
 //! The types of one unit of the debug information, and how they become lines of the index.
 //!
-//! Each of the hundreds of units repeats the types of the headers that it includes, so a type is laid out once and
-//! skipped afterwards. Two things are not where a reader of the source expects them. A member of an anonymous
-//! structure is a member of the anonymous structure only, so it is moved to the one outside, with its offset
-//! there. And an enumerator has no line of its own; it is looked for in the source, from the line of its `enum` on.
+//! Each of the hundreds of units repeats the types of the headers that it includes, so a type is
+//! laid out once and skipped afterwards. Two things are not where a reader of the source expects
+//! them. A member of an anonymous structure is a member of the anonymous structure only, so it is
+//! moved to the one outside, with its offset there. And an enumerator has no line of its own; it is
+//! looked for in the source, from the line of its `enum` on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -152,8 +153,8 @@ impl Types {
         }
     }
 
-    /// The structure that a type is, or points to: its name, and itself where it is nameless and its members are
-    /// those of the structure `of` around it.
+    /// The structure that a type is, or points to: its name, and itself where it is nameless and
+    /// its members are those of the structure `of` around it.
     fn leads_to(&self, target: Option<UnitOffset>, of: &str) -> (String, Option<&Type>) {
         let mut next = target;
         let mut alias = "";
@@ -240,7 +241,8 @@ impl Source {
         }
     }
 
-    /// Where an enumerator stands whose enumeration begins at `place`; `place` itself where macros made it.
+    /// Where an enumerator stands whose enumeration begins at `place`; `place` itself where macros
+    /// made it.
     pub(super) fn enumerator(&mut self, place: &str, name: &str) -> String {
         let Some((path, first)) = place.rsplit_once(':') else {
             return place.to_owned();

@@ -36,191 +36,38 @@ pub struct Need {
     pub arch: &'static str,
 }
 
-const fn need(
-    probe: Probe,
-    why: &'static str,
-    debian: &'static str,
-    fedora: &'static str,
-    arch: &'static str,
-) -> Need {
-    Need {
+/// In the order of its use: how to see it, its package in Debian, Fedora and Arch, what it is for.
+const NEEDS: &str = include_str!("packages.txt");
+
+/// All that the lab needs of the machine.
+///
+/// # Panics
+/// Never: each line of the table is read by a test.
+pub fn needs() -> impl Iterator<Item = Need> {
+    NEEDS
+        .lines()
+        .map(|line| need(line).expect("a line of the table"))
+}
+
+fn need(line: &'static str) -> Option<Need> {
+    let mut cells = line.split('|').map(str::trim);
+    let (kind, name) = cells.next()?.split_once(' ')?;
+    let probe = match kind {
+        "command" => Probe::Command(name),
+        "header" => Probe::Header(name),
+        "library" => Probe::Library(name),
+        _ => return None,
+    };
+    Some(Need {
         probe,
-        why,
-        debian,
-        fedora,
-        arch,
-    }
+        debian: cells.next()?,
+        fedora: cells.next()?,
+        arch: cells.next()?,
+        why: cells.next()?,
+    })
 }
 
 use Probe::{Command, Header, Library};
-
-/// Everything, in the order of its use.
-pub const NEEDS: [Need; 26] = [
-    need(
-        Command("curl"),
-        "fetches what no Debian package has",
-        "curl",
-        "curl",
-        "curl",
-    ),
-    need(
-        Command("gcc"),
-        "compiles the kernel, busybox and the guest's programs",
-        "gcc",
-        "gcc",
-        "gcc",
-    ),
-    need(
-        Command("ld"),
-        "links them",
-        "binutils",
-        "binutils",
-        "binutils",
-    ),
-    need(Command("make"), "runs their builds", "make", "make", "make"),
-    need(
-        Library("libc.a"),
-        "busybox is static",
-        "libc6-dev",
-        "glibc-static",
-        "glibc",
-    ),
-    need(
-        Header("stdio.h"),
-        "programs of the kernel's build",
-        "libc6-dev",
-        "glibc-devel",
-        "glibc",
-    ),
-    need(
-        Header("gelf.h"),
-        "the kernel's objtool",
-        "libelf-dev",
-        "elfutils-libelf-devel",
-        "libelf",
-    ),
-    need(
-        Command("flex"),
-        "the kernel's configuration",
-        "flex",
-        "flex",
-        "flex",
-    ),
-    need(
-        Command("bison"),
-        "the kernel's configuration",
-        "bison",
-        "bison",
-        "bison",
-    ),
-    need(
-        Command("bc"),
-        "constants of the kernel's clock",
-        "bc",
-        "bc",
-        "bc",
-    ),
-    need(
-        Command("cmp"),
-        "the kernel's build",
-        "diffutils",
-        "diffutils",
-        "diffutils",
-    ),
-    need(
-        Command("find"),
-        "the kernel's build",
-        "findutils",
-        "findutils",
-        "findutils",
-    ),
-    need(Command("tar"), "unpacks the sources", "tar", "tar", "tar"),
-    need(
-        Command("xz"),
-        "unpacks the kernel's source",
-        "xz-utils",
-        "xz",
-        "xz",
-    ),
-    need(
-        Command("bzip2"),
-        "unpacks busybox's source",
-        "bzip2",
-        "bzip2",
-        "bzip2",
-    ),
-    need(
-        Command("lz4"),
-        "packs the kernel's image",
-        "lz4",
-        "lz4",
-        "lz4",
-    ),
-    need(
-        Command("file"),
-        "says what was built, in chapter 1",
-        "file",
-        "file",
-        "file",
-    ),
-    need(
-        Command("cpio"),
-        "packs a root by hand, in chapter 3",
-        "cpio",
-        "cpio",
-        "cpio",
-    ),
-    need(
-        Command("mke2fs"),
-        "makes the disk of chapter 3",
-        "e2fsprogs",
-        "e2fsprogs",
-        "e2fsprogs",
-    ),
-    need(
-        Command("setpriv"),
-        "ends what a killed runner has started",
-        "util-linux",
-        "util-linux",
-        "util-linux",
-    ),
-    need(
-        Command("qemu-system-x86_64"),
-        "is the machine",
-        "qemu-system-x86",
-        "qemu-system-x86-core",
-        "qemu-system-x86",
-    ),
-    need(Command("gdb"), "looks into it", "gdb", "gdb", "gdb"),
-    need(
-        Command("tcpdump"),
-        "reads the wire",
-        "tcpdump",
-        "tcpdump",
-        "tcpdump",
-    ),
-    need(
-        Command("ip"),
-        "lays the lab's cables, in chapter 8",
-        "iproute2",
-        "iproute",
-        "iproute2",
-    ),
-    need(
-        Command("iptables"),
-        "translates addresses, in chapter 8",
-        "iptables",
-        "iptables-nft",
-        "iptables",
-    ),
-    need(
-        Command("conntrack"),
-        "shows what was translated, in chapter 8",
-        "conntrack",
-        "conntrack-tools",
-        "conntrack-tools",
-    ),
-];
 
 /// What decides how missing packages are got.
 #[derive(Clone, Copy, Debug)]
@@ -345,10 +192,7 @@ pub fn plan(missing: &[Need], situation: &Situation) -> Plan {
 }
 
 fn missing_by(is_there: impl Fn(Probe) -> bool) -> Vec<Need> {
-    NEEDS
-        .into_iter()
-        .filter(|need| !is_there(need.probe))
-        .collect()
+    needs().filter(|need| !is_there(need.probe)).collect()
 }
 
 fn listing(missing: &[Need]) -> String {
@@ -440,8 +284,8 @@ fn still_missing(missing: &[Need]) -> Result<()> {
     )
 }
 
-/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian do not
-/// have on theirs.
+/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian
+/// do not have on theirs.
 #[must_use]
 pub fn path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
@@ -498,6 +342,13 @@ mod tests {
             Plan::Refuse(text) => text,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn each_line_of_the_table_is_read() {
+        let filled = |need: Need| ![need.debian, need.fedora, need.arch, need.why].contains(&"");
+        assert!(needs().all(filled));
+        assert_eq!(needs().count(), 26);
     }
 
     #[test]

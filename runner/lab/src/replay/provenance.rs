@@ -13,8 +13,9 @@ use crate::replay::workdir::Parts;
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";
 
-/// The hash of all that the repository gives to the lab: the files of `kernel-configs` and `rootfs`. It is
-/// the same on every machine, so a snapshot with another one was recorded before the repository changed.
+/// The hash of all that the repository gives to the lab: the files of `kernel-configs` and
+/// `rootfs`. It is the same on every machine, so a snapshot with another one was recorded before
+/// the repository changed.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -36,7 +37,8 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// The provenance of a replay with `parts`: names and values, in the order in which they are written.
+/// The provenance of a replay with `parts`: names and values, in the order in which they are
+/// written.
 ///
 /// # Errors
 /// When a part cannot be read, or a tool does not tell its version.

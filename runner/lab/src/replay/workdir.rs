@@ -1,7 +1,8 @@
 //! The folder in which a chapter is replayed: private, with the names that the book uses in it.
 //!
 //! `bzImage`, `vmlinux`, `linux`, `busybox`, `rootfs` and `kernel-configs` lead to the lab and the
-//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed behind it.
+//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed
+//! behind it.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,8 @@ impl Workdir {
         self.folder.path()
     }
 
-    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture, may not tell when it has not.
+    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture,
+    /// may not tell when it has not.
     ///
     /// # Errors
     /// Why nothing more can be written.
