@@ -88,8 +88,9 @@ fn every_name_in_the_text_is_the_kernels_and_recorded() {
     runner(&["claims"]).ends_with(0).prints("0 unknown");
 }
 
-/// A lab of this repository that differs from the recorded one differs because of the machine, and the
-/// chapter may be the same in meaning. After a change of the repository the chapters are recorded anew.
+/// A lab of this repository that differs from the recorded one differs because of the machine, and
+/// the chapter may be the same in meaning. After a change of the repository the chapters are
+/// recorded anew.
 #[test]
 fn every_snapshot_was_recorded_with_what_the_repository_holds_now() {
     let now = provenance::repository(&repository()).unwrap();

@@ -1,8 +1,8 @@
 //! `runner doctor`: what the lab needs of the machine, whether it is there, and what to do if not.
 //!
-//! Each check tries the very thing that the runner will do later, under a deadline. Only when that fails it looks
-//! for the reason, because the settings that could be one differ between systems. A check whose ground
-//! another check has found missing is skipped.
+//! Each check tries the very thing that the runner will do later, under a deadline. Only when that
+//! fails it looks for the reason, because the settings that could be one differ between systems. A
+//! check whose ground another check has found missing is skipped.
 
 mod machine;
 mod made;
@@ -138,8 +138,8 @@ fn untried(ground: &str) -> Found {
 /// Runs the subcommand: 0 when everything is there that the book needs.
 ///
 /// # Errors
-/// When the output cannot be written; what a check finds is shown, and makes the exit code that of a lab
-/// that cannot run.
+/// When the output cannot be written; what a check finds is shown, and makes the exit code that of
+/// a lab that cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let silent = |_: &Check| {};
     let tell: &dyn Fn(&Check) = if args.json { &silent } else { &screen::show };
@@ -153,8 +153,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if bad { LAB } else { 0 }))
 }
 
-/// Makes all checks, in an order in which the first one that is bad is the first to mend. `tell` is told of each
-/// as soon as it is made.
+/// Makes all checks, in an order in which the first one that is bad is the first to mend. `tell` is
+/// told of each as soon as it is made.
 fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let mut checks = Vec::new();
     // Says whether others can build on it.

@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-/// What stands below the help of the subcommands: examples, and exit codes where they are not those of the runner.
+/// What stands below the help of the subcommands: examples, and exit codes where they are not those
+/// of the runner.
 pub mod after {
     /// For `chapter`.
     pub const CHAPTER: &str = "Examples:\n  \

@@ -1,5 +1,6 @@
 //! The command line of *The Ship of Theseus*: it replays the steps of a chapter in a deterministic
-//! QEMU guest, compares what they print with the recorded snapshot, and shows it on the rendered page.
+//! QEMU guest, compares what they print with the recorded snapshot, and shows it on the rendered
+//! page.
 
 mod cli;
 mod commands;
@@ -7,7 +8,8 @@ mod context;
 mod doctor;
 mod exit;
 mod help;
-mod root;
+mod ready;
+mod repository;
 mod screen;
 mod stdout;
 mod tools;

@@ -150,8 +150,8 @@ fn timing(real: Duration, guest_ns: Option<u64>) {
     println!("{DIM}{:8.3} s real{guest}{DIM:#}", real.as_secs_f64());
 }
 
-/// Shows the verdict on a replay: the last line, and before it the steps that differ. With a kernel of the reader's own
-/// a difference is a fact about that kernel, and nothing to record.
+/// Shows the verdict on a replay: the last line, and before it the steps that differ. With a kernel
+/// of the reader's own a difference is a fact about that kernel, and nothing to record.
 pub fn verdict(
     chapter: &Chapter,
     count: usize,

@@ -1,7 +1,7 @@
 //! A standard output that takes no more: the disk is full, or its reader has left.
 //!
-//! `print!` panics then, in the middle of whatever runs. The unwinding ends that in good order, and here the panic
-//! becomes a message and an exit code.
+//! `print!` panics then, in the middle of whatever runs. The unwinding ends that in good order, and
+//! here the panic becomes a message and an exit code.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -12,7 +12,8 @@ use crate::exit::{LAB, SIGPIPE};
 /// How `print!` and `eprint!` begin to tell why they panic.
 const LOST: &str = "failed printing to ";
 
-/// Runs the program, and gives its exit code: its own, or what becomes of an output that takes no more.
+/// Runs the program, and gives its exit code: its own, or what becomes of an output that takes no
+/// more.
 pub fn guard(main: impl FnOnce() -> ExitCode) -> ExitCode {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {

@@ -1,7 +1,7 @@
 //! `runner shell`: a visit to the machine where a chapter has brought it.
 //!
-//! The chapter is replayed up to there, and its machine handed over to a reader, who sits before all windows at once, if the terminal
-//! allows, or before one at a time.
+//! The chapter is replayed up to there, and its machine handed over to a reader, who sits before
+//! all windows at once, if the terminal allows, or before one at a time.
 
 pub mod draft;
 pub mod editor;
@@ -14,8 +14,9 @@ pub mod tmux;
 
 use std::process::ExitCode;
 
-use crate::context::{Context, Ready};
-use crate::root;
+use crate::context::Context;
+use crate::ready::Ready;
+use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
@@ -46,13 +47,13 @@ pub struct Args {
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let whole = chapter.steps.len();
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let ready = context.ready(&options, [&chapter], None)?;
+    let ready = Ready::make(&options, [&chapter], None)?;
     let signals = Signals::catch()?;
     let mut replay = Replay::new(
         &root,
@@ -96,7 +97,8 @@ fn go_there(
     Ok(())
 }
 
-/// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine at the end of most steps.
+/// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine
+/// at the end of most steps.
 fn last_window(before: &[Step]) -> Terminal {
     let mut last = before.iter().rev().map(|step| step.terminal);
     match last.clone().next() {
@@ -107,7 +109,8 @@ fn last_window(before: &[Step]) -> Terminal {
     }
 }
 
-/// The windows that the chapter's machine has. Those that would need another machine are only there if the chapter uses them.
+/// The windows that the chapter's machine has. Those that would need another machine are only there
+/// if the chapter uses them.
 fn windows(chapter: &Chapter) -> Vec<Terminal> {
     let exists = |window: &Terminal| match window {
         Terminal::Guest | Terminal::Gdb | Terminal::Host => true,

@@ -1,8 +1,10 @@
-//! The whole book again and again in one process of the runner: `cargo bench --bench endurance -- 200`.
+//! The whole book again and again in one process of the runner:
+//! `cargo bench --bench endurance -- 200`.
 //!
-//! Each round replays every chapter and compares it with its snapshot. After each round the process is
-//! looked at from outside: its memory, its open files, its threads and its children. At the end nothing may be left in the folder
-//! for temporary files, and no process that had it in its environment. `LOAD=4` adds four processes that do nothing but work.
+//! Each round replays every chapter and compares it with its snapshot. After each round the process
+//! is looked at from outside: its memory, its open files, its threads and its children. At the end
+//! nothing may be left in the folder for temporary files, and no process that had it in its
+//! environment. `LOAD=4` adds four processes that do nothing but work.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -113,7 +115,8 @@ fn sample(pid: u32) -> Sample {
     }
 }
 
-/// What is left: files in the folder for temporary ones, and processes that had it in their environment.
+/// What is left: files in the folder for temporary ones, and processes that had it in their
+/// environment.
 fn left(scratch: &Path) -> Vec<String> {
     let files = fs::read_dir(scratch).unwrap();
     let files = files.map(|entry| entry.unwrap().path().display().to_string());

@@ -3,10 +3,11 @@
 //! Each figure is measured in turn with its floor, several times, and the medians are compared:
 //! - chapter 5 by the runner, against plain QEMU, `gdb -batch` and `bash` with the same commands;
 //! - boot to the guest's first command, against the bare kernel with an init that exits;
-//! - a visit whose windows lie side by side, from its start to the output of a command that was typed in advance, against
-//!   one with a window at a time;
-//! - one program by `runner run`, against `vng` of virtme-ng with the same kernel, if VNG_KERNEL names an image that suits
-//!   both (the fragment with ACPI, virtio's PCI and console drivers, 9p and overlayfs) and `vng` is on PATH.
+//! - a visit whose windows lie side by side, from its start to the output of a command that was
+//!   typed in advance, against one with a window at a time;
+//! - one program by `runner run`, against `vng` of virtme-ng with the same kernel, if VNG_KERNEL
+//!   names an image that suits both (the fragment with ACPI, virtio's PCI and console drivers, 9p
+//!   and overlayfs) and `vng` is on PATH.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -94,7 +95,8 @@ fn true_by_vng(image: &Path) -> Duration {
     timed(|| assert!(command.status().unwrap().success()))
 }
 
-/// The time until a visit on a terminal of this size has run a command that was typed before it could be read.
+/// The time until a visit on a terminal of this size has run a command that was typed before it
+/// could be read.
 fn command_of_visit(root: &Path, columns: u16, rows: u16) -> Duration {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();

@@ -1,5 +1,5 @@
-//! Whatever a guest, a tap, a capture or a snapshot says, the page has the elements that the program
-//! makes, and no others, and nothing on it would be run.
+//! Whatever a guest, a tap, a capture or a snapshot says, the page has the elements that the
+//! program makes, and no others, and nothing on it would be run.
 
 use std::collections::BTreeSet;
 use std::path::Path;

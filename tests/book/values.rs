@@ -1,4 +1,5 @@
-//! Numbers and source in the text: they come from steps and from the kernel's tree, and what is not theirs stops the build.
+//! Numbers and source in the text: they come from steps and from the kernel's tree, and what is not
+//! theirs stops the build.
 
 use std::path::Path;
 

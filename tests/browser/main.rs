@@ -1,7 +1,8 @@
 //! The book in a real browser: it is built, and Debian's chromium opens each of its pages.
 //!
-//! What is checked stands in `test_pages.py` and `faults.js`. Playwright drives the browser, from a virtual environment
-//! below target/; its Python has axe beside it on the same index, where Rust has neither. The browser is the system's.
+//! What is checked stands in `test_pages.py` and `faults.js`. Playwright drives the browser, from a
+//! virtual environment below target/; its Python has axe beside it on the same index, where Rust
+//! has neither. The browser is the system's.
 
 #[path = "../book/tools.rs"]
 mod tools;

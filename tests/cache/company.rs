@@ -9,7 +9,8 @@ use crate::fixture::{Book, Ran, ended};
 use crate::kill::{hangs, wait_until_it_hangs};
 use crate::place::{Place, in_own_mounts};
 
-/// A command with this cache mounted read-only, as an ordinary user: tcpdump as root wants to be another.
+/// A command with this cache mounted read-only, as an ordinary user: tcpdump as root wants to be
+/// another.
 fn sealed(place: &Place, like: &Command) -> Command {
     let root = place.root().display().to_string();
     let lines = format!(

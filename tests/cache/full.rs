@@ -117,7 +117,8 @@ fn a_disk_that_is_full_for_a_replay_is_no_difference() {
         .complains("for /mnt, where a replay takes up to 64 MB; make room, or set XDG_CACHE_HOME or TMPDIR");
 }
 
-/// `arguments` with this cache on a disk of `size`. Where a line is given, it is run behind it with 500 MB.
+/// `arguments` with this cache on a disk of `size`. Where a line is given, it is run behind it with
+/// 500 MB.
 fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
     let cache = place.folder.path().display();
     let runner = env!("CARGO_BIN_EXE_runner");

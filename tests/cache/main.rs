@@ -1,5 +1,5 @@
-//! Faults of the cache and of the sources, each provoked. After each: what the message says, how the runner ends, what is
-//! left, and that the next run works.
+//! Faults of the cache and of the sources, each provoked. After each: what the message says, how
+//! the runner ends, what is left, and that the next run works.
 
 mod clock;
 mod company;

@@ -1,7 +1,8 @@
 //! A cache of a test's own.
 //!
-//! Its lab has the bytes of the machine's own, so that it can be replayed with, but is made in seconds: the kernel's source is a tarball
-//! with little in it, and the `make` on PATH copies what a real one has built.
+//! Its lab has the bytes of the machine's own, so that it can be replayed with, but is made in
+//! seconds: the kernel's source is a tarball with little in it, and the `make` on PATH copies what
+//! a real one has built.
 
 use std::fs;
 use std::io::Write as _;
@@ -114,7 +115,8 @@ pub struct Place {
 impl Place {
     /// With nothing in it.
     pub fn empty() -> Self {
-        // In memory where there is room for it: each stamp waits for all that is on its way to the disk, whosever it is.
+        // In memory where there is room for it: each stamp waits for all that is on its way to the
+        // disk, whosever it is.
         let memory = Path::new("/dev/shm");
         let room = rustix::fs::statvfs(memory).map_or(0, |room| room.f_bavail * room.f_frsize);
         let folder = match room > 4 << 30 {
@@ -176,7 +178,8 @@ impl Place {
         paths.filter(|path| path.is_dir()).collect()
     }
 
-    /// The outputs of all entries, with their hashes; every entry is complete, and its stamp tells the truth.
+    /// The outputs of all entries, with their hashes; every entry is complete, and its stamp tells
+    /// the truth.
     #[track_caller]
     pub fn whole(&self) -> Vec<(String, String)> {
         let mut outputs = Vec::new();
@@ -235,7 +238,8 @@ impl Place {
     }
 }
 
-/// The command behind lines of bash in a mount namespace of its own. The lines end with `exec "$@"`, or in another way.
+/// The command behind lines of bash in a mount namespace of its own. The lines end with
+/// `exec "$@"`, or in another way.
 pub fn in_own_mounts(like: &Command, lines: &str) -> Command {
     let mut command = Command::new("unshare");
     command

@@ -16,7 +16,8 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     library
 });
 
-/// Of the writes of this process below `folder`, this one fails and all after it; what it starts has a disk with room.
+/// Of the writes of this process below `folder`, this one fails and all after it; what it starts
+/// has a disk with room.
 pub fn full(command: &mut Command, folder: &Path, write: usize) {
     count(command, folder, Path::new("/dev/null"));
     command.env("SHIM_FAIL", write.to_string());

@@ -1,4 +1,5 @@
-//! The doctor from outside: each state is provoked, on this machine or in one that a namespace makes poorer.
+//! The doctor from outside: each state is provoked, on this machine or in one that a namespace
+//! makes poorer.
 
 mod machine;
 mod network;
@@ -23,8 +24,8 @@ fn runner(arguments: &[&str]) -> Command {
     command
 }
 
-/// What `doctor --json` finds in a machine that `script` has made poorer, as root of a user namespace. The
-/// script runs in an empty folder, `$HERE`.
+/// What `doctor --json` finds in a machine that `script` has made poorer, as root of a user
+/// namespace. The script runs in an empty folder, `$HERE`.
 fn poorer(script: &str) -> Found {
     Found::new(Ran::from(
         in_namespace(script, "doctor --json").output().unwrap(),

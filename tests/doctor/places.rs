@@ -1,4 +1,5 @@
-//! Folders that cannot serve: read-only, full, without programs, without case; and a lab that is not made.
+//! Folders that cannot serve: read-only, full, without programs, without case; and a lab that is
+//! not made.
 
 use std::process::Command;
 
@@ -74,7 +75,8 @@ fn a_made_lab_takes_little_room() {
 
 #[test]
 fn names_that_differ_only_in_case_must_be_two_files() {
-    // No file system of this kind can be mounted everywhere, so the C library is told to behave like one.
+    // No file system of this kind can be mounted everywhere, so the C library is told to behave
+    // like one.
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("fold.c");
     let library = folder.path().join("fold.so");

@@ -60,7 +60,8 @@ fn a_killed_machine_is_told_in_the_step_and_before_the_next() {
             .complains(&told);
     }
     for steps in [
-        // Without a debugger the guest runs ahead of the replay, so its last step is one that does not end.
+        // Without a debugger the guest runs ahead of the replay, so its last step is one that does
+        // not end.
         ["guest true", "guest true", BUSY],
         ["guest true", "gdb interrupt", "gdb continue"],
     ] {
@@ -178,7 +179,8 @@ fn deaths_at_many_moments_are_told_and_leave_nothing_behind() {
                 }
                 let ran = ended(child);
                 println!("{what}: {ran:?}");
-                // It came before the victim, or after the last step; or in a step, which tells; or when gdb only told its version.
+                // It came before the victim, or after the last step; or in a step, which tells; or
+                // when gdb only told its version.
                 if ran.code != Some(1) {
                     ran.ends_with(3);
                     if !ran.stderr.contains("[\"gdb\", \"--version\"] exited") {

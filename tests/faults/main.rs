@@ -1,4 +1,5 @@
-//! Faults of the machine, each injected: what is said, how the runner ends, and that nothing is left of it.
+//! Faults of the machine, each injected: what is said, how the runner ends, and that nothing is
+//! left of it.
 
 mod death;
 mod guest;

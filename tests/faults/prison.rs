@@ -1,4 +1,5 @@
-//! A guest that wants out: what it finds, what it can forge, and what QEMU holds that it could misuse.
+//! A guest that wants out: what it finds, what it can forge, and what QEMU holds that it could
+//! misuse.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -109,7 +109,8 @@ impl Place {
         held
     }
 
-    /// Waits for the end of all that a run has started and made: the system ends a process some time after it was killed.
+    /// Waits for the end of all that a run has started and made: the system ends a process some
+    /// time after it was killed.
     #[track_caller]
     pub fn is_clean(&self, held: &Held) {
         let mut left = Vec::new();

@@ -1,11 +1,11 @@
 //! The parsers of what others write, fuzzed: chapters, gdb's records, the guest's reports,
 //! captures, snapshots, programs.
 //!
-//! The ordinary run changes what the repository holds of each kind at random, and reads that, for some seconds. cargo-fuzz
-//! builds the same targets for the whole run, where libFuzzer sees which changes lead to new code. What was found once is
-//! a test of the module that it was found in.
-//! One target for longer, once the whole run has been:
-//! `PATH=$PWD/target/tmp/tools/bin:$PATH cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none mi target/tmp/fuzz/mi`
+//! The ordinary run changes what the repository holds of each kind at random, and reads that, for
+//! some seconds. cargo-fuzz builds the same targets for the whole run, where libFuzzer sees which
+//! changes lead to new code. What was found once is a test of the module that it was found in. One
+//! target for longer, once the whole run has been: `PATH=$PWD/target/tmp/tools/bin:$PATH cargo fuzz
+//! run --fuzz-dir tests/fuzz --sanitizer none mi target/tmp/fuzz/mi`
 
 mod mutate;
 

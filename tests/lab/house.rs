@@ -1,4 +1,4 @@
-//! The house keeps its order: a folder uses only those before it, and lines are short enough to
+//! The house keeps its order: a folder uses only those before it, and comments are short enough to
 //! read side by side. Between the packages Cargo sees to it.
 
 use std::fs;
@@ -86,13 +86,15 @@ fn uses(line: &str, folder: &str) -> bool {
 }
 
 #[test]
-fn lines_are_at_most_100_columns() {
+fn comments_are_at_most_100_columns() {
     let files = ["runner", "tests"].into_iter().flat_map(sources);
     let files =
         files.filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "target"));
     let mut long = Vec::new();
     for (path, text) in files {
         let lines = text.lines().zip(1..);
+        // rustfmt sees to the code, and leaves a string that somebody will see in one piece.
+        let lines = lines.filter(|(line, _)| line.trim_start().starts_with("//"));
         let lines = lines.filter(|(line, _)| line.chars().count() > COLUMNS);
         long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));
     }

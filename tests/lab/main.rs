@@ -1,4 +1,5 @@
-//! The parts of the lab that touch the world outside: a web server, `cpio`, the runner's own program.
+//! The parts of the lab that touch the world outside: a web server, `cpio`, the runner's own
+//! program.
 
 mod cpio;
 mod exit;

@@ -1,8 +1,9 @@
-//! What "the same in meaning" is worth: a kernel that was built otherwise still passes the chapters, and one that behaves
-//! otherwise does not.
+//! What "the same in meaning" is worth: a kernel that was built otherwise still passes the
+//! chapters, and one that behaves otherwise does not.
 //!
-//! Every planted change stands beside what may not matter, in a kernel that passes without it. So the change is all that a
-//! chapter can have noticed; and it has to show in the step that is about it.
+//! Every planted change stands beside what may not matter, in a kernel that passes without it. So
+//! the change is all that a chapter can have noticed; and it has to show in the step that is about
+//! it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,8 +16,8 @@ use crate::seed::{Random, seed};
 use crate::tree::Tree;
 use crate::{repository, turn};
 
-/// The fragment's lines that differ from the book's kernel: speed in place of size, which inlines and orders the
-/// code anew, another tick, and a driver that the book does not have.
+/// The fragment's lines that differ from the book's kernel: speed in place of size, which inlines
+/// and orders the code anew, another tick, and a driver that the book does not have.
 const OTHERWISE: &str = "
 CONFIG_CC_OPTIMIZE_FOR_SIZE=n
 CONFIG_CC_OPTIMIZE_FOR_PERFORMANCE=y
@@ -25,8 +26,9 @@ CONFIG_HZ_250=y
 CONFIG_TUN=y
 ";
 
-/// The chapters that show addresses of buffers, ports, sequence numbers or checksums byte by byte, or wait for a time that is
-/// drawn. Every other kernel draws others, as interrupts and clocks are what it draws from.
+/// The chapters that show addresses of buffers, ports, sequence numbers or checksums byte by byte,
+/// or wait for a time that is drawn. Every other kernel draws others, as interrupts and clocks are
+/// what it draws from.
 const DRAWN: [u32; 4] = [6, 7, 10, 11];
 
 fn fragment() -> String {
@@ -70,7 +72,8 @@ fn false_alarms(tree: &Path, chapters: impl IntoIterator<Item = u32>) -> Vec<Str
     alarms
 }
 
-/// One change a day, beside the padding: an hour is not needed to see that the chapters still notice.
+/// One change a day, beside the padding: an hour is not needed to see that the chapters still
+/// notice.
 #[test]
 #[ignore = "builds a part of a kernel twice, which takes minutes; CI runs it"]
 fn a_change_of_the_day_is_noticed() {
@@ -126,8 +129,8 @@ fn planted_changes_are_noticed() {
     assert_eq!(noticed, PLANTS.len());
 }
 
-/// A kernel at other addresses is the same in meaning, but where it shows the numbers that it has drawn, and the moments
-/// that hang on them; no step that a change has to show in is among these.
+/// A kernel at other addresses is the same in meaning, but where it shows the numbers that it has
+/// drawn, and the moments that hang on them; no step that a change has to show in is among these.
 fn assert_moved(tree: &Path, chapter: u32) {
     let found = replay(tree, chapter).unwrap();
     let steps: Vec<_> = found.iter().map(|(step, _)| step.as_str()).collect();

@@ -1,6 +1,7 @@
 //! The changes of the kernel: what is planted, and what may not matter.
 
-/// Text of one file of the kernel, and what stands in its place. No change moves a line, for the chapters name lines.
+/// Text of one file of the kernel, and what stands in its place. No change moves a line, for the
+/// chapters name lines.
 pub struct Change {
     pub file: &'static str,
     pub from: &'static str,
@@ -21,7 +22,8 @@ impl Change {
 /// A change of behaviour, and who has to notice it.
 pub struct Plant {
     pub what: &'static str,
-    /// The chapter that explains what is changed, and so must fail, and the step of it that is about the change.
+    /// The chapter that explains what is changed, and so must fail, and the step of it that is
+    /// about the change.
     pub at: (u32, u32),
     /// A line of how that step differs: `+` or `-`, and text of the line.
     pub shows: &'static str,

@@ -1,10 +1,11 @@
 //! What the book's checks are worth: mistakes are planted on purpose, one at a time, and each must
 //! be noticed.
 //!
-//! `text` plants them in a copy of the pages, which the build of the book must refuse. `behaviour` plants them in the
-//! kernel, and the chapter that explains what is changed must fail. The ordinary run plants some mistakes of the text, CI one
-//! change of the kernel besides, others every day. All of them are planted every night, and by
-//! `cargo test --test mutants -- --ignored --nocapture`, with `text` or `behaviour` at its end for one half.
+//! `text` plants them in a copy of the pages, which the build of the book must refuse. `behaviour`
+//! plants them in the kernel, and the chapter that explains what is changed must fail. The ordinary
+//! run plants some mistakes of the text, CI one change of the kernel besides, others every day. All
+//! of them are planted every night, and by `cargo test --test mutants -- --ignored --nocapture`,
+//! with `text` or `behaviour` at its end for one half.
 
 mod behaviour;
 mod changes;

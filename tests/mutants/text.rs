@@ -1,8 +1,9 @@
-//! Mistakes of the text: every kind is planted in a copy of the book, one at a time, and each must stop its build at its
-//! own line.
+//! Mistakes of the text: every kind is planted in a copy of the book, one at a time, and each must
+//! stop its build at its own line.
 //!
-//! A wrong name must moreover be unknown to the kernel itself, or an author could record it. The lab is needed for that,
-//! but nothing boots. What a step prints is not the build's to check; the replays do it.
+//! A wrong name must moreover be unknown to the kernel itself, or an author could record it. The
+//! lab is needed for that, but nothing boots. What a step prints is not the build's to check; the
+//! replays do it.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -25,7 +26,8 @@ enum Of {
     Book,
 }
 
-/// What is changed, where, and how: the first place that has the text, and where that is followed to.
+/// What is changed, where, and how: the first place that has the text, and where that is followed
+/// to.
 struct Mutant(Of, &'static str, &'static str, &'static str);
 
 use Of::{Book as B, Name as N};
@@ -139,8 +141,8 @@ const MUTANTS: [Mutant; 47] = [
     ),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"has_journals\""),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
-    // Numbers: typed, of a step that is not there or shows no such thing, and of a name without a value; source of a
-    // name that the kernel has not, and of what has no lines.
+    // Numbers: typed, of a step that is not there or shows no such thing, and of a name without a
+    // value; source of a name that the kernel has not, and of what has no lines.
     Mutant(B, CH10, "{{10.36}}", "192"),
     Mutant(B, CH10, "{{10.36}}", "{{10.999}}"),
     Mutant(B, CH10, "{{10.36}}", "{{10.37}}"),

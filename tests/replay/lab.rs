@@ -156,7 +156,8 @@ fn start_and_wait(book: &Book, scratch: &std::path::Path) -> std::process::Child
     child
 }
 
-/// The processes with `scratch` in their environment: bash, gdb, QEMU, and all that the lab has started.
+/// The processes with `scratch` in their environment: bash, gdb, QEMU, and all that the lab has
+/// started.
 fn processes_of(scratch: &std::path::Path) -> Vec<String> {
     let all = std::fs::read_dir("/proc").unwrap();
     let pids = all.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
@@ -191,8 +192,8 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
     for signal in ["-INT", "-KILL"] {
         let scratch = tempfile::tempdir().unwrap();
         let child = start_and_wait(&book, scratch.path());
-        // The runner, who keeps its folder, QEMU, gdb; the lab with its shell and two programs; the host's shell with its
-        // program, and the two processes that watch over it.
+        // The runner, who keeps its folder, QEMU, gdb; the lab with its shell and two programs; the
+        // host's shell with its program, and the two processes that watch over it.
         wait_until("all twelve run", || {
             processes_of(scratch.path()).len() == 12
         });

@@ -1,5 +1,5 @@
-//! A visit with all windows side by side. The terminal that it runs in is itself a pane of a tmux, which tells what a reader would see.
-//! Where there is no tmux, there is nothing to see.
+//! A visit with all windows side by side. The terminal that it runs in is itself a pane of a tmux,
+//! which tells what a reader would see. Where there is no tmux, there is nothing to see.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,7 +167,8 @@ impl Screen {
         self.press(&["Enter"]);
     }
 
-    /// Waits for the end of the runner, and until the shell has the terminal again; gives the exit status.
+    /// Waits for the end of the runner, and until the shell has the terminal again; gives the exit
+    /// status.
     #[track_caller]
     fn ended(&self) -> String {
         let file = self.book.folder.path().join("status");

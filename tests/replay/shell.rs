@@ -1,4 +1,5 @@
-//! A visit to the machine: what a reader types behind a chapter's step, through a pipe and on a terminal.
+//! A visit to the machine: what a reader types behind a chapter's step, through a pipe and on a
+//! terminal.
 
 use std::io::{Read, Write};
 use std::path::Path;

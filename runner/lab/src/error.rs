@@ -3,14 +3,16 @@
 /// What went wrong, beneath the context that says where.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the user named cannot be used: a program, a kernel, a source. The command line is wrong.
+    /// What the user named cannot be used: a program, a kernel, a source. The command line is
+    /// wrong.
     #[error("{0}")]
     Unfit(String),
     /// A step that two people at two windows could not have typed. It was not typed; the chapter is
     /// wrong.
     #[error("{0}")]
     Misuse(String),
-    /// A command of gdb's that let the machine run further than a chapter may: the chapter is wrong.
+    /// A command of gdb's that let the machine run further than a chapter may: the chapter is
+    /// wrong.
     #[error(
         "`{0}` did not end before the guest asked for its next command; only `continue` can go on \
          waiting"

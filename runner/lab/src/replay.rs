@@ -1,4 +1,5 @@
-//! The replay of a chapter: its steps, in order, in their terminals; and whatever somebody types after them.
+//! The replay of a chapter: its steps, in order, in their terminals; and whatever somebody types
+//! after them.
 
 pub mod own_kernel;
 pub mod provenance;
@@ -77,7 +78,8 @@ impl<'a> Replay<'a> {
     /// Runs the first `count` steps of the chapter. `watch` is told of each as it begins and ends.
     ///
     /// # Errors
-    /// With the place of the step in the chapter's file: what [`Replay::run`] says, [`UnexpectedStatus`], and a disk that is full.
+    /// With the place of the step in the chapter's file: what [`Replay::run`] says,
+    /// [`UnexpectedStatus`], and a disk that is full.
     pub fn run_first(
         &mut self,
         count: usize,
@@ -108,7 +110,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Runs a step, of the chapter or of the reader's, for somebody who watches the window of a shell.
+    /// Runs a step, of the chapter or of the reader's, for somebody who watches the window of a
+    /// shell.
     ///
     /// # Errors
     /// What [`Session::run`] and [`Shell::run`] say.
@@ -130,8 +133,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Ctrl-C in a window: in a shell it ends the command that runs, and one of this machine's that does not come back is replaced; in
-    /// gdb's window it stops the machine. Tells what has become of it.
+    /// Ctrl-C in a window: in a shell it ends the command that runs, and one of this machine's that
+    /// does not come back is replaced; in gdb's window it stops the machine. Tells what has become
+    /// of it.
     ///
     /// # Errors
     /// What [`Session::stop`], [`Session::interrupt_guest`] and [`Shell::interrupt`] say.
@@ -183,8 +187,8 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Replays the first `count` steps of the chapter and gives what they printed. `watch` is told of each
-/// step as it begins and ends.
+/// Replays the first `count` steps of the chapter and gives what they printed. `watch` is told of
+/// each step as it begins and ends.
 ///
 /// # Errors
 /// What [`Replay::run_first`] says.

@@ -62,7 +62,8 @@ impl Record {
 }
 
 /// Text in which every byte can be seen: a control character, an invalid UTF-8 byte and a backslash
-/// that could be mistaken for an escape become `\xHH`; a CR before LF, which a serial line adds, goes.
+/// that could be mistaken for an escape become `\xHH`; a CR before LF, which a serial line adds,
+/// goes.
 #[must_use]
 pub fn visible(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -89,7 +90,8 @@ pub fn visible(bytes: &[u8]) -> String {
     text
 }
 
-/// Characters that a terminal acts upon, that show nothing, or that turn the text around them (Unicode's bidirectional controls).
+/// Characters that a terminal acts upon, that show nothing, or that turn the text around them
+/// (Unicode's bidirectional controls).
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     c.is_control()

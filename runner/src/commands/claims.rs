@@ -1,8 +1,9 @@
 //! `runner claims`: checks every claim of the text against the kernel of the lab.
 //!
-//! What is found is compared with what was recorded (`glossary`), which the pages show. With the very kernel that
-//! was recorded every place counts; with another, lines and offsets are its own, and the kinds have to agree. Excerpts of the
-//! source must be the lines that the text was written for.
+//! What is found is compared with what was recorded (`glossary`), which the pages show. With the
+//! very kernel that was recorded every place counts; with another, lines and offsets are its own,
+//! and the kinds have to agree. Excerpts of the source must be the lines that the text was written
+//! for.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use lab::build::pins::Pins;
 use lab::build::setup;
 
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 
 /// What to do besides checking.
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// A list of exemptions that says too much, and a lab that cannot be made.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let options = context.options(&root)?;
     let lab = setup::ready(&options)?;
     let index = Index::ready(&root, &options.cache, &lab)?;

@@ -6,7 +6,7 @@ use book::fault::{Error, Faults};
 use book::page::layout::Layout;
 
 use crate::commands::mdbook::{Args, Book};
-use crate::root;
+use crate::repository;
 
 /// Reads the book from standard input, and writes it to standard output.
 ///
@@ -17,7 +17,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(answer);
     }
     let mut book = Book::read()?;
-    let mut layout = Layout::read(&root::find()?)?;
+    let mut layout = Layout::read(&repository::find()?)?;
     let mut faults = Vec::new();
     let source = book.source.clone();
     book.pages(|file, page| {

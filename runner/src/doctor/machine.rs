@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Found;
 use super::made::Lab;
 
-/// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and something over.
+/// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and
+/// something over.
 const REPLAY_MB: u64 = 500;
 /// A compiler of the kernel's build has up to 183 MB, and objtool 689 at its end, alone.
 const JOB_MB: u64 = 200;

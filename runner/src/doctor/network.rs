@@ -1,4 +1,5 @@
-//! What the lab's network takes: namespaces, the driver of the tap, and the translation of addresses.
+//! What the lab's network takes: namespaces, the driver of the tap, and the translation of
+//! addresses.
 
 use std::io::ErrorKind;
 use std::path::Path;

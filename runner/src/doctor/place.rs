@@ -1,6 +1,7 @@
 //! The folders that the runner writes to: the temporary one, and that of the cache.
 //!
-//! What a file system can do is tried on it: the flags of a mount tell half of it, and name it differently.
+//! What a file system can do is tried on it: the flags of a mount tell half of it, and name it
+//! differently.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -106,8 +107,8 @@ pub fn disk(lab: &Result<Lab, Found>) -> Found {
     ))
 }
 
-/// What helps when something could not be written, if the text of the error tells that it was the disk's fault: the
-/// runner's own errors, and what programs print that it has started.
+/// What helps when something could not be written, if the text of the error tells that it was the
+/// disk's fault: the runner's own errors, and what programs print that it has started.
 pub fn remedy(error: &str) -> Option<String> {
     let root = Cache::of_user().ok()?.root().to_owned();
     let full = ["No space left on device", "Disk quota exceeded"];
@@ -153,7 +154,8 @@ fn room(folder: &Path) -> io::Result<(u64, Option<u64>)> {
     Ok((of.f_bavail.saturating_mul(of.f_frsize) / MB, files))
 }
 
-/// Does in a folder of its own what the lab does: writes, tells names apart by case, links, runs and locks.
+/// Does in a folder of its own what the lab does: writes, tells names apart by case, links, runs
+/// and locks.
 fn serves(folder: &Path) -> Result<(), String> {
     let own = Scratch::new_in(folder, "theseus-doctor-");
     let own = own.map_err(|error| format!("no folder can be made in it: {error}"))?;

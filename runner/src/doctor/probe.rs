@@ -10,7 +10,8 @@ use lab::system::process::{Process, drain, set_nonblocking};
 
 /// How long a program may take that answers at once on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// How long to wait for the end of a program that was killed. One that is stuck in the kernel has none.
+/// How long to wait for the end of a program that was killed. One that is stuck in the kernel has
+/// none.
 const LAST_RITES: Duration = Duration::from_secs(1);
 
 /// How a program ended.
@@ -91,8 +92,8 @@ pub fn start<S: AsRef<OsStr>>(words: &[S], folder: &Path) -> Result<Process, Str
     .map_err(|error| format!("{error:#}"))
 }
 
-/// Kills a process, and says whether it has ended. One that has not is left behind, since waiting for it could take
-/// for ever.
+/// Kills a process, and says whether it has ended. One that has not is left behind, since waiting
+/// for it could take for ever.
 pub fn bury(mut process: Process) -> bool {
     process.kill();
     let until = Instant::now() + LAST_RITES;

@@ -11,7 +11,8 @@ use lab::machine::gdb::{Gdb, SETTINGS};
 use lab::machine::qemu::{self, Network, file};
 use lab::system::scratch::Scratch;
 
-/// A firmware of two instructions, which ends QEMU with [`SAID`]: `mov al, 16; mov dx, 0xf4; out dx, al`.
+/// A firmware of two instructions, which ends QEMU with [`SAID`]:
+/// `mov al, 16; mov dx, 0xf4; out dx, al`.
 const FIRMWARE: [u8; 7] = [0xb0, 16, 0xba, 0xf4, 0x00, 0xee, 0xf4];
 const FIRMWARE_FILE: &str = "tiny.bin";
 /// Where a processor begins is 16 bytes before the end of the firmware.

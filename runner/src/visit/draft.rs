@@ -1,6 +1,7 @@
 //! What a reader has typed behind a chapter's step, as a draft of the steps that follow it.
 //!
-//! Pure. A draft holds only what a replay repeats: it ends where something happened at a moment of the real clock.
+//! Pure. A draft holds only what a replay repeats: it ends where something happened at a moment of
+//! the real clock.
 
 use lab::machine::gdb::Gdb;
 use lab::transcript::step::{Step, StepId, Terminal};
@@ -18,7 +19,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// An empty draft behind `before`, the steps of the chapter that have run; `none` is the number where there is none.
+    /// An empty draft behind `before`, the steps of the chapter that have run; `none` is the number
+    /// where there is none.
     #[must_use]
     pub fn new(before: &[Step], none: StepId) -> Self {
         let loads = |step: &Step| step.terminal == Terminal::Gdb && step.command == Gdb::SCRIPTS;
@@ -41,7 +43,8 @@ impl Draft {
         self.steps.push(step);
     }
 
-    /// Says that the next step, and so all behind it, cannot be repeated; tells whether that is new.
+    /// Says that the next step, and so all behind it, cannot be repeated; tells whether that is
+    /// new.
     pub fn stop(&mut self) -> bool {
         let new = self.repeatable.is_none();
         self.repeatable.get_or_insert(self.steps.len());
@@ -54,8 +57,8 @@ impl Draft {
         self.steps.len() - self.kept().len()
     }
 
-    /// The steps as a chapter has them, numbered behind the chapter's, and how many they are. gdb loads the kernel's own commands before
-    /// the first of them, as it has done for the reader.
+    /// The steps as a chapter has them, numbered behind the chapter's, and how many they are. gdb
+    /// loads the kernel's own commands before the first of them, as it has done for the reader.
     #[must_use]
     pub fn text(&self) -> (String, usize) {
         let mut steps: Vec<Step> = self.kept().to_vec();

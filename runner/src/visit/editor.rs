@@ -1,4 +1,5 @@
-//! The line editor on a terminal: a history for each window, and completion by whoever knows the words.
+//! The line editor on a terminal: a history for each window, and completion by whoever knows the
+//! words.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -64,7 +65,8 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Sets up the terminal's editor; `folder` keeps what was typed, in a file for each window. `next` says what Ctrl-O does.
+    /// Sets up the terminal's editor; `folder` keeps what was typed, in a file for each window.
+    /// `next` says what Ctrl-O does.
     ///
     /// # Errors
     /// When there is no terminal.

@@ -36,7 +36,8 @@ pub type Complete<'a> = &'a mut dyn FnMut(Terminal, &str) -> anyhow::Result<Vec<
 
 /// A place to type at. Windows may be there all at once, or one at a time.
 pub trait Frontend {
-    /// Waits for a line, and tells into which window it was typed. `window` is the one in which the reader is expected.
+    /// Waits for a line, and tells into which window it was typed. `window` is the one in which the
+    /// reader is expected.
     ///
     /// # Errors
     /// [`lab::system::process::Interrupted`] on a signal; input that cannot be read.

@@ -1,8 +1,9 @@
-//! One window at a time: lines are read plainly from a pipe, or from a terminal through the line editor.
+//! One window at a time: lines are read plainly from a pipe, or from a terminal through the line
+//! editor.
 //!
-//! A read blocks, and a signal must be able to end the visit all the same. In a pipe a line is therefore waited for together
-//! with the signals. The editor reads on a thread of its own, which is left behind when a signal comes; the terminal gets its
-//! modes back here.
+//! A read blocks, and a signal must be able to end the visit all the same. In a pipe a line is
+//! therefore waited for together with the signals. The editor reads on a thread of its own, which
+//! is left behind when a signal comes; the terminal gets its modes back here.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -172,7 +173,8 @@ enum Said {
     Complete(String),
 }
 
-/// A line that the editor is asked for: the window, its prompt, and what stands on the line already.
+/// A line that the editor is asked for: the window, its prompt, and what stands on the line
+/// already.
 type Ask = (Terminal, Prompt, String);
 
 /// The editor, on its thread.

@@ -1,7 +1,8 @@
-//! A pane: the process at the terminal of one window, where windows are side by side (tmux starts it).
+//! A pane: the process at the terminal of one window, where windows are side by side (tmux starts
+//! it).
 //!
-//! It edits lines and shows what it is told to. All else is the affair of the process that has the session, at the other end of a socket.
-//! A pane lives as long as that socket does.
+//! It edits lines and shows what it is told to. All else is the affair of the process that has the
+//! session, at the other end of a socket. A pane lives as long as that socket does.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;

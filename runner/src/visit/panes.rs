@@ -1,8 +1,9 @@
 //! All windows side by side: a pane of tmux for each.
 //!
-//! The machine is one, and stands still while nobody types. So this process has the session, and takes the lines of the panes one after
-//! the other; a line that comes while a command runs waits its turn. Each pane has a thread here that reads from it. What cannot wait, the
-//! thread does at once: Ctrl-C becomes the signal that it would be without panes, and leaving ends what runs.
+//! The machine is one, and stands still while nobody types. So this process has the session, and
+//! takes the lines of the panes one after the other; a line that comes while a command runs waits
+//! its turn. Each pane has a thread here that reads from it. What cannot wait, the thread does at
+//! once: Ctrl-C becomes the signal that it would be without panes, and leaving ends what runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -88,7 +89,8 @@ impl Shared {
         self.tell(Event::Left);
     }
 
-    /// Ctrl-C in a window: for the command that runs there, or in gdb's for the machine that it waits for.
+    /// Ctrl-C in a window: for the command that runs there, or in gdb's for the machine that it
+    /// waits for.
     fn press_ctrl_c(&self, window: Terminal) {
         let mut now = self.now();
         match now.running {
@@ -137,8 +139,9 @@ pub struct Panes<'a> {
 }
 
 impl<'a> Panes<'a> {
-    /// Opens a pane for each window that the chapter uses, as far as the terminal has room for them, if there is a tmux. The reader is in
-    /// `window`, and `folder` keeps the histories of what was typed.
+    /// Opens a pane for each window that the chapter uses, as far as the terminal has room for
+    /// them, if there is a tmux. The reader is in `window`, and `folder` keeps the histories of
+    /// what was typed.
     ///
     /// # Errors
     /// A signal; a private folder that cannot be made.
@@ -323,7 +326,8 @@ impl<'a> Panes<'a> {
         }
     }
 
-    /// Lets a line be typed in each pane whose last one was dealt with, and says in the borders how the windows stand.
+    /// Lets a line be typed in each pane whose last one was dealt with, and says in the borders how
+    /// the windows stand.
     fn ask(&mut self, now: &Situation) {
         let windows: Vec<Terminal> = self.panes.keys().copied().collect();
         for window in windows {

@@ -1,8 +1,9 @@
 //! The reader on the machine: what a line does, wherever it was typed.
 //!
-//! What the reader types becomes a step of the same session, by the same rules, so it can be saved as the steps of a chapter. What
-//! two people at two windows would do by themselves is done here as steps, too: whoever types into gdb while it waits interrupts it
-//! first, and what another window has printed meanwhile is looked at after each command.
+//! What the reader types becomes a step of the same session, by the same rules, so it can be saved
+//! as the steps of a chapter. What two people at two windows would do by themselves is done here as
+//! steps, too: whoever types into gdb while it waits interrupts it first, and what another window
+//! has printed meanwhile is looked at after each command.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -166,7 +167,8 @@ impl<'a> Reader<'a> {
         self.judge(done)
     }
 
-    /// Tells what has gone wrong with a line; gives whether the visit goes on, which it does in most cases.
+    /// Tells what has gone wrong with a line; gives whether the visit goes on, which it does in
+    /// most cases.
     fn judge(&mut self, done: anyhow::Result<()>) -> anyhow::Result<bool> {
         match done {
             Ok(()) => {}
@@ -289,7 +291,8 @@ The guest stands still while you type.",
         })
     }
 
-    /// Ctrl-C where a prompt is: takes the machine from a gdb that waits, and ends a command that goes on in a shell.
+    /// Ctrl-C where a prompt is: takes the machine from a gdb that waits, and ends a command that
+    /// goes on in a shell.
     fn ctrl_c(&mut self) -> anyhow::Result<()> {
         let terminal = self.terminal;
         if self.over {
@@ -311,9 +314,11 @@ The guest stands still while you type.",
         self.look_around()
     }
 
-    /// Looks at every window with something that nobody has seen, and goes where the reader can type.
+    /// Looks at every window with something that nobody has seen, and goes where the reader can
+    /// type.
     fn look_around(&mut self) -> anyhow::Result<()> {
-        // A look at gdb may let nothing more happen, but one at the guest may be followed by its end.
+        // A look at gdb may let nothing more happen, but one at the guest may be followed by its
+        // end.
         while let Some(window) = self.replay.session()?.unseen_windows().first().copied() {
             self.step(window, "")?;
         }

@@ -1,10 +1,12 @@
 //! tmux: how the windows of a visit come to lie side by side.
 //!
-//! In a plain terminal the runner has a tmux of its own, with its socket and its settings in a private folder, and a client that has the
-//! terminal as long as the visit lasts. A reader who sits in a tmux gets one more window there, with its keys and its looks.
+//! In a plain terminal the runner has a tmux of its own, with its socket and its settings in a
+//! private folder, and a client that has the terminal as long as the visit lasts. A reader who sits
+//! in a tmux gets one more window there, with its keys and its looks.
 //!
-//! It is the server that takes the terminal out of the state of full-screen programs, so it is never killed: it ends with its last pane, and
-//! the panes end with their socket, even after a runner that was killed.
+//! It is the server that takes the terminal out of the state of full-screen programs, so it is
+//! never killed: it ends with its last pane, and the panes end with their socket, even after a
+//! runner that was killed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -146,7 +148,8 @@ impl Tmux {
         check(&told)
     }
 
-    /// Gives the terminal to the panes, if that takes somebody: a client, which ends when the reader has left.
+    /// Gives the terminal to the panes, if that takes somebody: a client, which ends when the
+    /// reader has left.
     ///
     /// # Errors
     /// When tmux cannot be started, or not on this terminal.
@@ -311,7 +314,8 @@ struct Part {
     opening: Opening,
 }
 
-/// The shells on the machines at the left, one below the other; at the right gdb, which has the most to say, and below it what is small.
+/// The shells on the machines at the left, one below the other; at the right gdb, which has the
+/// most to say, and below it what is small.
 fn parts(windows: &[Terminal], (columns, rows): (u16, u16)) -> Vec<Part> {
     let mut parts = Vec::new();
     let is_left = |window: &Terminal| window.is_in_guest() || *window == Terminal::Lab;

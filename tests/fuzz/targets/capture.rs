@@ -1,4 +1,5 @@
-//! Any file in place of QEMU's capture: what is understood is written back byte for byte, as a file and as lines.
+//! Any file in place of QEMU's capture: what is understood is written back byte for byte, as a file
+//! and as lines.
 #![cfg_attr(not(test), no_main)]
 
 use lab::transcript::capture::{Frame, file, parse};

@@ -1,4 +1,5 @@
-//! A chapter with anything in it: each fault has its place, and each step can be written down again.
+//! A chapter with anything in it: each fault has its place, and each step can be written down
+//! again.
 #![cfg_attr(not(test), no_main)]
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Any output of steps, and on its first line any command: all that can be drawn of them is drawn, or
-//! refused, of the program's own elements.
+//! Any output of steps, and on its first line any command: all that can be drawn of them is drawn,
+//! or refused, of the program's own elements.
 #![cfg_attr(not(test), no_main)]
 
 use book::drawing::map::{self, Leaf};

@@ -1,4 +1,5 @@
-//! Any text in place of a page: its pieces are the page, end to end, and an edit of one leaves the others.
+//! Any text in place of a page: its pieces are the page, end to end, and an edit of one leaves the
+//! others.
 #![cfg_attr(not(test), no_main)]
 
 use book::chapter::markdown::{Page, Piece};

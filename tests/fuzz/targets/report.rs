@@ -1,4 +1,5 @@
-//! Whatever a hostile guest writes to the agent's port, in pieces of whatever size it arrives, means the same.
+//! Whatever a hostile guest writes to the agent's port, in pieces of whatever size it arrives,
+//! means the same.
 #![cfg_attr(not(test), no_main)]
 
 use lab::machine::agent::Reports;

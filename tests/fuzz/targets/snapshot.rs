@@ -1,5 +1,5 @@
-//! Any file in place of a snapshot: what is understood means the same when it is written and read again. And all that is made
-//! of it for the page is made, or refused, but never fails.
+//! Any file in place of a snapshot: what is understood means the same when it is written and read
+//! again. And all that is made of it for the page is made, or refused, but never fails.
 #![cfg_attr(not(test), no_main)]
 
 use std::path::Path;

@@ -128,8 +128,8 @@ fn sources_list(kind: &str, site: &str, suite: &str, keyring: bool) -> String {
     format!("{kind} {signed}{site} {suite} main\n")
 }
 
-/// The machine's own mirrors, as its apt would ask them. (`apt-get indextargets` names them too, but
-/// not on a machine that has never fetched its lists.)
+/// The machine's own mirrors, as its apt would ask them. (`apt-get indextargets` names them too,
+/// but not on a machine that has never fetched its lists.)
 fn debian_sites() -> Result<Vec<String>> {
     let output = cmd!("apt-get", "update", "--print-uris")
         .stderr_null()

@@ -6,12 +6,13 @@
 //! of its tree is in the flags that `make` compares on the next run.
 //!
 //! The lock of an entry is a file beside its folder, so that removing the folder leaves the lock
-//! alone. The kernel frees such a lock when its process ends, however it ends. Who makes or removes an
-//! entry has the lock alone; who uses it shares the lock, for as long as the process lives.
+//! alone. The kernel frees such a lock when its process ends, however it ends. Who makes or removes
+//! an entry has the lock alone; who uses it shares the lock, for as long as the process lives.
 //!
-//! Disks lose bytes, and people edit files. Small outputs are hashed whenever they are asked for, and of large ones the size
-//! and the time are compared: that takes milliseconds. When a run does not end well, all outputs that it was given are
-//! hashed ([`Given`]), so that nobody looks elsewhere for what the disk has done. A damaged entry is made anew.
+//! Disks lose bytes, and people edit files. Small outputs are hashed whenever they are asked for,
+//! and of large ones the size and the time are compared: that takes milliseconds. When a run does
+//! not end well, all outputs that it was given are hashed ([`Given`]), so that nobody looks
+//! elsewhere for what the disk has done. A damaged entry is made anew.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -29,7 +30,8 @@ use crate::build::fresh;
 use crate::{Absent, Error};
 
 const STAMP: &str = "complete";
-/// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots has.
+/// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots
+/// has.
 const SMALL: u64 = 8 << 20;
 /// How often a run looks whether another one has made what it waits for.
 const POLL: Duration = Duration::from_millis(50);
@@ -216,7 +218,8 @@ impl Cache {
         self.root.join(kind).join(inputs.key())
     }
 
-    /// The entry if it is complete and nobody is at work on it. From now on this process has a share of its lock.
+    /// The entry if it is complete and nobody is at work on it. From now on this process has a
+    /// share of its lock.
     pub fn get(&self, kind: &str, inputs: &Inputs) -> Option<Entry> {
         match self.look(&self.folder(kind, inputs), inputs) {
             State::Whole(entry) => Some(entry),
@@ -224,7 +227,8 @@ impl Cache {
         }
     }
 
-    /// Looks for an entry, and notes it as given if it is whole. One that somebody is at work on is as good as absent.
+    /// Looks for an entry, and notes it as given if it is whole. One that somebody is at work on is
+    /// as good as absent.
     fn look(&self, folder: &Path, inputs: &Inputs) -> State {
         let mut lock = match share(folder) {
             Err(TryLockError::WouldBlock) => return State::Absent,
@@ -245,8 +249,8 @@ impl Cache {
 
     /// The entry, made by `build` if it is not complete. `build` works in the folder that it is
     /// given and returns the outputs, as paths inside it. Of two runs at once, one builds and the
-    /// other waits for it; `waiting` is called before such a wait. That a damaged entry is made anew
-    /// is told on standard error.
+    /// other waits for it; `waiting` is called before such a wait. That a damaged entry is made
+    /// anew is told on standard error.
     pub fn ensure(
         &self,
         kind: &str,
@@ -278,7 +282,8 @@ impl Cache {
                     return Err(error).with_context(|| format!("cannot lock {}", folder.display()));
                 }
             }
-            // Whoever has made an entry shares its lock from then on: no wait for the whole lock would end.
+            // Whoever has made an entry shares its lock from then on: no wait for the whole lock
+            // would end.
             if let Some(waiting) = waiting.take() {
                 waiting();
             }
@@ -306,7 +311,8 @@ impl Cache {
         leftover: Leftover,
         build: impl FnOnce(&Path) -> Result<Vec<String>>,
     ) -> Result<()> {
-        // What the build starts has it, too: should this process be killed, the next one waits for all of them.
+        // What the build starts has it, too: should this process be killed, the next one waits for
+        // all of them.
         rustix::io::fcntl_setfd(lock, rustix::io::FdFlags::empty()).context("pass on a lock")?;
         let (state, _) = inspect(folder, inputs);
         // Another run may have built it before this one had the lock.
@@ -405,7 +411,8 @@ impl Given {
     }
 }
 
-/// What is in the folder of an entry; and the stamp that it should have, if nothing but times has changed.
+/// What is in the folder of an entry; and the stamp that it should have, if nothing but times has
+/// changed.
 fn inspect(folder: &Path, inputs: &Inputs) -> (State, Option<Stamp>) {
     let path = folder.join(STAMP);
     let damaged = |why: String| (State::Damaged(why), None);
@@ -435,7 +442,8 @@ fn inspect(folder: &Path, inputs: &Inputs) -> (State, Option<Stamp>) {
     (State::Whole(Entry { folder, stamp }), news)
 }
 
-/// Whether an output has its hash. A large one that is still as it was `seen` is believed to have it.
+/// Whether an output has its hash. A large one that is still as it was `seen` is believed to have
+/// it.
 fn check(folder: &Path, output: &str, hash: &str, seen: Option<&Seen>) -> Result<Seen, String> {
     let path = folder.join(output);
     let data = match fs::metadata(&path) {
@@ -458,8 +466,8 @@ fn check(folder: &Path, output: &str, hash: &str, seen: Option<&Seen>) -> Result
     Ok(now)
 }
 
-/// Replaces the stamp of an entry whose outputs have other times, such as a copy, so that they are not hashed again. Where
-/// it cannot be written, or somebody is at work, it stays as it is.
+/// Replaces the stamp of an entry whose outputs have other times, such as a copy, so that they are
+/// not hashed again. Where it cannot be written, or somebody is at work, it stays as it is.
 fn renew(folder: &Path, stamp: &Stamp) {
     let path = folder.join(STAMP);
     let write = || -> Result<()> {
@@ -782,5 +790,24 @@ mod tests {
         let cache = Cache::at(temp.path());
         cache.remove(&listed).unwrap();
         assert!(cache.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_read_at_hand_is_in_use_too() {
+        let temp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::new();
+        Cache::at(temp.path())
+            .ensure("thing", &inputs, Leftover::Discard, || {}, build_file)
+            .unwrap();
+        let reader = Cache::at(temp.path());
+        let folder = reader.newest("thing").unwrap();
+        assert_eq!(folder, reader.folder("thing", &inputs));
+        let cleaner = Cache::at(temp.path());
+        let listed = cleaner.list().unwrap().remove(0);
+        let error = cleaner.remove(&listed).unwrap_err().to_string();
+        assert!(error.contains("used by another run"), "{error}");
+        drop(reader);
+        cleaner.remove(&listed).unwrap();
+        assert!(cleaner.newest("thing").is_none());
     }
 }

@@ -86,7 +86,8 @@ pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) ->
     })
 }
 
-/// The tree that was built last, if it is of this version: to quote from, where no lab is asked for.
+/// The tree that was built last, if it is of this version: to quote from, where no lab is asked
+/// for.
 #[must_use]
 pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
     let tree = cache.newest("kernel")?.join(TREE);
@@ -188,8 +189,9 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     Ok(())
 }
 
-/// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What that run has built since is
-/// worth something only as long as the machine was up: after a power cut, files may be empty that `make` takes for new.
+/// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What
+/// that run has built since is worth something only as long as the machine was up: after a power
+/// cut, files may be empty that `make` takes for new.
 fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
     let done = folder.join(UNPACKED);
     // The same for all processes until the machine starts again.
@@ -219,8 +221,8 @@ fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew. Nothing is left of a
-/// source that is refused.
+/// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew. Nothing is left
+/// of a source that is refused.
 ///
 /// # Errors
 /// When the source is damaged or refused, or the folder cannot be written.

@@ -284,8 +284,8 @@ fn still_missing(missing: &[Need]) -> Result<()> {
     )
 }
 
-/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian do not
-/// have on theirs.
+/// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian
+/// do not have on theirs.
 #[must_use]
 pub fn path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();

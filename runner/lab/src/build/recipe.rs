@@ -18,8 +18,8 @@ const TAIL_LINES: usize = 20;
 const TEMPORARY: &str = "temporary";
 
 /// Runs a command line in `folder` with only `environment` (and the reader's `PATH` and `HOME`)
-/// set, and appends it and what it prints to `log`. `seen` gets each line. When the runner ends, however
-/// it ends, all that the line has started ends, too.
+/// set, and appends it and what it prints to `log`. `seen` gets each line. When the runner ends,
+/// however it ends, all that the line has started ends, too.
 ///
 /// The rest of the reader's environment is kept out on purpose: a stray `ARCH`, `CFLAGS` or
 /// `KBUILD_OUTPUT` would build something else under the same key. A path goes into the environment,

@@ -30,9 +30,9 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("table.c", "bin/table"),
 ];
 
-/// How a program is compiled, in the folder of its source. It is static, because the guest has no
-/// C library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit by
-/// nothing else.
+/// How a program is compiled, in the folder of its source. It is static, because the guest has no C
+/// library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit
+/// by nothing else.
 const COMPILE: &str =
     "gcc -static -s -O1 -Wall -no-pie -Wl,--section-start=.boundary=0x5e3d0000 -Wl,--build-id=none";
 

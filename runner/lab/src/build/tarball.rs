@@ -1,8 +1,10 @@
-//! Unpacks a tarball that nobody has checked: the reader's own, or a pinned one that the disk has damaged.
+//! Unpacks a tarball that nobody has checked: the reader's own, or a pinned one that the disk has
+//! damaged.
 //!
-//! What is unpacked stays inside its folder. A member goes only where folders of the tarball itself lead, never through a
-//! link, and a link leads only to what is inside. Nothing replaces what is there, so a name cannot become something else. Of
-//! a tarball that wants more, or is bigger than a kernel can be, nothing is kept, and the member is named.
+//! What is unpacked stays inside its folder. A member goes only where folders of the tarball itself
+//! lead, never through a link, and a link leads only to what is inside. Nothing replaces what is
+//! there, so a name cannot become something else. Of a tarball that wants more, or is bigger than a
+//! kernel can be, nothing is kept, and the member is named.
 //!
 //! The packed bytes are unpacked by the programs that tar itself would call.
 //!
@@ -35,7 +37,8 @@ pub const PACKERS: [(&[u8], &[&str]); 6] = [
     (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
 ];
 
-/// How much a tarball may be when it is unpacked. Linux 6.1 has 1.4 GB in 84 thousand members, and has doubled in ten years.
+/// How much a tarball may be when it is unpacked. Linux 6.1 has 1.4 GB in 84 thousand members, and
+/// has doubled in ten years.
 const BYTES_MAX: u64 = 4 << 30;
 const MEMBERS_MAX: usize = 300_000;
 /// What may stand before the bytes of a member: its header, and a name that is too long for one.
@@ -43,11 +46,12 @@ const HEADERS_MAX: u64 = 1 << 20;
 /// An empty block is the end of every tarball.
 const END: u64 = 512;
 
-/// Unpacks the tarball into `folder`, which is there and empty, without the first part of each name, as
-/// `tar --strip-components=1` does. Of the modes only the executable bit counts.
+/// Unpacks the tarball into `folder`, which is there and empty, without the first part of each
+/// name, as `tar --strip-components=1` does. Of the modes only the executable bit counts.
 ///
 /// # Errors
-/// When it is no tarball, is cut short, or has a member that is refused; when the folder cannot be written.
+/// When it is no tarball, is cut short, or has a member that is refused; when the folder cannot be
+/// written.
 pub fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
     let open = || File::open(tarball).context("it cannot be opened");
     let mut start = Vec::new();
@@ -64,7 +68,8 @@ pub fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
         .reader()
         .with_context(|| format!("it takes {} to unpack it, which cannot be run", words[0]))?;
     let unpacked = Unpacking::new(folder).run(&reader);
-    // What unpacks it knows better than that the bytes have ended. It has ended itself only if there are no more.
+    // What unpacks it knows better than that the bytes have ended. It has ended itself only if
+    // there are no more.
     if let Some(output) = reader.try_wait()?
         && !output.status.success()
     {
@@ -179,15 +184,16 @@ impl<'a> Unpacking<'a> {
         let mut file = new(options.open(self.top.join(path)))?;
         let count = io::copy(entry, &mut file)?;
         ensure!(count == entry.size(), "is cut short");
-        // By the times `make` sees what is to be made anew. It does not like those that are still to come.
+        // By the times `make` sees what is to be made anew. It does not like those that are still
+        // to come.
         if let Some(written) = written.filter(|written| *written < SystemTime::now()) {
             file.set_modified(written)?;
         }
         Ok(())
     }
 
-    /// A link climbs first, and no further than to the top, and then only descends: so it stays inside even if it
-    /// leads through others.
+    /// A link climbs first, and no further than to the top, and then only descends: so it stays
+    /// inside even if it leads through others.
     fn link(&self, path: &Path, target: &[u8]) -> Result<()> {
         let shown = String::from_utf8_lossy(target);
         let mut height = path.components().count() - 1;

@@ -1,7 +1,7 @@
 //! What the guest's agent reports through the debug console, parsed as it arrives.
 //!
-//! The form is written down in `rootfs/agent.c`. Whatever runs in the guest as root can write to the
-//! same port, so everything here is checked and bounded.
+//! The form is written down in `rootfs/agent.c`. Whatever runs in the guest as root can write to
+//! the same port, so everything here is checked and bounded.
 
 use crate::transcript::step::{Step, Terminal, Until};
 

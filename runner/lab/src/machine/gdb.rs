@@ -1,9 +1,9 @@
 //! The debugger: gdb in its machine interface, one command at a time.
 //!
-//! A chapter's command goes through `-interpreter-exec console`, so that gdb prints what it would print
-//! for a reader who typed it. The boundary, where the agent waits between two commands of the guest, is an
-//! internal breakpoint: it takes no number that the reader would see. gdb announces a stop there
-//! all the same; [`Stop::text`] leaves that announcement out.
+//! A chapter's command goes through `-interpreter-exec console`, so that gdb prints what it would
+//! print for a reader who typed it. The boundary, where the agent waits between two commands of the
+//! guest, is an internal breakpoint: it takes no number that the reader would see. gdb announces a
+//! stop there all the same; [`Stop::text`] leaves that announcement out.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -183,13 +183,15 @@ impl Gdb {
     /// Has the agent, which waits at the boundary, sleep for a moment.
     pub const SLEEP: &str = "set $rdi = 1";
 
-    /// Has the agent, which waits at the boundary, read its next step from what [`Gdb::write_typed`] has written.
+    /// Has the agent, which waits at the boundary, read its next step from what
+    /// [`Gdb::write_typed`] has written.
     pub const TYPED: &str = "set $rdi = 2";
 
     /// Loads the kernel's own commands for gdb, which its build has left in the tree.
     pub const SCRIPTS: &str = "source linux/vmlinux-gdb.py";
 
-    /// Writes a step into the memory of the agent, which waits at the boundary and has its address in `$rsi`.
+    /// Writes a step into the memory of the agent, which waits at the boundary and has its address
+    /// in `$rsi`.
     ///
     /// # Errors
     /// When gdb has ended.
@@ -209,8 +211,9 @@ impl Gdb {
         ]
     }
 
-    /// Commands for Ctrl-C in a shell of the guest, the first or the second that the agent has started: `theseus.watch()` stops the machine
-    /// when it is about to idle, and `theseus.send()` has it send the signal there, and prints `sent`, `nobody` or `elsewhere`.
+    /// Commands for Ctrl-C in a shell of the guest, the first or the second that the agent has
+    /// started: `theseus.watch()` stops the machine when it is about to idle, and `theseus.send()`
+    /// has it send the signal there, and prints `sent`, `nobody` or `elsewhere`.
     #[must_use]
     pub fn prepare_interrupt(shell: usize) -> String {
         let script = format!("{INTERRUPT}\ntheseus = TheseusInterrupt({shell})\n");
@@ -240,7 +243,8 @@ impl Gdb {
         std::mem::take(&mut self.printed)
     }
 
-    /// Takes back what [`Gdb::take_printed`] gave, so that a command of the runner's own leaves no trace.
+    /// Takes back what [`Gdb::take_printed`] gave, so that a command of the runner's own leaves no
+    /// trace.
     pub fn put_back(&mut self, printed: (String, String)) {
         self.printed = printed;
     }
@@ -388,7 +392,8 @@ fn leave_out_boundary(printed: &mut String) {
     }
 }
 
-/// Cuts off the number of the runner's own breakpoint on the idle loop: `\nTemporary breakpoint -2, `.
+/// Cuts off the number of the runner's own breakpoint on the idle loop:
+/// `\nTemporary breakpoint -2, `.
 fn leave_out_number(printed: &mut String) {
     if let Some(at) = printed.find("\nTemporary breakpoint -")
         && let Some(length) = printed[at..].find(", ")

@@ -218,7 +218,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A C string; an octal escape is a byte, so that the bytes of a UTF-8 character may come one by one.
+    /// A C string; an octal escape is a byte, so that the bytes of a UTF-8 character may come one
+    /// by one.
     fn string(&mut self) -> Result<String, ()> {
         self.take(b'"')?;
         let mut bytes = Vec::new();

@@ -1,9 +1,10 @@
 //! The machine: QEMU's arguments, and the process.
 //!
-//! A machine on a wire of its own repeats itself: everything that real time could touch is kept away from
-//! the guest (ARCHITECTURE.md tells how each was found). Instructions are counted and are the clock (`-icount`, `-rtc clock=vm`), idle time
-//! passes at once (`sleep=off`), the network cards are e1000, whose transmission runs in the virtual CPU,
-//! and the guest's reports leave through a port that QEMU writes synchronously.
+//! A machine on a wire of its own repeats itself: everything that real time could touch is kept
+//! away from the guest (ARCHITECTURE.md tells how each was found). Instructions are counted and are
+//! the clock (`-icount`, `-rtc clock=vm`), idle time passes at once (`sleep=off`), the network
+//! cards are e1000, whose transmission runs in the virtual CPU, and the guest's reports leave
+//! through a port that QEMU writes synchronously.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -33,11 +34,12 @@ const MEMORY: usize = 1024;
 const CONSOLE_LINES: usize = 12;
 /// How much of the end of a file these lines are looked for in, in bytes.
 const TAIL: u64 = 4096;
-/// How long each of QEMU's files may grow, in bytes. A guest can write to its console for ever; what is beyond is lost.
+/// How long each of QEMU's files may grow, in bytes. A guest can write to its console for ever;
+/// what is beyond is lost.
 const FILE_MAX: u64 = 64 << 20;
 
-/// What QEMU, and whoever has taken it over, may do no more once it runs: start programs, become somebody else, change how it is
-/// scheduled.
+/// What QEMU, and whoever has taken it over, may do no more once it runs: start programs, become
+/// somebody else, change how it is scheduled.
 const SANDBOX: [&str; 2] = [
     "-sandbox",
     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
@@ -64,7 +66,8 @@ pub mod file {
 /// What the guest's network cards are plugged into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Both of them into a hub. Nothing from outside reaches the machine, and time is counted in instructions.
+    /// Both of them into a hub. Nothing from outside reaches the machine, and time is counted in
+    /// instructions.
     Hub,
     /// One into `tap0` of the network that QEMU runs in. What is at the other end has its own
     /// clock, so the machine has the real one.
@@ -114,9 +117,10 @@ fn hub(add: &mut impl FnMut(&str)) {
         "-object filter-dump,id=wire,netdev=h0,file={}",
         file::CAPTURE
     ));
-    // At each stop for the debugger QEMU takes the processor for idle, and its clock jumps to the next timer
-    // there is. In a timer's interrupt the guest has none, and the next would be the clock chip's, at midnight. So
-    // a filter on a wire that leads nowhere has one every 100 ms, and touches nothing else.
+    // At each stop for the debugger QEMU takes the processor for idle, and its clock jumps to the
+    // next timer there is. In a timer's interrupt the guest has none, and the next would be the
+    // clock chip's, at midnight. So a filter on a wire that leads nowhere has one every 100 ms, and
+    // touches nothing else.
     add(
         "-netdev hubport,id=tick,hubid=1 -object filter-buffer,id=ticks,netdev=tick,interval=100000",
     );
@@ -128,12 +132,14 @@ fn tap(add: &mut impl FnMut(&str)) {
     add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
 }
 
-/// QEMU's arguments for the machine of one program of the reader's: no network cards and no debugger, but a ring of memory for
-/// what the program prints. The processor has all that TCG knows, as the program was made for another machine, but no random numbers
-/// of the host's. `packed` is the size of the initramfs in bytes.
+/// QEMU's arguments for the machine of one program of the reader's: no network cards and no
+/// debugger, but a ring of memory for what the program prints. The processor has all that TCG
+/// knows, as the program was made for another machine, but no random numbers of the host's.
+/// `packed` is the size of the initramfs in bytes.
 #[must_use]
 pub fn for_a_program(packed: usize) -> Vec<String> {
-    // While the files are unpacked they are in memory twice, and the file system there takes half of it at most.
+    // While the files are unpacked they are in memory twice, and the file system there takes half
+    // of it at most.
     let memory = MEMORY + 3 * packed.div_ceil(1024 * 1024);
     let line = format!(
         "-accel tcg -M pc -cpu max,-rdrand,-rdseed -m {memory} -nodefaults -display none -no-reboot \
@@ -147,7 +153,8 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
         file::RING
     );
     let mut words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
-    // Of the boot's instructions, 28 in 100 replace names in the formats of trace events. No program needs that.
+    // Of the boot's instructions, 28 in 100 replace names in the formats of trace events. No
+    // program needs that.
     let append = format!("{APPEND} rdinit={INIT} initcall_blacklist=trace_eval_init");
     words.extend(["-append".to_owned(), append]);
     words
@@ -221,7 +228,8 @@ impl Qemu {
     }
 }
 
-/// What the console ends with, for a message about a guest that says no more; nothing if it has said nothing.
+/// What the console ends with, for a message about a guest that says no more; nothing if it has
+/// said nothing.
 #[must_use]
 pub fn console(folder: &Path) -> String {
     match end_of(&folder.join(file::CONSOLE)).unwrap_or_default() {

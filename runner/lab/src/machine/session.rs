@@ -1,14 +1,16 @@
 //! The windows on one machine: the guest's shells, the debugger, the wire, and the lab.
 //!
 //! Without the debugger the guest runs through its commands by itself, and the reports wait here
-//! until their step comes. With it the machine stops at the boundary before each command, and a step of
-//! the guest lets it run on: until the boundary again, or until a breakpoint holds it. What a window
-//! has printed since its last step belongs to its next step, and a step without a command just looks.
-//! A chapter that looks at the wire has a debugger in any case, since a look needs a machine that stands still.
+//! until their step comes. With it the machine stops at the boundary before each command, and a
+//! step of the guest lets it run on: until the boundary again, or until a breakpoint holds it. What
+//! a window has printed since its last step belongs to its next step, and a step without a command
+//! just looks. A chapter that looks at the wire has a debugger in any case, since a look needs a
+//! machine that stands still.
 //!
-//! A machine in the lab has company that does not stand still. So there the guest lives on whenever this waits
-//! for something else: at the boundary it is told to take a nap, again and again. And as real time has no
-//! moment at which all is quiet, a look waits for the end of the command, or for what gdb prints.
+//! A machine in the lab has company that does not stand still. So there the guest lives on whenever
+//! this waits for something else: at the boundary it is told to take a nap, again and again. And as
+//! real time has no moment at which all is quiet, a look waits for the end of the command, or for
+//! what gdb prints.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
@@ -41,7 +43,8 @@ static START_DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a command in the guest may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
-/// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in bytes.
+/// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in
+/// bytes.
 const TYPED_MAX: usize = 16384;
 
 /// Whether a machine has a debugger.
@@ -75,7 +78,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps on the machine.
+    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps on the
+    /// machine.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
@@ -142,8 +146,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Gives the machine to a reader, who types what no chapter knows: from now on the guest's steps are those that
-    /// [`Session::run`] is given. gdb gets the kernel's own commands, `lx-ps` and the like.
+    /// Gives the machine to a reader, who types what no chapter knows: from now on the guest's
+    /// steps are those that [`Session::run`] is given. gdb gets the kernel's own commands, `lx-ps`
+    /// and the like.
     ///
     /// # Errors
     /// When gdb refuses, or the session has none.
@@ -158,8 +163,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can repeat. If gdb itself was busy, only
-    /// that ends.
+    /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can
+    /// repeat. If gdb itself was busy, only that ends.
     ///
     /// # Errors
     /// A machine or a debugger that has ended, or does not answer; a signal.
@@ -190,8 +195,8 @@ impl<'a> Session<'a> {
         self.shell_mut()?.interrupt(signals)
     }
 
-    /// Ends the command that runs in a shell of the guest, as Ctrl-C would there; tells whether it did end. If not, gdb holds the machine,
-    /// or the command goes on in the background.
+    /// Ends the command that runs in a shell of the guest, as Ctrl-C would there; tells whether it
+    /// did end. If not, gdb holds the machine, or the command goes on in the background.
     ///
     /// # Errors
     /// A machine or a debugger that has ended; a signal.
@@ -240,7 +245,8 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Lets the machine run on until it stops by itself; gives `false` if it has to be stopped then, or if the time was over before.
+    /// Lets the machine run on until it stops by itself; gives `false` if it has to be stopped
+    /// then, or if the time was over before.
     fn go_on(&mut self, until: Instant) -> anyhow::Result<bool> {
         self.gdb_mut()?.take_printed();
         if Instant::now() > until {
@@ -267,7 +273,8 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes too long.
+    /// How a command of gdb's could go on: whole commands, 200 at most, and none where gdb takes
+    /// too long.
     ///
     /// # Errors
     /// A debugger that has ended; a signal.
@@ -324,7 +331,8 @@ impl<'a> Session<'a> {
         window.filter(|window| window.is_busy())?.taken_by()
     }
 
-    /// Whether a look at the window waits for something: in the lab, where the guest goes on meanwhile.
+    /// Whether a look at the window waits for something: in the lab, where the guest goes on
+    /// meanwhile.
     #[must_use]
     pub fn waits_for(&self, terminal: Terminal) -> bool {
         let gdb_waits = terminal == Terminal::Gdb && !self.is_held();
@@ -467,14 +475,16 @@ impl<'a> Session<'a> {
         }
         self.wait_until_settled(until, step, watch)?;
         while self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
-            // The step has not ended, so this is one stop that was told twice: seen once in about a thousand.
+            // The step has not ended, so this is one stop that was told twice: seen once in about a
+            // thousand.
             self.gdb_mut()?.resume()?;
             self.wait_until_settled(until, step, watch)?;
         }
         Ok(())
     }
 
-    /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next in the initramfs.
+    /// Puts a step into the memory of the agent, which waits at the boundary, in place of the next
+    /// in the initramfs.
     fn write_step(&mut self, step: &Step) -> anyhow::Result<()> {
         let packed = agent::step(step);
         if packed.len() > TYPED_MAX {
@@ -651,7 +661,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Waits for something to happen outside of the guest's present step. In the lab the machine runs meanwhile.
+    /// Waits for something to happen outside of the guest's present step. In the lab the machine
+    /// runs meanwhile.
     fn pump(&mut self, until: Instant, step: &Step) -> anyhow::Result<()> {
         let waits = |gdb: &Gdb| gdb.is_settled() && gdb.place == Place::Boundary;
         if self.lab.is_some() && self.current.is_none() && self.gdb.as_ref().is_some_and(waits) {
@@ -660,7 +671,8 @@ impl<'a> Session<'a> {
         self.intake(until, |folder| late(step) + &qemu::console(folder))
     }
 
-    /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in gdb's window.
+    /// Sends the agent, which waits at the boundary, to sleep for a moment. It leaves no trace in
+    /// gdb's window.
     fn nap(&mut self) -> anyhow::Result<()> {
         self.quietly(|session| session.command(Gdb::SLEEP))?;
         self.gdb_mut()?.resume()
@@ -688,8 +700,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes in the reports of the step that the agent is at. Without the debugger the guest may be further,
-    /// and the reports of later steps are left.
+    /// Takes in the reports of the step that the agent is at. Without the debugger the guest may be
+    /// further, and the reports of later steps are left.
     fn take_reports(&mut self) -> anyhow::Result<()> {
         while self.current.is_some() || self.gdb.is_some() {
             let Some(report) = self.queue.pop_front() else {

@@ -1,5 +1,6 @@
-//! A bash that the runner types into: one on the reader's machine for the `host` steps of a chapter, one in the
-//! lab's namespaces for the `lab` steps. `cd` and variables last from one step to the next.
+//! A bash that the runner types into: one on the reader's machine for the `host` steps of a
+//! chapter, one in the lab's namespaces for the `lab` steps. `cd` and variables last from one step
+//! to the next.
 //!
 //! A command is typed in quotes behind `eval`, and its end is told by a line on both streams that
 //! begins with a token no command can know. Standard input is closed to the command.
@@ -26,7 +27,8 @@ const CTRL_C_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Shell {
     process: Process,
-    /// Can be read once the shell has ended: what it has started may live on, and keep the pipes open.
+    /// Can be read once the shell has ended: what it has started may live on, and keep the pipes
+    /// open.
     end: OwnedFd,
     terminal: Terminal,
     input: ChildStdin,
@@ -90,8 +92,8 @@ impl<P: std::io::Read + AsFd> Stream<P> {
 }
 
 impl Shell {
-    /// Starts the shell of `terminal` in `folder`, by way of the command `within`, with an environment that
-    /// is the same on every machine.
+    /// Starts the shell of `terminal` in `folder`, by way of the command `within`, with an
+    /// environment that is the same on every machine.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -148,7 +150,8 @@ impl Shell {
     pub fn begin(&mut self, step: &Step) -> anyhow::Result<()> {
         let quoted = step.command.replace('\'', r"'\''");
         let token = &self.stdout.token;
-        // Ctrl-C ends what runs in the shell, and not the shell. All is one line, as bash counts them.
+        // Ctrl-C ends what runs in the shell, and not the shell. All is one line, as bash counts
+        // them.
         let line = format!(
             "trap : INT; eval '{quoted}' </dev/null; printf '{token}%s\\n' $?; printf '{token}\\n' >&2"
         );
@@ -194,7 +197,8 @@ impl Shell {
     /// Takes in what was printed by now, without waiting.
     ///
     /// # Errors
-    /// When a step has ended the shell or printed more than [`OUTPUT_MAX`](crate::machine::window::OUTPUT_MAX).
+    /// When a step has ended the shell or printed more than
+    /// [`OUTPUT_MAX`](crate::machine::window::OUTPUT_MAX).
     pub fn read(&mut self) -> anyhow::Result<()> {
         let ended = self.process.ended()?.is_some();
         self.window.print(false, &self.stdout.read()?);
@@ -229,7 +233,8 @@ impl Shell {
     /// Does a step: types its command and waits for its end.
     ///
     /// # Errors
-    /// A step that outlives its deadline, ends the shell or prints more than [`OUTPUT_MAX`](crate::machine::window::OUTPUT_MAX); a signal.
+    /// A step that outlives its deadline, ends the shell or prints more than
+    /// [`OUTPUT_MAX`](crate::machine::window::OUTPUT_MAX); a signal.
     pub fn run(&mut self, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
         self.run_watched(step, signals, &mut |_| {})
     }

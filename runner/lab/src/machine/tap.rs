@@ -1,10 +1,10 @@
 //! The lab's network: the host's side of the guest's cable, in namespaces of its own.
 //!
-//! What a chapter does in the terminal `lab` happens in a user, a network, a mount and a process namespace that
-//! are made for it. In there the reader has all rights over a network of a loopback device and `tap0`, the end
-//! of the guest's cable, which is still down. The machine's own network cannot be seen from there. When the runner
-//! ends, in whatever way, the first process of the namespaces is killed, and the kernel ends the others and
-//! takes the devices away.
+//! What a chapter does in the terminal `lab` happens in a user, a network, a mount and a process
+//! namespace that are made for it. In there the reader has all rights over a network of a loopback
+//! device and `tap0`, the end of the guest's cable, which is still down. The machine's own network
+//! cannot be seen from there. When the runner ends, in whatever way, the first process of the
+//! namespaces is killed, and the kernel ends the others and takes the devices away.
 
 use std::path::Path;
 
@@ -14,9 +14,10 @@ use crate::machine::shell::Shell;
 use crate::system::process::{Signals, with_us};
 use crate::transcript::step::{Step, Terminal};
 
-/// The words that run a program in new namespaces. The user namespace comes first, as it lends the right to make the others. The user is
-/// not root in it, but keeps all rights: tcpdump would change from root to another user, and
-/// there is no other. The signal for the runner's death is asked for again, since new credentials take it back.
+/// The words that run a program in new namespaces. The user namespace comes first, as it lends the
+/// right to make the others. The user is not root in it, but keeps all rights: tcpdump would change
+/// from root to another user, and there is no other. The signal for the runner's death is asked for
+/// again, since new credentials take it back.
 #[must_use]
 pub fn within() -> Vec<String> {
     let user = "unshare --user --map-user=1000 --map-group=1000 --keep-caps";

@@ -114,7 +114,8 @@ impl Window {
         }
     }
 
-    /// Takes the whole lines that the command has printed by now, to show them while it runs. The step's look shows the rest.
+    /// Takes the whole lines that the command has printed by now, to show them while it runs. The
+    /// step's look shows the rest.
     pub fn take_lines(&mut self) -> Output {
         let [stdout, stderr] = [&mut self.stdout, &mut self.stderr].map(|bytes| {
             let whole = bytes

@@ -1,8 +1,10 @@
-//! What a program of this machine needs to run elsewhere: itself, its interpreter and its shared libraries.
+//! What a program of this machine needs to run elsewhere: itself, its interpreter and its shared
+//! libraries.
 //!
-//! Nothing of it is executed here: the ELF headers say what is needed, and [`Linker`] where it lies. What a
-//! program opens while it runs, such as a plugin or a file, is not among it. Every file keeps its own path, and a path
-//! that leads through links becomes a link to where it ends: a program finds its libraries from where it lies itself.
+//! Nothing of it is executed here: the ELF headers say what is needed, and [`Linker`] where it
+//! lies. What a program opens while it runs, such as a plugin or a file, is not among it. Every
+//! file keeps its own path, and a path that leads through links becomes a link to where it ends: a
+//! program finds its libraries from where it lies itself.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -83,11 +85,12 @@ pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
 pub struct Closure {
     archive: Archive,
     linker: Linker,
-    /// The libraries of the present program that are there already, by the name under which they were asked for.
+    /// The libraries of the present program that are there already, by the name under which they
+    /// were asked for.
     libraries: BTreeSet<String>,
 }
 
-/// What an ELF file says about what it closure.
+/// What an ELF file says about what it needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Headers {
     interpreter: Option<PathBuf>,
@@ -112,10 +115,11 @@ impl Closure {
         self.archive
     }
 
-    /// Packs a program with all that it closure.
+    /// Packs a program with all that it needs.
     ///
     /// # Errors
-    /// [`Unfit`] when it is neither a program for x86-64 nor a script, or when something that it needs is not there.
+    /// [`Unfit`] when it is neither a program for x86-64 nor a script, or when something that it
+    /// needs is not there.
     pub fn add_program(&mut self, path: &Path) -> anyhow::Result<()> {
         self.add_program_or_script(path, SCRIPTS_MAX)
     }
@@ -198,7 +202,8 @@ impl Closure {
         Ok(())
     }
 
-    /// Packs an ELF file and what it needs; `rpath` is what those that need it say of where libraries lie.
+    /// Packs an ELF file and what it needs; `rpath` is what those that need it say of where
+    /// libraries lie.
     fn add_elf(&mut self, path: &Path, rpath: &[PathBuf]) -> anyhow::Result<()> {
         let bytes = self.add_file(path)?;
         let origin = path.canonicalize()?;
@@ -208,7 +213,8 @@ impl Closure {
         drop(bytes);
         if let Some(interpreter) = &headers.interpreter {
             let shown = path.display();
-            // A program that nobody trusts may name any file of this machine, to read it in the guest.
+            // A program that nobody trusts may name any file of this machine, to read it in the
+            // guest.
             if interpreter.exists() && !is_elf(interpreter)? {
                 bail!(Error::Unfit(format!(
                     "{shown} names an interpreter that is no ELF program: {}",
@@ -219,7 +225,8 @@ impl Closure {
                 Error::Unfit(format!("{shown} needs its interpreter: {error:#}"))
             })?;
         }
-        // A runpath puts the rpaths out of force for what this file needs, and its own rpath altogether.
+        // A runpath puts the rpaths out of force for what this file needs, and its own rpath
+        // altogether.
         let has_runpath = !headers.runpath.is_empty();
         let mut inherited = if has_runpath {
             Vec::new()

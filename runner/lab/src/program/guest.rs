@@ -324,7 +324,8 @@ impl<'a> Guest<'a> {
         until: Instant,
         late: &dyn Fn() -> String,
     ) -> anyhow::Result<bool> {
-        // A pipe that is ready takes so many bytes without waiting, during which a signal would not be seen.
+        // A pipe that is ready takes so many bytes without waiting, during which a signal would not
+        // be seen.
         for mut chunk in bytes.chunks(4096) {
             while !chunk.is_empty() {
                 self.signals.wait_for_room(to.as_fd(), until, late)?;

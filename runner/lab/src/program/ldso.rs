@@ -9,7 +9,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// What the linker looks up before its own folders, with the libraries of every folder of its configuration.
+/// What the linker looks up before its own folders, with the libraries of every folder of its
+/// configuration.
 pub const CACHE: &str = "/etc/ld.so.cache";
 
 /// The linker's own folders, of glibc on Debian and elsewhere, and of musl.
@@ -37,7 +38,8 @@ pub struct Linker {
 }
 
 impl Linker {
-    /// Those of this machine, with the folders of LD_LIBRARY_PATH. Without a cache there are still the linker's own folders.
+    /// Those of this machine, with the folders of LD_LIBRARY_PATH. Without a cache there are still
+    /// the linker's own folders.
     #[must_use]
     pub fn of_this_machine() -> Self {
         let library_path = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
@@ -47,7 +49,8 @@ impl Linker {
         }
     }
 
-    /// The places at which a library may lie, best first: `rpath` comes before LD_LIBRARY_PATH, `runpath` behind it.
+    /// The places at which a library may lie, best first: `rpath` comes before LD_LIBRARY_PATH,
+    /// `runpath` behind it.
     pub fn places<'a>(
         &'a self,
         name: &'a str,

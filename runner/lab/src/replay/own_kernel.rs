@@ -1,7 +1,9 @@
-//! A kernel of the reader's own, for `--kernel`: where its parts lie, and whether they belong together.
+//! A kernel of the reader's own, for `--kernel`: where its parts lie, and whether they belong
+//! together.
 //!
-//! An image holds its vmlinux without debug information, packed. Both carry the build id, which the linker makes of
-//! the whole kernel, so a vmlinux of another build is noticed before gdb shows lines that do not run.
+//! An image holds its vmlinux without debug information, packed. Both carry the build id, which the
+//! linker makes of the whole kernel, so a vmlinux of another build is noticed before gdb shows
+//! lines that do not run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,7 +112,8 @@ fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
     Ok((elf.build_id().ok().flatten().map(<[u8]>::to_vec), debug))
 }
 
-/// The build id that is packed in an image; none if this machine cannot unpack it, or if it has none.
+/// The build id that is packed in an image; none if this machine cannot unpack it, or if it has
+/// none.
 fn build_id_of_image(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let bytes =
         fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
@@ -159,4 +162,16 @@ fn hex(bytes: &[u8]) -> String {
     let mut text = crate::build::cache::hex(bytes);
     text.truncate(12);
     text
+}
+
+/// What the kernel calls itself; Documentation/x86/boot.rst says where an image has it.
+pub(super) fn release(image: &Path) -> String {
+    let read = || {
+        let bytes = std::fs::read(image).ok()?;
+        let at: [u8; 2] = bytes.get(0x20e..0x210)?.try_into().ok()?;
+        let text = bytes.get(0x200 + usize::from(u16::from_le_bytes(at))..)?;
+        let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
+        String::from_utf8(text[..end].to_vec()).ok()
+    };
+    read().unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,7 +1,8 @@
 //! The folder in which a chapter is replayed: private, with the names that the book uses in it.
 //!
 //! `bzImage`, `vmlinux`, `linux`, `busybox`, `rootfs` and `kernel-configs` lead to the lab and the
-//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed behind it.
+//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed
+//! behind it.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,7 @@ use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
 use crate::machine::agent;
 use crate::machine::qemu::file;
-use crate::replay::own_kernel::OwnKernel;
-use crate::replay::provenance;
+use crate::replay::own_kernel::{self, OwnKernel};
 use crate::system::scratch::Scratch;
 use crate::transcript::step::{Step, Terminal};
 
@@ -48,7 +48,7 @@ impl Parts {
     /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with
     /// the source of the book's; gives a note if that is of another release.
     pub fn replace_kernel(&mut self, own: OwnKernel) -> Option<String> {
-        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| provenance::release(image));
+        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| own_kernel::release(image));
         self.bzimage = own.bzimage;
         self.vmlinux = own.vmlinux;
         match own.tree {
@@ -116,7 +116,8 @@ impl Workdir {
         self.folder.path()
     }
 
-    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture, may not tell when it has not.
+    /// Tries whether the disk still has a block for it: programs on it, and QEMU with its capture,
+    /// may not tell when it has not.
     ///
     /// # Errors
     /// Why nothing more can be written.

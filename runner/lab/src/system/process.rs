@@ -1,8 +1,8 @@
 //! A child process that cannot outlive the runner, and pipes that are read without blocking.
 //!
 //! A child leads a process group of its own, which is killed and reaped when the [`Process`] is
-//! dropped: on success, on failure and on a signal alike. A runner that is itself killed takes it along
-//! ([`with_us`]).
+//! dropped: on success, on failure and on a signal alike. A runner that is itself killed takes it
+//! along ([`with_us`]).
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -21,8 +21,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
 
 use crate::Error;
 
-/// Runs a command whose children do not outlive the runner either, not even when that is killed: somebody in
-/// its process group waits for the runner's end, and then ends the group.
+/// Runs a command whose children do not outlive the runner either, not even when that is killed:
+/// somebody in its process group waits for the runner's end, and then ends the group.
 pub const WATCHED: [&str; 4] = [
     "sh",
     "-c",
@@ -30,8 +30,9 @@ pub const WATCHED: [&str; 4] = [
     "sh",
 ];
 
-/// The words that run a child of ours which the kernel kills when we end. util-linux's setpriv needs no unsafe code for
-/// that; and if we have ended before it asked, the child has another parent by now, and does nothing.
+/// The words that run a child of ours which the kernel kills when we end. util-linux's setpriv
+/// needs no unsafe code for that; and if we have ended before it asked, the child has another
+/// parent by now, and does nothing.
 #[must_use]
 pub fn with_us() -> [String; 8] {
     let us = std::process::id().to_string();
@@ -105,7 +106,8 @@ impl Process {
         pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
     }
 
-    /// How a child has ended that closed its output, as it stands in a message: ` (signal: 9 (SIGKILL))`; nothing if it goes on.
+    /// How a child has ended that closed its output, as it stands in a message:
+    /// ` (signal: 9 (SIGKILL))`; nothing if it goes on.
     pub fn end(&mut self) -> String {
         let until = Instant::now() + LAST_WORDS;
         loop {
@@ -143,7 +145,8 @@ pub fn set_nonblocking(pipe: &impl AsFd) -> anyhow::Result<()> {
         .context("set a pipe's flags")
 }
 
-/// The most that [`drain`] takes at once, in bytes: who writes for ever must not keep us from looking at the clock.
+/// The most that [`drain`] takes at once, in bytes: who writes for ever must not keep us from
+/// looking at the clock.
 const DRAIN_MAX: usize = 1 << 20;
 
 /// What a non-blocking pipe holds now, or the beginning of it, and whether its other end is closed.
@@ -167,8 +170,8 @@ pub fn drain(pipe: &mut impl Read) -> anyhow::Result<(Vec<u8>, bool)> {
     Ok((bytes, false))
 }
 
-/// Says whether a signal does what it does by default. A handler cannot be taken back, only be told to act
-/// as if there were none, so this is registered once.
+/// Says whether a signal does what it does by default. A handler cannot be taken back, only be told
+/// to act as if there were none, so this is registered once.
 static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|| {
     let flag = Arc::new(AtomicBool::new(false));
     for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
@@ -180,30 +183,8 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
 /// How many [`Signals`] there are. The last one that goes lets the signals through.
 static CATCHING: Mutex<usize> = Mutex::new(0);
 
-/// A place in [`CATCHING`].
-#[derive(Debug)]
-struct Catching(Arc<AtomicBool>);
-
-impl Catching {
-    fn begin() -> anyhow::Result<Self> {
-        let let_through = LET_THROUGH
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?;
-        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        *count += 1;
-        let_through.store(false, Ordering::SeqCst);
-        Ok(Self(let_through.clone()))
-    }
-}
-
-impl Drop for Catching {
-    fn drop(&mut self) {
-        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        *count -= 1;
-        if *count == 0 {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
+fn catching() -> MutexGuard<'static, usize> {
+    CATCHING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: once nobody catches them any
@@ -215,7 +196,7 @@ pub struct Signals {
     /// The last one that was another than SIGINT, or 0.
     told_to_end: Arc<AtomicUsize>,
     registered: Vec<SigId>,
-    _catching: Catching,
+    let_through: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -227,7 +208,9 @@ impl Signals {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
         set_nonblocking(&woken)?;
         let told_to_end = Arc::new(AtomicUsize::new(0));
-        let catching = Catching::begin()?;
+        let let_through = LET_THROUGH
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?;
         let mut registered = Vec::new();
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             // First, so that who is woken can see it.
@@ -240,15 +223,18 @@ impl Signals {
             let id = signal_hook::low_level::pipe::register(signal, write);
             registered.push(id.context("catch a signal")?);
         }
+        *catching() += 1;
+        let_through.store(false, Ordering::SeqCst);
         Ok(Self {
             woken,
             told_to_end,
             registered,
-            _catching: catching,
+            let_through: let_through.clone(),
         })
     }
 
-    /// Whether what was caught is just Ctrl-C; then it is forgotten, and [`Signals::wait`] waits again.
+    /// Whether what was caught is just Ctrl-C; then it is forgotten, and [`Signals::wait`] waits
+    /// again.
     ///
     /// # Errors
     /// When the pipe for signals cannot be read.
@@ -321,6 +307,9 @@ impl Drop for Signals {
         for id in self.registered.drain(..) {
             signal_hook::low_level::unregister(id);
         }
+        let mut others = catching();
+        *others -= 1;
+        self.let_through.store(*others == 0, Ordering::SeqCst);
     }
 }
 

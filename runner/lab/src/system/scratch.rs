@@ -1,10 +1,10 @@
 //! A private folder that is gone when its holder is, however the holder ends.
 //!
-//! A child makes the folder and takes it away again, so there is no moment at which only the holder knows of it. The
-//! child is a shell in a process group of its own that reads from a pipe whose other end only the holder has: the pipe
-//! ends when that is dropped, and when the runner is killed by a signal that no program sees. With
-//! the folder go the processes that have it as their home, which is how the runner marks what a chapter starts, and
-//! their process groups.
+//! A child makes the folder and takes it away again, so there is no moment at which only the holder
+//! knows of it. The child is a shell in a process group of its own that reads from a pipe whose
+//! other end only the holder has: the pipe ends when that is dropped, and when the runner is killed
+//! by a signal that no program sees. With the folder go the processes that have it as their home,
+//! which is how the runner marks what a chapter starts, and their process groups.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

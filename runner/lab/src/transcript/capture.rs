@@ -1,8 +1,8 @@
 //! The capture of the wire: the frames that passed the hub, in order, with the guest's time.
 //!
-//! QEMU writes libpcap's format (draft-ietf-opsawg-pcap, version 2.4), little-endian, in microseconds;
-//! a snapshot holds a line for each frame, so that a difference shows the frame. One becomes the other
-//! without loss, so the file that a reader opens is the file that QEMU wrote.
+//! QEMU writes libpcap's format (draft-ietf-opsawg-pcap, version 2.4), little-endian, in
+//! microseconds; a snapshot holds a line for each frame, so that a difference shows the frame. One
+//! becomes the other without loss, so the file that a reader opens is the file that QEMU wrote.
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::transcript::step::{Step, Terminal};
 
-/// The steps of a replay, in order, and the file in which they stand: errors name it, nobody reads it.
+/// The steps of a replay, in order, and the file in which they stand: errors name it, nobody reads
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub struct Script<'a> {
     /// The file, relative to the repository.

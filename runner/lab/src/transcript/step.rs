@@ -1,8 +1,8 @@
 //! A step: one command, typed in one terminal, at one place of a chapter.
 //!
-//! `6.3 status=1 guest ping -c 1 10.0.3.9` is written in a chapter as
-//! `<!-- cmdrun runner show 6.3 status=1 guest ping -c 1 10.0.3.9 -->`. The words between the number
-//! and the terminal are the only options a step has.
+//! `6.3 status=1 guest ping -c 1 10.0.3.9` is written in a chapter as `<!-- cmdrun runner show 6.3
+//! status=1 guest ping -c 1 10.0.3.9 -->`. The words between the number and the terminal are the
+//! only options a step has.
 
 use std::fmt;
 use std::str::FromStr;
@@ -187,8 +187,8 @@ impl Step {
         ))
     }
 
-    /// A step as somebody types it at a prompt; the empty command is a look. In a shell of the machine's, `&` at the end lets the
-    /// command go on.
+    /// A step as somebody types it at a prompt; the empty command is a look. In a shell of the
+    /// machine's, `&` at the end lets the command go on.
     #[must_use]
     pub fn typed(id: StepId, terminal: Terminal, command: &str) -> Self {
         let goes_on = command

@@ -1,7 +1,7 @@
 //! The repository: the folder that holds `book.toml` and `chapters/`.
 //!
-//! mdbook starts a preprocessor in it, and mdbook-cmdrun starts `runner show` in `chapters/`; so it is
-//! looked for from the current folder upward.
+//! mdbook starts a preprocessor in it, and mdbook-cmdrun starts `runner show` in `chapters/`; so it
+//! is looked for from the current folder upward.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,8 @@ pub fn find() -> anyhow::Result<PathBuf> {
     above(&here)
 }
 
-/// Finds the repository that the current folder lies in, or else the one that this program was built from: for what
-/// is used in other projects.
+/// Finds the repository that the current folder lies in, or else the one that this program was
+/// built from: for what is used in other projects.
 ///
 /// # Errors
 /// When there is neither.
