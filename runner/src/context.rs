@@ -1,21 +1,10 @@
-//! What every command is given: what stands anywhere on the line, and the lab that follows from it.
+//! What every command is given: what stands anywhere on the line.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use book::chapter::Chapter;
-use book::snapshot::Snapshot;
 use lab::build::cache::Given;
-use lab::build::packages;
-use lab::build::setup::{self, Options};
-use lab::replay::own_kernel::OwnKernel;
-use lab::replay::workdir::Parts;
-use lab::replay::{Event, provenance, replay};
-use lab::system::process::Signals;
-use lab::transcript::Transcript;
-use lab::transcript::step::Terminal;
-
-use crate::doctor;
+use lab::build::setup::Options;
 
 /// Built once, in `main`, of what stands anywhere on the line.
 #[derive(Debug, Default)]
@@ -39,79 +28,5 @@ impl Context {
         options.yes = self.yes;
         options.kernel_source.clone_from(&self.kernel_source);
         Ok(options)
-    }
-
-    /// The lab in which these chapters are replayed, made if it is not there; with a kernel of the
-    /// user's own, if there is one. What keeps the network of a chapter from being made is told
-    /// before anything is built.
-    ///
-    /// # Errors
-    /// As [`setup::ready`], and why there can be no network.
-    pub fn ready<'a>(
-        &self,
-        options: &Options,
-        chapters: impl IntoIterator<Item = &'a Chapter>,
-        own: Option<OwnKernel>,
-    ) -> Result<Ready> {
-        // With them the network is made.
-        packages::ready(options.yes)?;
-        let mut labs = chapters
-            .into_iter()
-            .filter(|chapter| chapter.has(Terminal::Lab));
-        if let Some(chapter) = labs.next() {
-            doctor::check_lab(chapter.number)?;
-        }
-        let mut parts = Parts::from(setup::ready(options)?);
-        if let Some(own) = own {
-            let first = own.note.clone();
-            let second = parts.replace_kernel(own);
-            first
-                .iter()
-                .chain(&second)
-                .for_each(|note| eprintln!("{note}"));
-        }
-        let root = options.repository.clone();
-        Ok(Ready {
-            provenance: provenance::of(&root, &parts)?,
-            root,
-            parts,
-        })
-    }
-}
-
-/// A lab for replays of chapters.
-#[derive(Debug)]
-pub struct Ready {
-    /// The root of the repository.
-    pub root: PathBuf,
-    /// What a chapter is replayed with.
-    pub parts: Parts,
-    provenance: Vec<(String, String)>,
-}
-
-impl Ready {
-    /// Replays the first `count` steps of a chapter.
-    ///
-    /// # Errors
-    /// As [`replay`].
-    pub fn replay(
-        &self,
-        chapter: &Chapter,
-        count: usize,
-        signals: &Signals,
-        watch: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<Snapshot> {
-        let script = chapter.script();
-        let transcript = replay(&self.root, script, count, &self.parts, signals, watch)?;
-        Ok(self.snapshot(transcript))
-    }
-
-    /// What was printed in this lab.
-    #[must_use]
-    pub fn snapshot(&self, transcript: Transcript) -> Snapshot {
-        Snapshot {
-            provenance: self.provenance.clone(),
-            transcript,
-        }
     }
 }

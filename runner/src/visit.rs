@@ -14,8 +14,9 @@ pub mod tmux;
 
 use std::process::ExitCode;
 
-use crate::context::{Context, Ready};
-use crate::root;
+use crate::context::Context;
+use crate::ready::Ready;
+use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
@@ -46,13 +47,13 @@ pub struct Args {
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let whole = chapter.steps.len();
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let ready = context.ready(&options, [&chapter], None)?;
+    let ready = Ready::make(&options, [&chapter], None)?;
     let signals = Signals::catch()?;
     let mut replay = Replay::new(
         &root,

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::root;
+use crate::ready::Ready;
+use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
@@ -43,7 +44,7 @@ pub struct Args {
     /// Replay so often, and compare the raw transcripts byte for byte
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     repeat: usize,
-    /// Print the transcript and the verdict as JSON
+    /// Print the transcript, the verdict and what --repeat found as JSON
     #[arg(long)]
     json: bool,
     /// Tell each step's real time, and the guest's clock
@@ -76,7 +77,7 @@ struct Repeats {
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let chapter = Chapter::find(&root, &args.chapter)?;
     let count = args
         .to
@@ -88,7 +89,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
     }
-    let ready = context.ready(&options, [&chapter], own)?;
+    let ready = Ready::make(&options, [&chapter], own)?;
     let screen = Screen {
         from: from as u32,
         timings: args.timings,

@@ -23,7 +23,7 @@ use lab::build::pins::Pins;
 use lab::build::setup;
 
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 
 /// What to do besides checking.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// A list of exemptions that says too much, and a lab that cannot be made.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let options = context.options(&root)?;
     let lab = setup::ready(&options)?;
     let index = Index::ready(&root, &options.cache, &lab)?;

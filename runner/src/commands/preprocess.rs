@@ -6,7 +6,7 @@ use book::fault::Error;
 use book::page::layout::Layout;
 
 use crate::commands::mdbook::Args;
-use crate::root;
+use crate::repository;
 
 /// Reads the book from standard input, and writes it to standard output.
 ///
@@ -14,7 +14,7 @@ use crate::root;
 /// [`Error::Faults`] of all chapters, and files that cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.preprocess(|book| {
-        let mut layout = Layout::read(&root::find()?)?;
+        let mut layout = Layout::read(&repository::find()?)?;
         let mut faults = Vec::new();
         let source = book.source.clone();
         book.pages(&mut |file, page| {

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::context::{Context, Ready};
-use crate::root;
+use crate::context::Context;
+use crate::ready::Ready;
+use crate::repository;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
 use book::snapshot::{self, Snapshot};
@@ -28,12 +29,12 @@ pub struct Args {
 /// # Errors
 /// When the chapter is wrong, the lab cannot run, or two replays contradict each other.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let named = args.chapters.iter();
     let chapters: Vec<Chapter> = named
         .map(|wanted| Chapter::find(&root, wanted))
         .collect::<Result<_, _>>()?;
-    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
+    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {
         let now = twice(&ready, &chapter)?;

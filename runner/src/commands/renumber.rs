@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use book::renumber;
 
-use crate::root;
+use crate::repository;
 
 /// Which chapter to renumber.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub struct Args {
 /// # Errors
 /// As [`renumber::chapter`].
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let done = renumber::chapter(&root::find()?, args.chapter)?;
+    let done = renumber::chapter(&repository::find()?, args.chapter)?;
     let (path, steps) = (done.path.display(), done.steps);
     match done.written {
         0 => println!("{path}: {steps} steps, in order already"),

@@ -16,7 +16,7 @@ use lab::machine::qemu::file;
 use lab::program::guest::{self, Program};
 
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub struct Args {
 /// [`Error::Unfit`] when the program cannot run in the guest; otherwise when the guest cannot run,
 /// or not to the program's end.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let repository = root::find_or_own()?;
+    let repository = repository::find_or_own()?;
     let program = Program::pack(&args.command, &args.with)?;
     let kernel = args.kernel.as_deref().map(image).transpose()?;
     let options = context.options(&repository)?;

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use lab::build::setup;
 
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 
 /// Makes the lab.
 ///
 /// # Errors
 /// As [`setup::ready`].
 pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
-    let lab = setup::ready(&context.options(&root::find()?)?)?;
+    let lab = setup::ready(&context.options(&repository::find()?)?)?;
     println!("kernel     {}", lab.kernel.bzimage.display());
     println!("           {}", lab.kernel.vmlinux.display());
     println!("busybox    {}", lab.busybox.binary.display());

@@ -17,7 +17,7 @@ use book::{chapter, page};
 use lab::transcript::step::{Step, StepId};
 use lab::transcript::words;
 
-use crate::root;
+use crate::repository;
 
 /// The words of a step, as a directive has them.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// [`Error::Stale`], and a snapshot that cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let mut snapshots = BTreeMap::new();
     let mut faults = Vec::new();
     for words in steps(&args.words)? {

@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::{exit, root, screen};
+use crate::ready::Ready;
+use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{Verdict, compare};
@@ -40,7 +41,7 @@ struct Verified {
 /// # Errors
 /// When a chapter's file is wrong or the lab cannot be made.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let root = root::find()?;
+    let root = repository::find()?;
     let chapters: Vec<Chapter> = if args.chapters.is_empty() {
         let paths = chapter::paths(&root)?;
         let all = paths.iter().map(|path| Chapter::read(&root, path));
@@ -52,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             .map(|wanted| Chapter::find(&root, wanted));
         named.collect::<Result<_, _>>()?
     };
-    let ready = context.ready(&context.options(&root)?, &chapters, None)?;
+    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;

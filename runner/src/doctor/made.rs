@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::Found;
 use crate::context::Context;
-use crate::root;
+use crate::repository;
 use lab::build::pins::Pins;
 use lab::build::{setup, sources};
 use lab::{Absent, Error};
@@ -32,7 +32,7 @@ impl Lab {
 /// # Errors
 /// What keeps it from looking, as the finding of the check.
 pub fn look(context: &Context) -> Result<Lab, Found> {
-    let root = root::find().map_err(|error| Found::skip(format!("{error:#}")))?;
+    let root = repository::find().map_err(|error| Found::skip(format!("{error:#}")))?;
     let look = || -> anyhow::Result<Lab> {
         let mut options = context.options(&root)?;
         options.cache = options.cache.frozen();

@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use crate::build::rootfs;
 use crate::machine::qemu;
+use crate::replay::own_kernel::release;
 use crate::replay::workdir::Parts;
 
 /// The name of the fact that tells the repository that the lab was made from.
@@ -56,18 +57,6 @@ pub fn of(root: &Path, parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
-}
-
-/// What the kernel calls itself; Documentation/x86/boot.rst says where an image has it.
-pub(super) fn release(image: &Path) -> String {
-    let read = || {
-        let bytes = std::fs::read(image).ok()?;
-        let at: [u8; 2] = bytes.get(0x20e..0x210)?.try_into().ok()?;
-        let text = bytes.get(0x200 + usize::from(u16::from_le_bytes(at))..)?;
-        let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
-        String::from_utf8(text[..end].to_vec()).ok()
-    };
-    read().unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn sha256(path: &Path) -> anyhow::Result<String> {

@@ -13,8 +13,7 @@ use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
 use crate::machine::agent;
 use crate::machine::qemu::file;
-use crate::replay::own_kernel::OwnKernel;
-use crate::replay::provenance;
+use crate::replay::own_kernel::{self, OwnKernel};
 use crate::system::scratch::Scratch;
 use crate::transcript::step::{Step, Terminal};
 
@@ -49,7 +48,7 @@ impl Parts {
     /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with
     /// the source of the book's; gives a note if that is of another release.
     pub fn replace_kernel(&mut self, own: OwnKernel) -> Option<String> {
-        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| provenance::release(image));
+        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| own_kernel::release(image));
         self.bzimage = own.bzimage;
         self.vmlinux = own.vmlinux;
         match own.tree {
