@@ -6,6 +6,8 @@
 pub mod fault;
 pub mod html;
 
+mod pattern;
+
 pub mod chapter;
 
 pub mod snapshot;

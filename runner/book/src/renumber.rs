@@ -8,7 +8,6 @@
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use anyhow::{Context, bail, ensure};
 use regex_lite::Regex;
@@ -18,6 +17,7 @@ use crate::chapter::markdown::{Edit, Page, Piece};
 use crate::chapter::value::{self, Directive};
 use crate::chapter::{self, Chapter};
 use crate::fault::{Error, Fault};
+use crate::pattern::{Pattern, pattern};
 use crate::snapshot::Snapshot;
 use lab::transcript::step::Step;
 
@@ -208,8 +208,7 @@ impl Moves {
 
     /// What finds the number of a step of the chapter behind a pattern.
     fn reference(&self, before: &str) -> Regex {
-        let pattern = format!(r"{before}{}\.(\d+)\b", self.chapter);
-        Regex::new(&pattern).expect("a valid pattern")
+        pattern(&format!(r"{before}{}\.(\d+)\b", self.chapter))
     }
 
     /// Lets the references in a part of a page follow.
@@ -234,9 +233,7 @@ impl Moves {
 
 /// The text with its steps numbered from 1, and what number each had.
 fn renumber(chapter: u32, text: &str) -> (String, Vec<String>) {
-    static STEP: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^\s*<!-- cmdrun\s+runner\s+show\s+(\S+)").expect("a valid pattern")
-    });
+    static STEP: Pattern = Pattern::new(|| pattern(r"^\s*<!-- cmdrun\s+runner\s+show\s+(\S+)"));
     let page = Page::read(text);
     let fences = page.fences().filter(|fence| fence.is_console());
     let (mut edits, mut before) = (Vec::new(), Vec::new());

@@ -174,8 +174,8 @@ impl Index {
             .with("form", FORM)
             .with("kernel", &lab.kernel.sha256)
             .with("guest", cache::sha256_of(guest.as_bytes()));
-        let waiting = || eprintln!("names of the kernel: another run collects them, waiting");
-        let entry = cache.ensure(KIND, &inputs, Leftover::Discard, waiting, |folder| {
+        let waiting = "names of the kernel: another run collects them, waiting";
+        let text = cached(cache, KIND, &inputs, waiting, || {
             let mut stage = Stage::begin("collect the names of the kernel");
             let mut lines = BTreeSet::new();
             stage.at("debug information");
@@ -185,24 +185,18 @@ impl Index {
             lines.extend(guest.lines().map(str::to_owned));
             let mut text: String = Vec::from_iter(lines).join("\n");
             text.push('\n');
-            cache::write_whole(&folder.join(OUTPUT), text.as_bytes())?;
             stage.done();
-            Ok(vec![OUTPUT.to_owned()])
+            Ok(text)
         })?;
-        Self::read(&entry.path(OUTPUT))
+        Ok(Self::from(text))
     }
 
     /// The index that was made last, if there is one: for a better message where no lab is asked
     /// for.
     #[must_use]
     pub fn at_hand(cache: &Cache) -> Option<Self> {
-        Self::read(&cache.newest(KIND)?.join(OUTPUT)).ok()
-    }
-
-    fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("read the names of the kernel from {}", path.display()))?;
-        Ok(Self::from(text))
+        let text = std::fs::read_to_string(cache.newest(KIND)?.join(OUTPUT));
+        text.ok().map(Self::from)
     }
 
     /// The names that are spelt so.
@@ -253,6 +247,23 @@ impl From<String> for Index {
         starts.retain(|start| *start < text.len());
         Self { text, starts }
     }
+}
+
+/// A text in the cache, made if it is not there.
+fn cached(
+    cache: &Cache,
+    kind: &str,
+    inputs: &Inputs,
+    waiting: &str,
+    make: impl FnOnce() -> Result<String>,
+) -> Result<String> {
+    let waiting = || eprintln!("{waiting}");
+    let entry = cache.ensure(kind, inputs, Leftover::Discard, waiting, |folder| {
+        cache::write_whole(&folder.join(OUTPUT), make()?.as_bytes())?;
+        Ok(vec![OUTPUT.to_owned()])
+    })?;
+    let path = entry.path(OUTPUT);
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Whether a name can have this character in it.

@@ -17,12 +17,12 @@
 //! its value is code then; other code is left alone.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
 use crate::chapter::expression::{Number, Operator, Token, evaluate};
 use crate::chapter::markdown::{Page, Piece, Span};
+use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
@@ -88,8 +88,7 @@ const WORDS: [&str; 13] = [
 /// between the braces. A code span that is a directive is one, backticks included.
 #[must_use]
 pub fn find<'a>(page: &Page<'a>) -> Vec<(Range<usize>, &'a str)> {
-    static BRACES: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\{\{(.*?)\}\}").expect("a pattern"));
+    static BRACES: Pattern = Pattern::new(|| pattern(r"\{\{(.*?)\}\}"));
     let mut found = Vec::new();
     for piece in page.pieces() {
         let Piece::Prose { range, spans } = piece else {
@@ -232,14 +231,11 @@ fn shown(record: &Record, at: Option<&str>) -> Result<String, String> {
 
 /// The only number, or what gdb printed as a value.
 fn only(record: &Record) -> Result<String, String> {
-    static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?m)^(?:Value returned is )?\$\d+ = (.*)$").expect("a pattern")
-    });
-    static VALUE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(&format!(r"^(?:\([^()]*\) )?{NUMBER}\b")).expect("a pattern"));
-    static ANY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(&format!(r"(?:^|[^\w.]){NUMBER}(?:$|[^\w.]|\.(?:$|\s))")).expect("a pattern")
-    });
+    static PRINTED: Pattern =
+        Pattern::new(|| pattern(r"(?m)^(?:Value returned is )?\$\d+ = (.*)$"));
+    static VALUE: Pattern = Pattern::new(|| pattern(&format!(r"^(?:\([^()]*\) )?{NUMBER}\b")));
+    static ANY: Pattern =
+        Pattern::new(|| pattern(&format!(r"(?:^|[^\w.]){NUMBER}(?:$|[^\w.]|\.(?:$|\s))")));
     let output = &record.output.stdout;
     let mut printed = PRINTED.captures_iter(output);
     if let (Some(only), None) = (printed.next(), printed.next())
@@ -307,8 +303,7 @@ fn beside(record: &Record, at: &str) -> Result<String, String> {
 /// The words of a directive: quoted text with its quotes, a sign that stands at the beginning of a
 /// word, or what else is between blanks.
 fn split(text: &str) -> Result<Vec<&str>, String> {
-    static WORD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"'[^']*'|<<|[()+*/|-]|[^\s()']+").expect("a pattern"));
+    static WORD: Pattern = Pattern::new(|| pattern(r"'[^']*'|<<|[()+*/|-]|[^\s()']+"));
     match text.matches('\'').count() % 2 {
         0 => Ok(WORD.find_iter(text).map(|word| word.as_str()).collect()),
         _ => Err("a quote is never closed".to_owned()),

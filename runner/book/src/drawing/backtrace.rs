@@ -5,11 +5,8 @@
 //! one with an address to the last one without are a single function of the machine's, the lowest
 //! of them; the others are inlined.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
-
 use crate::drawing::layer::Layer;
+use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::Terminal;
 
@@ -26,11 +23,10 @@ pub struct Call {
 
 /// A line that tells of a function: a frame, with its number; a breakpoint that was hit; where a
 /// watchpoint has stopped.
-static LINE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+static LINE: Pattern = Pattern::new(|| {
+    pattern(
         r"(?m)^(?:Run till exit from )?(?:(?:Temporary b|B)reakpoint [\d.]+, )?(?:#(\d+) +)?(0x\w+ in )?(\w+) \(.*\) at (?:\./)?([^ :]+):\d+$",
     )
-    .expect("a valid pattern")
 });
 
 /// More frames than any stack of the kernel's has.

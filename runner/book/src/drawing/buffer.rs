@@ -5,21 +5,17 @@
 //! is what the layer sees. The bars of a drawing have one scale; what lies far behind every `tail`
 //! is left out.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
-
 use crate::drawing::svg::{Figure, link, text};
 use crate::html::{Html, element};
+use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
 /// What `layer` prints, all in bytes from `head`; a header that is not set is -1, or 0.
-static LAYER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+static LAYER: Pattern = Pattern::new(|| {
+    pattern(
         r"(?m)^(\w+): head 0 data (\d+) tail (\d+) end (\d+) transport (-?\d+) network (-?\d+) mac (-?\d+) len (\d+)$",
     )
-    .expect("a valid pattern")
 });
 
 /// One line of `layer`.

@@ -177,16 +177,12 @@ impl Calls {
         }
     }
 
-    fn first_layer(&self, root: usize) -> Option<Layer> {
-        let mut left = vec![root];
-        while let Some(node) = left.pop() {
-            let node = &self.nodes[node];
-            if node.layer.is_some() {
-                return node.layer;
-            }
-            left.extend(node.children.iter().rev());
-        }
-        None
+    fn first_layer(&self, node: usize) -> Option<Layer> {
+        let Node {
+            layer, children, ..
+        } = &self.nodes[node];
+        let mut below = children.iter();
+        layer.or_else(|| below.find_map(|child| self.first_layer(*child)))
     }
 
     fn inherit(&mut self, root: usize, above: Option<Layer>) {

@@ -6,13 +6,11 @@
 //! come closer and the names go below.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
 
 use crate::drawing::backtrace;
 use crate::drawing::layer::Layer;
 use crate::html::{Html, anchor, element, text};
+use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 
@@ -31,9 +29,8 @@ pub struct Leaf {
 const NAMED: usize = 4;
 
 /// A line of the function-graph tracer, with the task in front or without.
-static TRACED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)^(?: *\S+ +\|)? *(\w+)(?:\.\w+)*\(\)(?: \{|;)$").expect("a valid pattern")
-});
+static TRACED: Pattern =
+    Pattern::new(|| pattern(r"(?m)^(?: *\S+ +\|)? *(\w+)(?:\.\w+)*\(\)(?: \{|;)$"));
 
 /// What the book shows of a function.
 #[derive(Default)]

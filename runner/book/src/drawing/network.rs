@@ -7,12 +7,11 @@
 //! is each namespace that `ip -n` names.
 
 use std::net::Ipv4Addr;
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
 
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
+
+use crate::pattern::{Pattern, pattern};
 
 /// A machine, or a namespace that plays one.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,14 +54,10 @@ pub struct Fact {
 #[derive(Debug, Default)]
 pub struct Network(pub Vec<Machine>);
 
-static HEAD: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\d+: (\w+)(?:@\S+)?: <").expect("a valid pattern"));
-static BRIEF: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^(\w+) +[A-Z]+ +(\S+:\S+) <").expect("a valid pattern"));
-static ETHER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^ +link/ether (\S+)").expect("a valid pattern"));
-static INET: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^ +inet (\S+)").expect("a valid pattern"));
+static HEAD: Pattern = Pattern::new(|| pattern(r"^\d+: (\w+)(?:@\S+)?: <"));
+static BRIEF: Pattern = Pattern::new(|| pattern(r"^(\w+) +[A-Z]+ +(\S+:\S+) <"));
+static ETHER: Pattern = Pattern::new(|| pattern(r"^ +link/ether (\S+)"));
+static INET: Pattern = Pattern::new(|| pattern(r"^ +inet (\S+)"));
 
 impl Network {
     /// The network as it is after the steps.

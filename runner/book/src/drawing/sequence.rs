@@ -7,12 +7,10 @@
 //! is pure: it reads a snapshot.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
 
 use crate::drawing::svg::{Figure, link, text};
 use crate::html::{self, Html, element};
+use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
 
@@ -67,20 +65,15 @@ enum Row {
     },
 }
 
-static FRAME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)^ *(\d+) +\S+ IP (\S+) > (\S+): Flags \[(\S+)\],.* length (\d+)")
-        .expect("a valid pattern")
+static FRAME: Pattern = Pattern::new(|| {
+    pattern(r"(?m)^ *(\d+) +\S+ IP (\S+) > (\S+): Flags \[(\S+)\],.* length (\d+)")
 });
-static CHANGE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\$(\w+)\)->\S*state\n\nOld value = \S+\nNew value = (\w+)")
-        .expect("a valid pattern")
-});
-static STATE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\$\d+ = ([A-Z_]+)\n$").expect("a valid pattern"));
+static CHANGE: Pattern =
+    Pattern::new(|| pattern(r"\$(\w+)\)->\S*state\n\nOld value = \S+\nNew value = (\w+)"));
+static STATE: Pattern = Pattern::new(|| pattern(r"^\$\d+ = ([A-Z_]+)\n$"));
 /// The frames of a backtrace; the address is missing where the machine stands at the beginning of a
 /// line.
-static CALL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?m)^#\d+ +(?:0x\w+ in )?(\w+) \(").expect("a valid pattern"));
+static CALL: Pattern = Pattern::new(|| pattern(r"(?m)^#\d+ +(?:0x\w+ in )?(\w+) \("));
 
 /// The commands of gdb that let the machine run; a look shows what came of one that was typed
 /// before.

@@ -10,19 +10,19 @@
 //! followed.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use anyhow::bail;
 
 use crate::chapter::markdown::{Edit, Fence, Page as Markdown};
 use crate::chapter::{self, Chapter};
 use crate::drawing;
 use crate::drawing::map::Leaf;
-use crate::fault::{Error, Fault};
+use crate::fault::{Error, Fault, Faults};
 use crate::html::Html;
 use crate::page::check::Text;
 use crate::page::values::Values;
 use crate::page::{self, hint};
+use crate::pattern::{Pattern, pattern};
 use crate::prose::excerpt::{self, Filled};
 use crate::snapshot::{Snapshot, stale};
 use lab::build::cache::Cache;
@@ -168,8 +168,7 @@ impl Layout {
         let Some(snapshot) = Snapshot::read(&self.root, &chapter.name)? else {
             let message = stale::never_recorded(&chapter.name, chapter.number);
             found.push(Fault::new(path, first.line, message));
-            Error::unless_empty(found)?;
-            return Ok(LaidOut::default());
+            bail!(Error::Faults(Faults(found)));
         };
         for step in &chapter.steps {
             if let Err(message) = stale::check(step, &snapshot) {
@@ -245,8 +244,7 @@ fn strangers<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
 
 /// The lines in other fences that look like a directive of ours.
 fn misplaced<'a>(page: &'a Markdown<'a>) -> impl Iterator<Item = usize> {
-    static OURS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^\s*<!--\s*runner\s").expect("a pattern"));
+    static OURS: Pattern = Pattern::new(|| pattern(r"^\s*<!--\s*runner\s"));
     let lines = page.fences().filter(|fence| !has_steps(page, fence));
     let lines = lines.flat_map(|fence| &fence.lines);
     let ours = lines.filter(|range| OURS.is_match(&page.text[(*range).clone()]));

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
@@ -17,6 +16,7 @@ use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, edge, written};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
+use crate::pattern::{Pattern, pattern};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use crate::symbols::has_word;
@@ -190,8 +190,7 @@ impl Source for Values {
     }
 
     fn named(&mut self, name: &str) -> Result<Number, String> {
-        static VALUE: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r"^= (-?\d+)\b").expect("a pattern"));
+        static VALUE: Pattern = Pattern::new(|| pattern(r"^= (-?\d+)\b"));
         let Some(found) = self.names.names.get(name) else {
             return Err(format!(
                 "`{name}` was never recorded: cargo run -p runner -- claims --record"

@@ -7,12 +7,9 @@
 //! what has a point or a colon in it (an address, a version, a step), nor the number of a chapter,
 //! nor code of more than a number.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
-
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
+use crate::pattern::{Pattern, pattern};
 
 /// A typed number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +79,8 @@ fn is_numeral(word: &str) -> bool {
 
 /// Whether the text ends as in `chapters 9, 10 and `.
 fn is_of_chapter(before: &str) -> bool {
-    static CHAPTER: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(chapters?|RFC)\s(\d+(,| and| to)\s)*$").expect("a pattern")
-    });
+    static CHAPTER: Pattern =
+        Pattern::new(|| pattern(r"(?i)(chapters?|RFC)\s(\d+(,| and| to)\s)*$"));
     CHAPTER.is_match(before)
 }
 

@@ -7,9 +7,8 @@
 //! must be equal.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use crate::pattern::{Pattern, pattern};
 
 /// What a piece of text is to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,7 @@ enum Kind {
 }
 
 /// The alternatives, the most telling first; the group's name decides what a match is.
-static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+static TOKENS: Pattern = Pattern::new(|| {
     let alternatives = [
         // An address and a port that the kernel has chosen, as tcpdump and netstat write them.
         r"(?P<port>\b\d+(\.\d+){3}[.:]\d{5}\b)",
@@ -58,7 +57,7 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<number>\b[0-9]{5,}\b|\b[0-9a-f]{40,64}\b)",
         "(?P<value>(?:= ?)(?:-?\\d+\\b|0x[0-9a-f]{1,4}\\b|\"[^\"]*\"|true\\b|false\\b))",
     ];
-    Regex::new(&alternatives.join("|")).expect("the patterns are constant")
+    pattern(&alternatives.join("|"))
 });
 
 fn tokens(text: &str) -> Vec<Token<'_>> {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Kind, Name};
-use lab::build::cache::{self, Cache, Inputs, Leftover};
+use super::{Kind, Name, cached};
+use lab::build::cache::{self, Cache, Inputs};
 use lab::build::setup::Lab;
 use lab::replay::replay;
 use lab::replay::workdir::Parts;
@@ -24,7 +24,6 @@ const LIST: &str = "find /proc /sys -path \"/proc/[0-9]*\" -prune -o -print; \
                     /sys/kernel/tracing/available_events";
 
 const KIND: &str = "guest-names";
-const OUTPUT: &str = "names.txt";
 
 /// The lines of the index that the guest knows.
 ///
@@ -35,17 +34,13 @@ pub fn ready(root: &Path, cache: &Cache, lab: &Lab) -> Result<String> {
         .with("list", LIST)
         .with("kernel", &lab.kernel.sha256)
         .with("initramfs", cache::sha256_of_file(&lab.initramfs)?);
-    let waiting = || eprintln!("files of the guest: another run lists them, waiting");
-    let entry = cache.ensure(KIND, &inputs, Leftover::Discard, waiting, |folder| {
+    let waiting = "files of the guest: another run lists them, waiting";
+    cached(cache, KIND, &inputs, waiting, || {
         let stage = Stage::begin("list the files of the guest");
         let lines = Vec::from_iter(lines(&listing(root, lab)?));
-        let text = lines.join("\n") + "\n";
-        cache::write_whole(&folder.join(OUTPUT), text.as_bytes())?;
         stage.done();
-        Ok(vec![OUTPUT.to_owned()])
-    })?;
-    let path = entry.path(OUTPUT);
-    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+        Ok(lines.join("\n") + "\n")
+    })
 }
 
 /// What the guest prints.
