@@ -146,17 +146,9 @@ fn capture(name: &str, frames: &[Frame]) -> Html {
 /// `13.1` out of `GNU gdb (Debian 13.1-3) 13.1`: what the packager put in parentheses is left out.
 fn version(value: &str) -> &str {
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-    let mut depth = 0;
-    value
-        .split_whitespace()
-        .filter(|word| {
-            let outside = depth == 0 && !word.starts_with('(');
-            depth += word.matches('(').count();
-            depth = depth.saturating_sub(word.matches(')').count());
-            outside
-        })
-        .find(is_version)
-        .unwrap_or(value)
+    let outside = value.split(['(', ')']).step_by(2);
+    let mut words = outside.flat_map(str::split_whitespace);
+    words.find(is_version).unwrap_or(value)
 }
 
 /// The command and the standard output, with folds.

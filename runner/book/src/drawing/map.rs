@@ -154,28 +154,22 @@ fn row(
     if firsts.is_empty() {
         return Html::default();
     }
-    let link = |leaf: usize, step: StepId| {
-        let href = format!("{}.html#{}", leaves[leaf].name, anchor(step));
-        (element("a"), href)
-    };
+    let href = |leaf: usize, step| format!("{}.html#{}", leaves[leaf].name, anchor(step));
     let chapters = firsts.iter().map(|(leaf, step)| {
         let (title, chapter) = (&leaves[*leaf].title, step.chapter);
         let label = format!("chapter {chapter}, {title}, step {step}");
-        let (element, href) = link(*leaf, *step);
         let column = format_args!("grid-column:{}", leaf + 1);
-        let element = element.with("style", column).with("href", href);
-        element
-            .with("title", title)
-            .with("aria-label", label)
-            .text(chapter)
+        let link = element("a").with("style", column);
+        let link = link.with("href", href(*leaf, *step)).with("title", title);
+        link.with("aria-label", label).text(chapter)
     });
     let names = functions.iter().filter_map(|(function, shown)| {
         let mut steps = shown.steps.iter();
         let first = steps.find_map(|(leaf, steps)| Some((*leaf, *steps.first()?)));
         let (leaf, step) = first?;
-        let (element, href) = link(leaf, step);
-        let name = self::element("code").text(function);
-        Some(element.with("href", href).holding([name]))
+        let name = element("code").text(function);
+        let link = element("a").with("href", href(leaf, step));
+        Some(link.holding([name]))
     });
     let span = |class, parts: Vec<Html>| element("span").class(class).holding(parts);
     element("li").holding([

@@ -31,17 +31,14 @@ impl Asked {
             return Err("a sequence needs two words: left=client right=listener,child".to_owned());
         };
         let names = |word: &str, side: &str| -> Result<Vec<String>, String> {
-            let list = word
-                .strip_prefix(side)
-                .and_then(|rest| rest.strip_prefix('='));
-            let list = list.ok_or_else(|| {
-                format!("`{word}`: expected {side}= and gdb's variables, with commas between them")
+            let list = word.strip_prefix(side).ok_or_else(|| {
+                format!("`{word}`: expected {side} and gdb's variables, with commas between them")
             })?;
             Ok(list.split(',').map(str::to_owned).collect())
         };
         Ok(Self {
-            left: names(left, "left")?,
-            right: names(right, "right")?,
+            left: names(left, "left=")?,
+            right: names(right, "right=")?,
         })
     }
 }

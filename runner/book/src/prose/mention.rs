@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
 use crate::prose::excerpt;
-use crate::symbols::Kind;
+use crate::symbols::{Kind, is_part};
 
 /// A code span that claims something about the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,20 +146,16 @@ pub fn shape(text: &str) -> Option<Shape> {
 }
 
 fn config(text: &str) -> Option<Shape> {
-    if let Some(unset) = text
-        .strip_prefix("# ")
-        .and_then(|rest| rest.strip_suffix(" is not set"))
-    {
-        return unset
-            .starts_with("CONFIG_")
-            .then(|| Shape::Config(unset.to_owned(), Some("n".to_owned())));
-    }
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (text, None),
+    let comment = text.strip_prefix("# ");
+    let unset = comment.and_then(|comment| comment.strip_suffix(" is not set"));
+    let (name, value) = match (unset, text.split_once('=')) {
+        (Some(name), _) => (name, Some("n")),
+        (None, Some((name, value))) => (name, Some(value)),
+        (None, None) => (text, None),
     };
     let rest = name.strip_prefix("CONFIG_")?;
-    (!rest.is_empty() && is_word(rest)).then(|| Shape::Config(name.to_owned(), value))
+    let is_option = !rest.is_empty() && is_word(rest);
+    is_option.then(|| Shape::Config(name.to_owned(), value.map(str::to_owned)))
 }
 
 fn tagged(text: &str) -> Option<Shape> {
@@ -222,7 +218,7 @@ fn names(text: &str) -> Option<Shape> {
     if !is_identifier(name) || is_page {
         return None;
     }
-    let words = arguments.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = arguments.split(|c| !is_part(c));
     let all = std::iter::once(name).chain(words);
     let names: Vec<String> = all
         .filter(|word| is_identifier(word) && has_underscore(word))
@@ -246,17 +242,12 @@ fn members(text: &str) -> Option<Shape> {
 
 /// `inetsw` out of `inetsw[1]`.
 fn without_index(text: &str) -> &str {
-    match text
-        .strip_suffix(']')
-        .and_then(|inner| inner.split_once('['))
-    {
-        Some((name, _)) => name,
-        None => text,
-    }
+    let indexed = text.strip_suffix(']').and_then(|text| text.split_once('['));
+    indexed.map_or(text, |(name, _)| name)
 }
 
 fn is_word(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    text.chars().all(is_part)
 }
 
 fn is_identifier(text: &str) -> bool {

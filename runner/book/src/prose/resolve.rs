@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::pattern::{Pattern, pattern};
 use crate::prose::mention::{Shape, has_underscore};
 use crate::symbols::near::{near, told};
 use crate::symbols::{Index, Kind, Name};
@@ -229,31 +230,17 @@ fn config(index: &Index, name: &str, value: Option<&str>) -> Result<Found, Miss>
 }
 
 fn guest(index: &Index, path: &str) -> Result<Found, Miss> {
-    let path = of_self(path);
-    let found = match path.split_once('*') {
-        Some((start, _)) => index
-            .beginning(start)
-            .find(|found| GUEST.fits(found) && matches(&path, found.text)),
-        None => index.named(&path).find(|found| GUEST.fits(found)),
-    };
+    static PROCESS: Pattern = Pattern::new(|| pattern(r"^/proc/(PID|\d+)/"));
+    // The folder of any process is like that of the one who looks.
+    let path = PROCESS.replace(path, "/proc/self/");
+    let start = path.split('*').next().unwrap_or_default();
+    let mut all = index.beginning(start).filter(|found| GUEST.fits(found));
+    let found = all.find(|found| matches(&path, found.text));
     let found = found.ok_or_else(|| Miss::unknown(&path, GUEST))?;
     Ok(Found {
         kind: found.kind,
         place: "in the guest".to_owned(),
     })
-}
-
-/// The folder of any process is like that of the one who looks.
-fn of_self(path: &str) -> String {
-    let rest = path.strip_prefix("/proc/");
-    match rest.and_then(|rest| rest.split_once('/')) {
-        Some((process, rest))
-            if process == "PID" || process.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            format!("/proc/self/{rest}")
-        }
-        _ => path.to_owned(),
-    }
 }
 
 /// Whether a path fits a pattern, in which `*` stands for any part of one component.

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use gimli::{AttributeValue, DwTag, EndianSlice, LittleEndian, UnitOffset};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
-use super::types::{Book, Entry, Source, Type, Types};
+use super::types::{Book, Entry, Type, Types};
 use super::{Kind, Name};
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
@@ -44,7 +44,8 @@ pub fn collect(vmlinux: &Path, tree: &Path, lines: &mut BTreeSet<String>) -> Res
     let dwarf = Dwarf::load(section).with_context(context)?;
     let mut book = Book {
         lines,
-        source: Source::of(tree),
+        tree,
+        files: HashMap::new(),
         laid_out: HashSet::new(),
         addresses: HashMap::new(),
     };

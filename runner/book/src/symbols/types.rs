@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gimli::{DwTag, UnitOffset};
 
@@ -20,7 +20,9 @@ const DEPTH_MAX: usize = 12;
 /// What all units write into.
 pub(super) struct Book<'a> {
     pub(super) lines: &'a mut BTreeSet<String>,
-    pub(super) source: Source,
+    /// The source, and its files as they are asked for.
+    pub(super) tree: &'a Path,
+    pub(super) files: HashMap<String, Vec<String>>,
     /// Types that were laid out: name, place and size.
     pub(super) laid_out: HashSet<(String, String, u64)>,
     /// The places of labels in assembly.
@@ -30,6 +32,27 @@ pub(super) struct Book<'a> {
 impl Book<'_> {
     pub(super) fn add(&mut self, name: &Name<'_>) {
         self.lines.insert(name.line());
+    }
+
+    /// Where an enumerator stands whose enumeration begins at `place`; `place` itself where macros
+    /// made it.
+    fn enumerator(&mut self, place: &str, name: &str) -> String {
+        let Some((path, first)) = place.rsplit_once(':') else {
+            return place.to_owned();
+        };
+        if !self.files.contains_key(path) {
+            let bytes = std::fs::read(self.tree.join(path)).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            let lines = text.lines().map(str::to_owned).collect();
+            self.files.insert(path.to_owned(), lines);
+        }
+        let first: usize = first.parse().unwrap_or(1);
+        let lines = self.files[path].iter().zip(1..);
+        let found = lines
+            .skip(first.saturating_sub(1))
+            .take_while(|(line, at)| *at == first || !line.starts_with('}'))
+            .find(|(line, _)| has_word(line, name));
+        found.map_or_else(|| place.to_owned(), |(_, at)| format!("{path}:{at}"))
     }
 }
 
@@ -202,7 +225,7 @@ impl Types<'_> {
             }
         };
         for member in &found.members {
-            let place = book.source.enumerator(place, &member.name);
+            let place = book.enumerator(place, &member.name);
             book.add(&Name {
                 of: &of,
                 detail: &format!("= {}", member.value.unwrap_or_default()),
@@ -216,41 +239,5 @@ fn kind_of(found: &Type<'_>) -> Kind {
     match found.tag {
         gimli::DW_TAG_union_type => Kind::Union,
         _ => Kind::Struct,
-    }
-}
-
-/// The source, file by file, as it is asked for.
-pub(super) struct Source {
-    tree: PathBuf,
-    files: HashMap<String, Vec<String>>,
-}
-
-impl Source {
-    pub(super) fn of(tree: &Path) -> Self {
-        Self {
-            tree: tree.to_owned(),
-            files: HashMap::new(),
-        }
-    }
-
-    /// Where an enumerator stands whose enumeration begins at `place`; `place` itself where macros
-    /// made it.
-    pub(super) fn enumerator(&mut self, place: &str, name: &str) -> String {
-        let Some((path, first)) = place.rsplit_once(':') else {
-            return place.to_owned();
-        };
-        if !self.files.contains_key(path) {
-            let bytes = std::fs::read(self.tree.join(path)).unwrap_or_default();
-            let text = String::from_utf8_lossy(&bytes);
-            let lines = text.lines().map(str::to_owned).collect();
-            self.files.insert(path.to_owned(), lines);
-        }
-        let first: usize = first.parse().unwrap_or(1);
-        let lines = self.files[path].iter().zip(1..);
-        let found = lines
-            .skip(first.saturating_sub(1))
-            .take_while(|(line, at)| *at == first || !line.starts_with('}'))
-            .find(|(line, _)| has_word(line, name));
-        found.map_or_else(|| place.to_owned(), |(_, at)| format!("{path}:{at}"))
     }
 }
