@@ -99,16 +99,11 @@ impl Network {
     }
 
     fn machine(&mut self, name: &str) -> &mut Machine {
-        let known = self.0.iter().position(|machine| machine.name == name);
-        let index = known.unwrap_or_else(|| {
-            let name = name.to_owned();
-            self.0.push(Machine {
-                name,
-                ..Machine::default()
-            });
-            self.0.len() - 1
-        });
-        &mut self.0[index]
+        let is_it = |machine: &Machine| machine.name == name;
+        first(&mut self.0, is_it, || Machine {
+            name: name.to_owned(),
+            ..Machine::default()
+        })
     }
 
     fn command(&mut self, record: &Record, command: &str) {
@@ -236,28 +231,31 @@ impl Network {
 
 impl Machine {
     fn interface(&mut self, name: &str, step: StepId) -> &mut Interface {
-        let known = self
-            .interfaces
-            .iter()
-            .position(|interface| interface.name == name);
-        let index = known.unwrap_or_else(|| {
-            self.interfaces.push(Interface {
-                name: name.to_owned(),
-                hardware: None,
-                addresses: Vec::new(),
-                peer: None,
-                step,
-            });
-            self.interfaces.len() - 1
+        let is_it = |interface: &Interface| interface.name == name;
+        let interface = first(&mut self.interfaces, is_it, || Interface {
+            name: name.to_owned(),
+            hardware: None,
+            addresses: Vec::new(),
+            peer: None,
+            step,
         });
-        self.interfaces[index].step = step;
-        &mut self.interfaces[index]
+        interface.step = step;
+        interface
     }
 
     fn learn(&mut self, kind: &str, text: String, step: StepId) {
         let kind = kind.to_owned();
         self.facts.push(Fact { kind, text, step });
     }
+}
+
+/// The first that fits, or a new one.
+fn first<T>(all: &mut Vec<T>, fits: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
+    let at = all.iter().position(fits).unwrap_or(all.len());
+    if at == all.len() {
+        all.push(new());
+    }
+    &mut all[at]
 }
 
 /// The network of an address, if others can be in it.

@@ -24,6 +24,16 @@ const DIGITS: usize = 8;
 /// An excerpt of more lines is no excerpt.
 const MOST_LINES: usize = 40;
 
+/// What has a definition in a file.
+const DEFINED: [Kind; 6] = [
+    Kind::Function,
+    Kind::Variable,
+    Kind::Macro,
+    Kind::Struct,
+    Kind::Union,
+    Kind::Enum,
+];
+
 /// What a line asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
@@ -187,21 +197,16 @@ impl Excerpt {
                 "`{symbol}` was never recorded: cargo run -p runner -- claims --record"
             ));
         };
-        let place = found
-            .place
-            .rsplit(", ")
-            .next()
-            .and_then(|place| place.rsplit_once(':'));
+        let place = found.place.rsplit(", ").next();
+        let place = place.and_then(|place| place.rsplit_once(':'));
         let place = place.and_then(|(file, line)| Some((found, file, line.parse().ok()?)));
-        let is_definition = match found.kind {
-            Kind::Function | Kind::Variable | Kind::Macro => true,
-            kind => matches!(kind, Kind::Struct | Kind::Union | Kind::Enum),
-        };
         let no_definition = || {
             let kind = found.kind;
             format!("a {kind} such as `{symbol}` is no definition to quote")
         };
-        place.filter(|_| is_definition).ok_or_else(no_definition)
+        place
+            .filter(|_| DEFINED.contains(&found.kind))
+            .ok_or_else(no_definition)
     }
 
     /// What is wrong with the hash, if the lines are these.
