@@ -6,10 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::build::cache::sha256_of;
 use lab::build::fetch::{self, Patience};
 use lab::build::pins::Upstream;
 use lab::build::sources;
+use lab::system::files::sha256_of;
 use lab::system::progress::Stage;
 
 const BODY: &[u8] = b"the bytes of a tarball";

@@ -20,8 +20,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use lab::build::cache::{self, Cache, Inputs, Leftover};
+use lab::build::cache::{Cache, Inputs, Leftover};
 use lab::build::setup::Lab;
+use lab::system::files;
 use lab::system::progress::Stage;
 
 /// What a name stands for. The order is that in which one of several is meant.
@@ -177,7 +178,7 @@ impl Index {
         let inputs = Inputs::new()
             .with("form", FORM)
             .with("kernel", &lab.kernel.sha256)
-            .with("guest", cache::sha256_of(guest.as_bytes()));
+            .with("guest", files::sha256_of(guest.as_bytes()));
         let waiting = || eprintln!("names of the kernel: another run collects them, waiting");
         let entry = cache.ensure(KIND, &inputs, Leftover::Discard, waiting, |folder| {
             let mut stage = Stage::begin("collect the names of the kernel");
@@ -189,7 +190,7 @@ impl Index {
             lines.extend(guest.lines().map(str::to_owned));
             let mut text: String = Vec::from_iter(lines).join("\n");
             text.push('\n');
-            cache::write_whole(&folder.join(OUTPUT), text.as_bytes())?;
+            files::write_whole(&folder.join(OUTPUT), text.as_bytes())?;
             stage.done();
             Ok(vec![OUTPUT.to_owned()])
         })?;

@@ -84,7 +84,7 @@ impl Tmux {
             name: name.to_owned(),
             size,
             window: None,
-            folder: Scratch::new().context("make a private folder for the panes")?,
+            folder: Scratch::new()?,
         }))
     }
 
@@ -135,8 +135,7 @@ impl Tmux {
         }
         if self.whose == Whose::Ours {
             let file = self.folder.path().join(CONFIGURATION_FILE);
-            std::fs::write(&file, CONFIGURATION)
-                .with_context(|| format!("write {}", file.display()))?;
+            fs_err::write(&file, CONFIGURATION)?;
             words.extend(["set-option", "-g", "@visit", &self.name].map(OsString::from));
         } else {
             words.extend(["set-option", "-w", "automatic-rename", "off"].map(OsString::from));

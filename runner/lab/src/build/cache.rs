@@ -15,18 +15,19 @@
 //! elsewhere for what the disk has done. A damaged entry is made anew.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::fs::TryLockError;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
+use fs_err::{self as fs, File};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::build::fresh;
+use crate::system::files::{sha256_of, sha256_of_file, write_whole};
 use crate::{Absent, Error};
 
 const STAMP: &str = "complete";
@@ -138,14 +139,12 @@ impl Inputs {
 
     /// The key: the first 12 hexadecimal digits of the hash over all names and values.
     pub fn key(&self) -> String {
-        let mut hash = Sha256::new();
-        for (name, value) in &self.0 {
-            // Lengths keep two different lists from being the same bytes.
-            hash.update(format!("{} {} ", name.len(), value.len()));
-            hash.update(name);
-            hash.update(value);
-        }
-        let mut key = hex(&hash.finalize());
+        // Lengths keep two different lists from being the same bytes.
+        let one = |(name, value): (&String, &String)| {
+            format!("{} {} {name}{value}", name.len(), value.len())
+        };
+        let all: String = self.0.iter().map(one).collect();
+        let mut key = sha256_of(all.as_bytes());
         key.truncate(12);
         key
     }
@@ -487,8 +486,7 @@ fn make(
     inputs: &Inputs,
     build: impl FnOnce(&Path) -> Result<Vec<String>>,
 ) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the cache folder {}", folder.display()))?;
+    fs::create_dir_all(folder)?;
     let built = build(folder);
     if built.is_err() {
         // Only if nothing is in it: what there is may be gone on with.
@@ -531,51 +529,6 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// The SHA-256 of a file's bytes, in lower-case hexadecimal.
-pub fn sha256_of_file(path: &Path) -> Result<String> {
-    let mut file =
-        File::open(path).with_context(|| format!("cannot open {} to hash it", path.display()))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if count == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..count]);
-    }
-}
-
-/// The SHA-256 of some bytes, in lower-case hexadecimal.
-pub fn sha256_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Writes a file so that it is there with all its bytes or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    let written = write();
-    if written.is_err() {
-        // It may never have been made.
-        let _ = fs::remove_file(&partial);
-    }
-    written.with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Bytes as lowercase hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A share of an entry's lock.
 fn share(folder: &Path) -> Result<File, TryLockError> {
     let file = File::open(lock_path(folder)).map_err(TryLockError::Error)?;
@@ -590,9 +543,8 @@ fn lock_path(folder: &Path) -> PathBuf {
 fn open_lock(folder: &Path) -> Result<File> {
     let path = lock_path(folder);
     let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent)
-        .with_context(|| format!("cannot make the cache folder {}", parent.display()))?;
-    File::create(&path).with_context(|| format!("cannot open the lock {}", path.display()))
+    fs::create_dir_all(parent)?;
+    Ok(File::create(path)?)
 }
 
 fn remove_folder(folder: &Path) -> Result<()> {
@@ -609,9 +561,7 @@ fn remove_folder(folder: &Path) -> Result<()> {
                     error.kind(),
                     io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
                 ) => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
-            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
@@ -620,7 +570,7 @@ fn remove_folder(folder: &Path) -> Result<()> {
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot list {}", folder.display()))?,
+        other => other?,
     };
     Ok(entries
         .flatten()

@@ -4,11 +4,13 @@
 //! names for Fedora and Arch are known, the state of such a machine is not.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use duct::cmd;
+
+use crate::system::ask::confirm;
 
 /// How to see whether something is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,18 +137,6 @@ pub fn ready(agreed: bool) -> Result<()> {
             still_missing(&missing_by(is_there))
         }
     }
-}
-
-/// Asks a question that is answered with yes or no; no is the default.
-pub fn confirm(question: &str) -> Result<bool> {
-    eprint!("{question} [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("cannot read the answer")?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Decides what to do. Pure, so that it is tested without installing anything.

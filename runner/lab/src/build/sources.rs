@@ -3,19 +3,20 @@
 //! A provider that cannot deliver says why, and the next one is tried. A provider that delivers
 //! other bytes than the pinned ones has failed as well: nothing of them is kept.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::build::apt::Apt;
-use crate::build::cache::{self, Cache, Inputs, Leftover};
+use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::fetch::{self, Patience};
 use crate::build::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
 use crate::build::recipe;
+use crate::system::files;
 use crate::system::progress::Stage;
 
 /// Where the source of a kernel is, and what identifies it.
@@ -64,7 +65,7 @@ impl Source {
             ))
         })?;
         if path.is_file() {
-            let sha256 = cache::sha256_of_file(&path)?;
+            let sha256 = files::sha256_of_file(&path)?;
             return Ok(Self::Tarball { path, sha256 });
         }
         if !is_linux(&path) {
@@ -195,8 +196,7 @@ fn cached(
         // The lists and packages of the providers have done their work.
         for part in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
             if part.is_dir() {
-                fs::remove_dir_all(&part)
-                    .with_context(|| format!("cannot remove {}", part.display()))?;
+                fs::remove_dir_all(&part)?;
             }
         }
         stage.done();
@@ -265,11 +265,11 @@ pub fn upstream(
 /// Moves a file to its place if it is the pinned one.
 fn keep(found: &Path, target: &Path, sha256: &str) -> Result<()> {
     check(found, sha256)?;
-    fs::rename(found, target).with_context(|| format!("cannot write {}", target.display()))
+    Ok(fs::rename(found, target)?)
 }
 
 fn check(path: &Path, sha256: &str) -> Result<()> {
-    let hash = cache::sha256_of_file(path)?;
+    let hash = files::sha256_of_file(path)?;
     if hash != sha256 {
         // The error matters more than whether the file could be removed.
         let _ = fs::remove_file(path);
@@ -283,7 +283,7 @@ fn check(path: &Path, sha256: &str) -> Result<()> {
 
 fn beside(target: &Path, name: &str) -> Result<PathBuf> {
     let folder = target.with_file_name(name);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
@@ -293,7 +293,7 @@ fn fingerprint(tree: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let files = walkdir::WalkDir::new(tree).sort_by_file_name().into_iter();
     for file in files.filter_entry(|entry| entry.file_name() != ".git") {
-        let file = file.with_context(|| format!("cannot read the tree {}", tree.display()))?;
+        let file = file?;
         if file.file_type().is_dir() {
             continue;
         }
@@ -311,7 +311,7 @@ fn fingerprint(tree: &Path) -> Result<String> {
             data.mode()
         ));
     }
-    Ok(format!("tree {}", cache::hex(&hash.finalize())))
+    Ok(format!("tree {}", files::hex(&hash.finalize())))
 }
 
 #[cfg(test)]

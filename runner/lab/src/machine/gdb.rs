@@ -15,6 +15,7 @@ use crate::Error;
 use crate::machine::mi::{self, Record};
 use crate::machine::qemu::file;
 use crate::machine::window::OUTPUT_MAX;
+use crate::system::files::hex;
 use crate::system::process::{Process, drain, set_nonblocking};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
@@ -196,8 +197,7 @@ impl Gdb {
     /// # Errors
     /// When gdb has ended.
     pub fn write_typed(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.send_mi(&format!("-data-write-memory-bytes $rsi {hex}"))
+        self.send_mi(&format!("-data-write-memory-bytes $rsi {}", hex(bytes)))
     }
 
     /// Commands that let the agent sleep and stop the machine when the kernel is idle.

@@ -393,8 +393,7 @@ impl<'a> Session<'a> {
     /// When the capture cannot be read.
     pub fn frames(&self) -> anyhow::Result<Vec<Frame>> {
         let path = self.folder.join(file::CAPTURE);
-        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        capture::parse(&bytes)
+        capture::parse(&fs_err::read(path)?)
     }
 
     fn guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
