@@ -125,7 +125,9 @@ impl<'a> Replay<'a> {
                 }
                 let host = self.host.as_mut().expect("it was just made");
                 let done = host.run_watched(step, self.signals, watch);
-                if done.as_ref().is_err_and(Error::is_shell_ended) {
+                if let Err(error) = &done
+                    && let Some(Error::ShellEnded(_)) = Error::of(error)
+                {
                     self.host = None;
                 }
                 done

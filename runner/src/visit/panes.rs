@@ -263,13 +263,13 @@ impl<'a> Panes<'a> {
                 }
             }
             if !self.coming.is_empty() {
-                self.wait(until)?;
+                self.wait(Some(until))?;
             }
         }
         Ok(())
     }
 
-    fn wait(&self, until: Instant) -> anyhow::Result<()> {
+    fn wait(&self, until: Option<Instant>) -> anyhow::Result<()> {
         let late = || "the panes did not come up".to_owned();
         match self.signals.wait(&[self.woken.as_fd()], until, late) {
             Err(_) if self.signals.take_ctrl_c()? => return Ok(()),
@@ -383,10 +383,7 @@ impl Frontend for Panes<'_> {
                     Event::Left => return Ok((Terminal::Guest, Typed::End)),
                 }
             }
-            match self.wait(Instant::now() + Duration::from_secs(3600)) {
-                Err(error) if Error::is_late(&error) => {}
-                waited => waited?,
-            }
+            self.wait(None)?;
         }
     }
 

@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use fs_err::{self as fs, File};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::build::fresh;
 use crate::system::files::{sha256_of, sha256_of_file, write_whole};
-use crate::{Absent, Error};
 
 const STAMP: &str = "complete";
 /// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots
@@ -132,11 +132,6 @@ impl Inputs {
         self
     }
 
-    /// The value of one input.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
     /// The key: the first 12 hexadecimal digits of the hash over all names and values.
     pub fn key(&self) -> String {
         // Lengths keep two different lists from being the same bytes.
@@ -184,9 +179,8 @@ impl Cache {
 
     /// A cache in a folder of the caller's choice.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
         Self {
-            root,
+            root: root.into(),
             frozen: false,
             given: Given::default(),
         }
@@ -229,16 +223,14 @@ impl Cache {
     /// Looks for an entry, and notes it as given if it is whole. One that somebody is at work on is
     /// as good as absent.
     fn look(&self, folder: &Path, inputs: &Inputs) -> State {
-        let mut lock = match share(folder) {
-            Err(TryLockError::WouldBlock) => return State::Absent,
-            // Without a lock file, or where nothing can be locked, nobody else is at work either.
-            other => other.ok(),
+        let Some(mut lock) = share(folder) else {
+            return State::Absent;
         };
         let (state, news) = inspect(folder, inputs);
         if let (Some(news), false) = (news, self.frozen) {
             drop(lock);
             renew(folder, &news);
-            lock = share(folder).ok();
+            lock = share(folder).flatten();
         }
         if let (State::Whole(entry), false) = (&state, self.frozen) {
             self.given.lock().push((entry.clone(), lock));
@@ -269,17 +261,13 @@ impl Cache {
             };
             if self.frozen {
                 let kind = kind.to_owned();
-                bail!(Error::Absent(Absent { kind, how }));
+                bail!(Error::Absent { kind, how });
             }
             self.given.forget(&folder);
             let file = open_lock(&folder)
                 .with_context(|| format!("the entry {kind} of the cache is {how}"))?;
-            match file.try_lock() {
-                Ok(()) => break self.make(kind, &folder, &file, inputs, leftover, build)?,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("cannot lock {}", folder.display()));
-                }
+            if lock(&file)? {
+                break self.make(kind, &folder, &file, inputs, leftover, build)?;
             }
             // Whoever has made an entry shares its lock from then on: no wait for the whole lock
             // would end.
@@ -324,8 +312,7 @@ impl Cache {
             }
             make(folder, inputs, build)?;
         }
-        lock.unlock()
-            .with_context(|| format!("cannot unlock {}", folder.display()))
+        Ok(lock.unlock()?)
     }
 
     /// The folder of the entry of this kind that was completed last, and is not being made anew.
@@ -335,10 +322,7 @@ impl Cache {
         let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();
         let (_, lock, folder) = folders
             .filter_map(|folder| {
-                let lock = match share(&folder) {
-                    Err(TryLockError::WouldBlock) => return None,
-                    other => other.ok(),
-                };
+                let lock = share(&folder)?;
                 Some((completed(&folder)?, lock, folder))
             })
             .max_by_key(|(completed, ..)| *completed)?;
@@ -515,25 +499,33 @@ fn make(
 /// Removes an entry that nobody makes or uses.
 fn remove(folder: &Path) -> Result<()> {
     let file = open_lock(folder)?;
+    let shown = folder.display();
+    ensure!(
+        lock(&file)?,
+        "{shown} is being made or used by another run; it stays"
+    );
+    remove_folder(folder)
+}
+
+/// Takes a lock alone; tells `false` if another run has it, or a share of it.
+pub(super) fn lock(file: &File) -> Result<bool> {
     match file.try_lock() {
-        Ok(()) => remove_folder(folder),
-        Err(TryLockError::WouldBlock) => {
-            bail!(
-                "{} is being made or used by another run; it stays",
-                folder.display()
-            )
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", folder.display()))
-        }
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
-/// A share of an entry's lock.
-fn share(folder: &Path) -> Result<File, TryLockError> {
-    let file = File::open(lock_path(folder)).map_err(TryLockError::Error)?;
-    file.try_lock_shared()?;
-    Ok(file)
+/// A share of an entry's lock, unless somebody is at work on it. Without a lock file, or where
+/// nothing can be locked, nobody is at work either.
+fn share(folder: &Path) -> Option<Option<File>> {
+    let Ok(file) = File::open(lock_path(folder)) else {
+        return Some(None);
+    };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => None,
+        locked => Some(locked.is_ok().then_some(file)),
+    }
 }
 
 fn lock_path(folder: &Path) -> PathBuf {

@@ -261,20 +261,22 @@ impl Signals {
         Ok(!bytes.is_empty() && self.told_to_end.load(Ordering::SeqCst) == 0)
     }
 
-    /// Waits until one of `pipes` can be read or has been closed.
+    /// Waits until one of `pipes` can be read or has been closed; without `until`, as long as it
+    /// takes.
     ///
     /// # Errors
-    /// [`Interrupted`] on a signal; [`Late`] with what `late` says once `until` has passed.
+    /// [`Error::Interrupted`] on a signal; [`Error::Late`] with what `late` says once `until` has
+    /// passed.
     pub fn wait(
         &self,
         pipes: &[BorrowedFd<'_>],
-        until: Instant,
+        until: impl Into<Option<Instant>>,
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         let fds = pipes
             .iter()
             .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN));
-        self.poll(fds.collect(), until, late)
+        self.poll(fds.collect(), until.into(), late)
     }
 
     /// Waits until `pipe` takes 4096 bytes at once, or until its other end is closed.
@@ -288,20 +290,21 @@ impl Signals {
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         let fds = vec![PollFd::from_borrowed_fd(pipe, PollFlags::OUT)];
-        self.poll(fds, until, late)
+        self.poll(fds, Some(until), late)
     }
 
     fn poll<'a>(
         &'a self,
         mut fds: Vec<PollFd<'a>>,
-        until: Instant,
+        until: Option<Instant>,
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         fds.push(PollFd::new(&self.woken, PollFlags::IN));
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).context("the deadline lies too far away")?;
-            match poll(&mut fds, Some(&timeout)) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.map(Timespec::try_from).transpose();
+            let timeout = timeout.context("the deadline lies too far away")?;
+            match poll(&mut fds, timeout.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error).context("wait for the guest and the debugger"),
                 Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
@@ -312,7 +315,7 @@ impl Signals {
                     bail!(Error::Interrupted(signal))
                 }
                 // Somebody who never pauses is no reason to miss the deadline.
-                Ok(_) if left.is_zero() => bail!(Error::Late(late())),
+                Ok(_) if left.is_some_and(|left| left.is_zero()) => bail!(Error::Late(late())),
                 Ok(0) => continue,
                 Ok(_) => return Ok(()),
             }
