@@ -1,8 +1,8 @@
 //! The command line, as other programs read it: completions for a shell, and pages for man(1).
 //!
-//! Both are made of what clap knows, so that they cannot differ from `--help`. What stands below the
-//! help of a subcommand (examples, and exit codes where they are not those of the runner) is a file
-//! of `help/`.
+//! Both are made of what clap knows, so that they cannot differ from `--help`. What stands below
+//! the help of a subcommand is a file of `help/`: examples, and exit codes where they are not those
+//! of the runner.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -100,7 +100,7 @@ fn full_disk_is_told_and_left_empty() {
     let result = fetch::file(&url, &target, &sha256_of(BODY), PATIENCE, |_, _| {});
     let error = format!("{:#}", result.unwrap_err());
     let told = format!(
-        "cannot write {}: No space left on device",
+        "failed to write to file `{}`: No space left on device",
         partial.display()
     );
     assert!(error.contains(&told), "{error}");

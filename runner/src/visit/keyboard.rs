@@ -71,14 +71,6 @@ impl Frontend for Keyboard<'_> {
         Ok((window, typed))
     }
 
-    fn begin(&mut self, _: Terminal) {}
-
-    fn end(&mut self) {}
-
-    fn interrupter(&self) -> Option<Terminal> {
-        None
-    }
-
     fn heading(&mut self, step: &Step, own: bool) {
         // What is typed on a terminal is there already.
         if !own || matches!(self.lines, Lines::Pipe(_)) {
@@ -104,14 +96,6 @@ impl Frontend for Keyboard<'_> {
 
     fn ways(&self) -> &'static str {
         "the window that you type into (Ctrl-O: the next one)"
-    }
-
-    fn shows_all(&self) -> bool {
-        false
-    }
-
-    fn is_left(&self) -> bool {
-        false
     }
 }
 

@@ -37,11 +37,7 @@ const SOCKET: &str = "panes";
 
 /// What the threads tell.
 enum Event {
-    Here {
-        window: Terminal,
-        name: String,
-        stream: UnixStream,
-    },
+    Here(Terminal, Pane),
     Typed(Terminal, Typed),
     Complete(Terminal, String),
     /// A pane was closed, or the client of tmux has ended.
@@ -253,11 +249,7 @@ impl<'a> Panes<'a> {
         while !self.coming.is_empty() {
             while let Ok(event) = self.events.try_recv() {
                 match event {
-                    Event::Here {
-                        window,
-                        name,
-                        stream,
-                    } => self.admit(window, name, stream)?,
+                    Event::Here(window, pane) => self.admit(window, pane)?,
                     Event::Left => bail!("a pane ended at once"),
                     Event::Typed(..) | Event::Complete(..) => {}
                 }
@@ -280,17 +272,11 @@ impl<'a> Panes<'a> {
     }
 
     /// Takes in a pane that has come up, and shows it what there is to see.
-    fn admit(&mut self, window: Terminal, name: String, stream: UnixStream) -> anyhow::Result<()> {
-        let limit = stream.set_write_timeout(Some(PATIENCE));
+    fn admit(&mut self, window: Terminal, pane: Pane) -> anyhow::Result<()> {
+        let limit = pane.stream.set_write_timeout(Some(PATIENCE));
         limit.context("limit the time for a message")?;
         self.coming.remove(&window);
         let unshown = self.unshown.remove(&window).unwrap_or_default();
-        let pane = Pane {
-            name,
-            stream,
-            title: String::new(),
-            asked: false,
-        };
         self.panes.insert(window, pane);
         self.print(window, unshown);
         Ok(())
@@ -356,12 +342,8 @@ impl Frontend for Panes<'_> {
             self.ask(now);
             while let Ok(event) = self.events.try_recv() {
                 match event {
-                    Event::Here {
-                        window,
-                        name,
-                        stream,
-                    } => {
-                        self.admit(window, name, stream)?;
+                    Event::Here(window, pane) => {
+                        self.admit(window, pane)?;
                         self.ask(now);
                     }
                     Event::Typed(window, typed) => {
@@ -488,11 +470,14 @@ fn attend(stream: UnixStream, shared: &Shared) {
             (Report::Here { window: word, name }, None) => {
                 window = Terminal::named(&word);
                 if let (Some(window), Ok(stream)) = (window, stream.try_clone()) {
-                    shared.tell(Event::Here {
-                        window,
+                    let (title, asked) = (String::new(), false);
+                    let pane = Pane {
                         name,
                         stream,
-                    });
+                        title,
+                        asked,
+                    };
+                    shared.tell(Event::Here(window, pane));
                 }
             }
             (Report::Line(line), Some(_)) if line.trim() == ".quit" => break,

@@ -399,7 +399,7 @@ impl Given {
 fn inspect(folder: &Path, inputs: &Inputs) -> (State, Option<Stamp>) {
     let path = folder.join(STAMP);
     let damaged = |why: String| (State::Damaged(why), None);
-    let stamp: Stamp = match fs::read(&path) {
+    let stamp: Stamp = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (State::Absent, None),
         Err(error) => return damaged(format!("{} cannot be read: {error}", path.display())),
         Ok(bytes) => match serde_json::from_slice(&bytes) {
@@ -433,7 +433,7 @@ fn check(folder: &Path, output: &str, hash: &str, seen: Option<&Seen>) -> Result
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(format!("{} is gone", path.display()));
         }
-        data => data.map_err(|error| format!("{}: {error}", path.display()))?,
+        data => data.map_err(|error| error.to_string())?,
     };
     let now = Seen {
         size: data.size(),

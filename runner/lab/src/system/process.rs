@@ -34,20 +34,11 @@ pub const WATCHED: [&str; 4] = [
 /// needs no unsafe code for that; and if we have ended before it asked, the child has another
 /// parent by now, and does nothing.
 #[must_use]
-pub fn with_us() -> [String; 8] {
+pub fn with_us() -> Vec<String> {
     let us = std::process::id().to_string();
-    let check = r#"[ $PPID = $0 ] && exec "$@""#;
-    [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "--",
-        "sh",
-        "-c",
-        check,
-        &us,
-    ]
-    .map(str::to_owned)
+    let words = "setpriv --pdeathsig KILL -- sh -c".split(' ');
+    let words = words.chain([r#"[ $PPID = $0 ] && exec "$@""#, &us]);
+    words.map(str::to_owned).collect()
 }
 
 /// How long the end of a child may lie behind the end of its output.
