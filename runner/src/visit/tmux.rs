@@ -124,15 +124,8 @@ impl Tmux {
             if part.opening == Opening::First {
                 tmux.args(["-n", &self.name]);
             }
-            tmux.args(program(part.window));
-            tmux.args([
-                ";",
-                "set-option",
-                "-p",
-                "@colour",
-                &colour(part.window),
-                ";",
-            ]);
+            fill(&mut tmux, part.window, program(part.window));
+            tmux.arg(";");
         }
         for border in BORDERS {
             let (option, value) = border.split_once(' ').unwrap_or((border, ""));
@@ -213,8 +206,7 @@ impl Tmux {
         let rows = (self.size.1 / 4).max(SMALL).to_string();
         let mut tmux = self.tmux();
         tmux.args(["split-window", "-v", "-l", &rows, "-t", beside]);
-        tmux.args(program);
-        tmux.args([";", "set-option", "-p", "@colour", &colour(window)]);
+        fill(&mut tmux, window, program);
         check(&output(&mut tmux)?)
     }
 
@@ -349,8 +341,10 @@ fn parts(windows: &[Terminal], (columns, rows): (u16, u16)) -> Vec<Part> {
     parts
 }
 
-/// The colour of a window's prompt, as tmux calls it.
-fn colour(window: Terminal) -> String {
+/// Says what runs in a new pane, and has tmux know the colour of its window's prompt.
+fn fill(tmux: &mut Command, window: Terminal, program: Vec<OsString>) {
     let colour = anstyle::Ansi256Color::from_ansi(screen::colour(window));
-    format!("colour{}", colour.index())
+    let colour = format!("colour{}", colour.index());
+    tmux.args(program);
+    tmux.args([";", "set-option", "-p", "@colour", &colour]);
 }

@@ -20,22 +20,9 @@ use crate::system::process::Process;
 
 /// What curl is told besides the URL: no file of the reader's own, nothing but HTTP, no answer that
 /// is an error, no endless chain of redirects, and each byte at once, behind the heads.
-const OPTIONS: [&str; 14] = [
-    "--disable",
-    "--globoff",
-    "--silent",
-    "--show-error",
-    "--fail",
-    "--location",
-    "--max-redirs",
-    "10",
-    "--proto",
-    "=http,https",
-    "--no-buffer",
-    "--include",
-    "--suppress-connect-headers",
-    "--connect-timeout",
-];
+const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
+                       --location --max-redirs 10 --proto =http,https \
+                       --no-buffer --include --suppress-connect-headers";
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
 
@@ -118,11 +105,11 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn to(url: &'a str, patience: Patience) -> Result<Self> {
+        let seconds = patience.answer.as_secs_f64().to_string();
         let mut curl = Process::start("curl", |command| {
             command
-                .args(OPTIONS)
-                .arg(patience.answer.as_secs_f64().to_string())
-                .args(["--url", url])
+                .args(OPTIONS.split(' '))
+                .args(["--connect-timeout", &seconds, "--url", url])
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());

@@ -80,7 +80,7 @@ impl Source {
 }
 
 /// One way to get a file, with the name that is shown when it fails.
-type Provider<'a> = (String, Box<dyn Fn(&Path, &mut Stage) -> Result<()> + 'a>);
+type Provider<'a> = (String, &'a dyn Fn(&Path, &mut Stage) -> Result<()>);
 
 /// The cache's word for the kernel's source.
 const KERNEL: &str = "kernel-source";
@@ -101,18 +101,14 @@ fn kernel_providers(pin: &KernelPin) -> [String; 2] {
     let DebianPackage {
         package, version, ..
     } = &pin.debian;
-    [
-        format!("the Debian package {package} {version}"),
-        pin.upstream.url.clone(),
-    ]
+    let debian = format!("the Debian package {package} {version}");
+    [debian, pin.upstream.url.clone()]
 }
 
 fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
     let DebianSource { source, suite, .. } = &pin.debian;
-    [
-        format!("the Debian source package {source} of {suite}"),
-        pin.url.clone(),
-    ]
+    let debian = format!("the Debian source package {source} of {suite}");
+    [debian, pin.url.clone()]
 }
 
 /// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
@@ -123,23 +119,16 @@ pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
         .with("debian", &pin.debian.member_sha256)
         .with("upstream", &pin.upstream.url);
     let [debian, site] = kernel_providers(pin);
-    let providers: Vec<Provider> = vec![
-        (
-            debian,
-            Box::new(|target, _| debian_package(&pin.debian, target)),
-        ),
-        (
-            site,
-            Box::new(|target, stage| {
-                upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
-                stage.note(
-                    "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
-                     the replays of chapters 1 and 4 will show where",
-                );
-                Ok(())
-            }),
-        ),
-    ];
+    let of_debian = |target: &Path, _: &mut Stage| debian_package(&pin.debian, target);
+    let of_site = |target: &Path, stage: &mut Stage| {
+        upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
+        stage.note(
+            "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
+             the replays of chapters 1 and 4 will show where",
+        );
+        Ok(())
+    };
+    let providers: [Provider; 2] = [(debian, &of_debian), (site, &of_site)];
     let name = format!("source of Linux {}", pin.version);
     cached(cache, KERNEL, &inputs, &name, &file, &providers)
 }
@@ -151,32 +140,16 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
         .with("file", &file)
         .with("sha256", &pin.sha256);
     let [debian, site] = busybox_providers(pin);
-    let providers: Vec<Provider> = vec![
-        (
-            debian,
-            Box::new(|target, _| {
-                let folder = beside(target, "apt")?;
-                let apt = Apt::prepare(&folder, "deb-src", &pin.debian.suite)?;
-                keep(
-                    &apt.source(&pin.debian.source, &pin.debian.file)?,
-                    target,
-                    &pin.sha256,
-                )
-            }),
-        ),
-        (
-            site,
-            Box::new(|target, stage| {
-                fetch::file(
-                    &pin.url,
-                    target,
-                    &pin.sha256,
-                    Patience::default(),
-                    |bytes, all| stage.at_bytes(bytes, all),
-                )
-            }),
-        ),
-    ];
+    let of_debian = |target: &Path, _: &mut Stage| {
+        let apt = Apt::prepare(&target.with_file_name("apt"), "deb-src", &pin.debian.suite)?;
+        let found = apt.source(&pin.debian.source, &pin.debian.file)?;
+        keep(&found, target, &pin.sha256)
+    };
+    let of_site = |target: &Path, stage: &mut Stage| {
+        let seen = |bytes, all| stage.at_bytes(bytes, all);
+        fetch::file(&pin.url, target, &pin.sha256, Patience::default(), seen)
+    };
+    let providers: [Provider; 2] = [(debian, &of_debian), (site, &of_site)];
     let name = format!("source of busybox {}", pin.version);
     cached(cache, BUSYBOX, &inputs, &name, &file, &providers)
 }
@@ -233,7 +206,7 @@ fn first_that_delivers(
 }
 
 fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
-    let folder = beside(target, "apt")?;
+    let folder = target.with_file_name("apt");
     let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
     let deb = apt.download(&pin.package, &pin.version)?;
     check(&deb, &pin.sha256)?;
@@ -281,12 +254,6 @@ fn check(path: &Path, sha256: &str) -> Result<()> {
     Ok(())
 }
 
-fn beside(target: &Path, name: &str) -> Result<PathBuf> {
-    let folder = target.with_file_name(name);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
 /// Hashing a gigabyte of sources on every run would take longer than a chapter. Names, sizes and
 /// times change whenever a file does.
 fn fingerprint(tree: &Path) -> Result<String> {
@@ -322,11 +289,8 @@ mod tests {
     fn next_provider_is_tried_and_all_are_named_when_none_delivers() {
         let temp = tempfile::tempdir().unwrap();
         let target = temp.path().join("file");
-        let bad = || -> Provider { ("bad".into(), Box::new(|_, _| bail!("out of order"))) };
-        let good: Provider = (
-            "good".into(),
-            Box::new(|target, _| Ok(fs::write(target, "x")?)),
-        );
+        let bad = || -> Provider { ("bad".into(), &|_, _| bail!("out of order")) };
+        let good: Provider = ("good".into(), &|target, _| Ok(fs::write(target, "x")?));
         let mut stage = Stage::begin("test");
         first_that_delivers("thing", &[bad(), good], &target, &mut stage).unwrap();
         let error = first_that_delivers("thing", &[bad(), bad()], &target, &mut stage).unwrap_err();

@@ -74,9 +74,7 @@ impl Process {
     /// # Errors
     /// When the system refuses.
     pub fn press_ctrl_c(&self) -> anyhow::Result<()> {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let group = group.context("the child has no number")?;
-        kill_process_group(group, Signal::INT).context("send a child SIGINT")
+        kill_process_group(Pid::from_child(&self.child), Signal::INT).context("send a child SIGINT")
     }
 
     /// The exit status of a child that has ended.
@@ -92,9 +90,8 @@ impl Process {
     /// # Errors
     /// When the system is older than Linux 5.3.
     pub fn end_as_file(&self) -> anyhow::Result<OwnedFd> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.context("the child has no number")?;
-        pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
+        pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
+            .context("watch a child (Linux 5.3 and newer can)")
     }
 
     /// How a child has ended that closed its output, as it stands in a message:
@@ -112,10 +109,8 @@ impl Process {
 
     /// Kills the child and all of its group, and does not wait for their end.
     pub fn kill(&self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // They may have ended by themselves.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        // They may have ended by themselves.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 }
 
