@@ -30,7 +30,7 @@ fn a_cache_that_is_read_only_serves_all_that_only_reads() {
     place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
     let run = |arguments: &[&str]| {
         let command = sealed(&place, &place.command_in(&book, arguments));
-        Ran::from({ command }.output().unwrap())
+        Ran::of(command)
     };
     run(&["setup"]).ends_with(0);
     run(&["chapter", "5"])
@@ -39,9 +39,7 @@ fn a_cache_that_is_read_only_serves_all_that_only_reads() {
         .prints("Read-only file system");
     run(&["verify"]).ends_with(0);
     let command = sealed(&place, &place.command(&["run", "echo", "well"]));
-    Ran::from({ command }.output().unwrap())
-        .ends_with(0)
-        .prints("well");
+    Ran::of(command).ends_with(0).prints("well");
     run(&["shell", "5"]).ends_with(0);
     let ran = run(&["doctor", "--json"]);
     let json = ran.json();
@@ -62,7 +60,7 @@ fn a_cache_that_is_read_only_serves_all_that_only_reads() {
 #[test]
 fn a_cache_that_is_read_only_and_lacks_something_says_so() {
     let place = Place::without(&["initramfs"]);
-    Ran::from(sealed(&place, &place.command(&["setup"])).output().unwrap())
+    Ran::of(sealed(&place, &place.command(&["setup"])))
         .ends_with(3)
         .complains("the entry initramfs of the cache is not there")
         .complains("Read-only file system")
@@ -72,7 +70,7 @@ fn a_cache_that_is_read_only_and_lacks_something_says_so() {
     // Damage that cannot be mended is told as well.
     let busybox = place.entries("busybox").remove(0).join("busybox/busybox");
     crate::place::flip(&busybox, 1000);
-    Ran::from(sealed(&place, &place.command(&["setup"])).output().unwrap())
+    Ran::of(sealed(&place, &place.command(&["setup"])))
         .ends_with(3)
         .complains("the entry busybox of the cache is damaged: ")
         .complains("Read-only file system");

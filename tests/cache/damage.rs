@@ -140,7 +140,7 @@ fn a_damaged_tarball_is_fetched_again() {
         // So that nothing is fetched in earnest.
         command.env("http_proxy", "http://127.0.0.1:9");
         command.env("https_proxy", "http://127.0.0.1:9");
-        crate::fixture::Ran::from(command.output().unwrap())
+        crate::fixture::Ran::of(command)
     };
     flip(&tarball, middle(&tarball));
     setup()

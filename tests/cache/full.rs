@@ -17,7 +17,7 @@ fn writes(arguments: &[&str]) -> usize {
     let file = place.folder.path().join("count");
     let mut command = place.command(arguments);
     shim::count(&mut command, &place.root(), &file);
-    Ran::from(command.output().unwrap()).ends_with(0);
+    Ran::of(command).ends_with(0);
     fs::metadata(file).unwrap().len() as usize
 }
 
@@ -46,7 +46,7 @@ fn full_at(count: usize) {
         let mut command = place.command(&arguments);
         command.env("TMPDIR", temporary.path());
         shim::full(&mut command, &place.root(), *write);
-        let ran = Ran::from(command.output().unwrap());
+        let ran = Ran::of(command);
         ran.ends_with(3)
             .complains("No space left on device")
             .complains(&place.root().display().to_string())
@@ -86,7 +86,7 @@ fn a_replay_on_a_full_disk_needs_no_room_in_the_cache() {
     for write in 1..=3 {
         let mut command = place.command_in(&book, &["chapter", "5"]);
         shim::full(&mut command, &place.root(), write);
-        Ran::from(command.output().unwrap())
+        Ran::of(command)
             .ends_with(0)
             .prints("not kept: cannot write ")
             .prints("No space left on device");
@@ -108,8 +108,8 @@ fn a_disk_that_is_full_for_a_replay_is_no_difference() {
     ]);
     let like = place.command_in(&book, &["chapter", "5"]);
     let lines = "mount -t tmpfs -o size=24m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
-    let mut command = in_own_mounts(&like, lines);
-    Ran::from(command.output().unwrap())
+    let command = in_own_mounts(&like, lines);
+    Ran::of(command)
         .ends_with(3)
         .complains("05-five.md:")
         .complains("step 5.1 `host cat /dev/zero")
@@ -136,7 +136,7 @@ fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
             command.env(name, value);
         }
     }
-    let ran = Ran::from(command.output().unwrap());
+    let ran = Ran::of(command);
     let left = ran.stdout.clone();
     (ran, left)
 }
@@ -187,7 +187,7 @@ fn a_disk_that_is_full_while_a_tarball_is_unpacked_is_left_empty() {
     );
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "bash", "-c", &line]);
-    let ran = Ran::from(command.output().unwrap());
+    let ran = Ran::of(command);
     ran.ends_with(3)
         .complains("its member \"linux/big\": No space left on device")
         .complains("the disk is full: ");

@@ -396,7 +396,7 @@ fn a_packed_tarball_without_its_program_names_the_program() {
     }
     let mut command = place.command(&["setup", "--kernel-source", path.to_str().unwrap()]);
     command.env("PATH", &programs);
-    Ran::from(command.output().unwrap())
+    Ran::of(command)
         .ends_with(3)
         .complains("it takes zstd to unpack it, which cannot be run");
 }

@@ -27,9 +27,7 @@ fn runner(arguments: &[&str]) -> Command {
 /// What `doctor --json` finds in a machine that `script` has made poorer, as root of a user
 /// namespace. The script runs in an empty folder, `$HERE`.
 fn poorer(script: &str) -> Found {
-    Found::new(Ran::from(
-        in_namespace(script, "doctor --json").output().unwrap(),
-    ))
+    Found::new(Ran::of(in_namespace(script, "doctor --json")))
 }
 
 fn in_namespace(script: &str, arguments: &str) -> Command {
@@ -58,8 +56,8 @@ impl Found {
         Self { ran, json }
     }
 
-    fn of(mut command: Command) -> Self {
-        Self::new(Ran::from(command.output().unwrap()))
+    fn of(command: Command) -> Self {
+        Self::new(Ran::of(command))
     }
 
     fn check(&self, id: &str) -> &Value {

@@ -36,7 +36,7 @@ fn what_is_missing_is_said_before_anything_starts() {
             .says("nat", "skip", &[&format!("`{id}`")]);
         let go = format!("{script}; GO={}", book.folder.path().display());
         for command in ["chapter 5", "verify"] {
-            let ran = Ran::from(in_namespace(&go, command).output().unwrap());
+            let ran = Ran::of(in_namespace(&go, command));
             ran.ends_with(3)
                 .complains("chapter 5 needs a network of its own, and ")
                 .complains(cause)

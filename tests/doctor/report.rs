@@ -50,7 +50,7 @@ fn a_machine_that_runs_this_test_is_fine() {
 
 #[test]
 fn people_get_a_line_for_each_check_and_colours_on_a_terminal_only() {
-    let plain = Ran::from(runner(&["doctor"]).output().unwrap());
+    let plain = Ran::of(runner(&["doctor"]));
     plain
         .ends_with(0)
         .prints("ok    packages    all chapters")
@@ -67,7 +67,7 @@ fn people_get_a_line_for_each_check_and_colours_on_a_terminal_only() {
 #[test]
 fn one_thing_in_the_way_says_which_chapters_go_on() {
     let no_tun = "mount -t tmpfs tmpfs /dev/net";
-    Ran::from(in_namespace(no_tun, "doctor").output().unwrap())
+    Ran::of(in_namespace(no_tun, "doctor"))
         .ends_with(3)
         .prints("bad   tun         chapter 8")
         .prints("-> Load the driver: sudo modprobe tun\n")
@@ -75,7 +75,7 @@ fn one_thing_in_the_way_says_which_chapters_go_on() {
         .prints("skip  nat         chapter 8")
         .prints("\nChapter 8 cannot run; the rest of the book can.\n");
     let both = format!("{no_tun}; mount --bind /dev/null $(gcc -print-file-name=libc.a)");
-    Ran::from(in_namespace(&both, "doctor").output().unwrap())
+    Ran::of(in_namespace(&both, "doctor"))
         .ends_with(3)
         .prints("\n2 things are in the way; begin with `compiler`.\n");
 }
@@ -83,7 +83,7 @@ fn one_thing_in_the_way_says_which_chapters_go_on() {
 #[test]
 fn a_lab_that_cannot_be_made_points_to_the_doctor() {
     let full = "mkdir c; mount -t tmpfs -o ro tmpfs c; export XDG_CACHE_HOME=$HERE/c";
-    Ran::from(in_namespace(full, "setup").output().unwrap())
+    Ran::of(in_namespace(full, "setup"))
         .ends_with(3)
         .complains("the lab cannot be made (`runner doctor` tries what it needs): ")
         .complains("Read-only file system");

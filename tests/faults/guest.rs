@@ -172,7 +172,7 @@ fn each_terminal_has_its_limit_of_output() {
         ["guest true", "server 'tr \"\\0\" x < /dev/zero'"],
         ["guest true", "wire 'tcpdump -n -r wire.pcap; yes'"],
         ["gdb print 1", "gdb 'x/400000xb $pc'"],
-        ["gdb print 1", "gdb 'python print(\"x\" * 100000000)'"],
+        ["gdb print 1", "gdb 'python print(\"x\" * 10000000)'"],
         ["host true", "host 'cat /dev/zero'"],
         ["lab true", "lab 'yes >&2'"],
     ] {

@@ -60,13 +60,22 @@ fn a_step_that_the_page_would_not_show_is_no_step() {
     for text in [
         "<!--\n```console\n<!-- cmdrun runner show 5.1 host true -->\n```\n-->\n",
         "```console\n<!-- <!-- cmdrun runner show 5.1 host true --> -->\n```\n",
-        "> ```console\n> <!-- cmdrun runner show 5.1 host true -->\n> ```\n",
         "`<!-- cmdrun runner show 5.1 host true -->`\n",
         "    <!-- cmdrun runner show 5.1 host true -->\n",
     ] {
         let ran = Book::with_text(text.as_bytes()).run(&["chapter", "5"]);
         ran.ends_with(2).complains("chapters/05-five.md:");
         assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+    // The page shows the steps of a quotation and of a list.
+    for text in [
+        "> ```console\n> <!-- cmdrun runner show 5.1 host true -->\n> ```\n",
+        "- ~~~console\n  <!-- cmdrun runner show 5.1 host true -->\n  ~~~\n",
+    ] {
+        Book::with_text(text.as_bytes())
+            .run(&["chapter", "5"])
+            .ends_with(1)
+            .prints("5.1 host$ true\n");
     }
 }
 

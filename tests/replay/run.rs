@@ -242,7 +242,7 @@ fn a_machine_that_ends_and_a_program_that_does_not_are_told() {
     let output = run(&["--deadline", "30", "/bin/sh", "-c", "while :; do :; done"]);
     assert_refused(&output, 3, "the program has not ended after 30 s");
     let output = run(&["--kernel", "/nowhere", "true"]);
-    assert_refused(&output, 3, "/nowhere is no kernel");
+    assert_refused(&output, 2, "/nowhere is no kernel");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Args {
     /// Replay so often, and compare the raw transcripts byte for byte
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     repeat: usize,
-    /// Print the transcript and the verdict as JSON
+    /// Print the transcript, the verdict and what --repeat found as JSON
     #[arg(long)]
     json: bool,
     /// Tell each step's real time, and the guest's clock

@@ -136,6 +136,8 @@ impl<'a> Page<'a> {
                 }
                 Event::Start(Tag::Link { .. } | Tag::Image { .. }) => bare += 1,
                 Event::End(TagEnd::Heading(_) | TagEnd::Link | TagEnd::Image) => bare -= 1,
+                // The rest of a tab that is partly indentation stands nowhere.
+                Event::Text(_) if range.is_empty() => {}
                 Event::Text(text) => match &mut fence {
                     Some(fence) => fence.add(self.text, range),
                     None => tiles.spans.push(Span {
@@ -169,7 +171,12 @@ impl<'a> Page<'a> {
             CodeBlockKind::Indented => String::new(),
         };
         if !self.text[..range.end].ends_with('\n') {
-            range.end = self.end_of_line(range.end);
+            let rest = self.text[range.end..].trim_start_matches([' ', '\t']);
+            let mut ends = ["\r\n", "\n", "\r"].into_iter();
+            let end = ends.find(|end| rest.starts_with(end)).unwrap_or_default();
+            if !end.is_empty() || rest.is_empty() {
+                range.end = self.text.len() - rest.len() + end.len();
+            }
         }
         Fence {
             language: language.into(),
@@ -400,7 +407,14 @@ mod tests {
         let mut told = Vec::new();
         for piece in page.pieces() {
             let range = match piece {
-                Piece::Prose { range, .. } => range,
+                Piece::Prose { range, spans } => {
+                    let mut places = spans.iter().map(|span| &span.range);
+                    let inside = |span: &Range<usize>| {
+                        !span.is_empty() && range.start <= span.start && span.end <= range.end
+                    };
+                    assert!(places.all(inside), "{text}");
+                    range
+                }
                 Piece::Fence(fence) => {
                     let lines = fence.lines.iter().map(|line| &text[line.clone()]);
                     let lines = Vec::from_iter(lines).join("|");
@@ -440,6 +454,7 @@ mod tests {
             ("```c\r\nx\r\n\r\ny\r\n```\r\nb", "c: x||y"),
             ("a\n\n    x\n\n    y\n\nb", ": x||y"),
             ("```c\nx", "c: x"),
+            ("```c\nx\n``` \r`a`", "c: x"),
             ("[^1]: ```c\n    x\n    ```\n\nA[^1]", "c: x"),
         ] {
             assert_eq!(told(text), [expected], "{text}");
@@ -463,6 +478,7 @@ mod tests {
             ("a\n<!-- b c  d -->\ne", "2 b(c  d) true"),
             ("- a\n\n  > <!-- b c -->\n", "3 b(c) true"),
             ("1. <!-- b -->\n", "1 b() true"),
+            (">\t<!-- b -->\n", "1 b() true"),
             ("<div>\n<!-- b c -->\n</div>\n", "2 b(c) true"),
             ("a <!-- b c -->\n", "1 b(c) false"),
             ("<!-- b c --> d\n", "1 b(c) false"),

@@ -733,4 +733,23 @@ mod tests {
         cache.remove(&listed).unwrap();
         assert!(cache.list().unwrap().is_empty());
     }
+
+    #[test]
+    fn what_is_read_at_hand_is_in_use_too() {
+        let temp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::new();
+        Cache::at(temp.path())
+            .ensure("thing", &inputs, Leftover::Discard, || {}, build_file)
+            .unwrap();
+        let reader = Cache::at(temp.path());
+        let folder = reader.newest("thing").unwrap();
+        assert_eq!(folder, reader.folder("thing", &inputs));
+        let cleaner = Cache::at(temp.path());
+        let listed = cleaner.list().unwrap().remove(0);
+        let error = cleaner.remove(&listed).unwrap_err().to_string();
+        assert!(error.contains("used by another run"), "{error}");
+        drop(reader);
+        cleaner.remove(&listed).unwrap();
+        assert!(cleaner.newest("thing").is_none());
+    }
 }

@@ -16,7 +16,6 @@ use crate::Error;
 use crate::build::setup::Lab;
 use crate::build::tarball::PACKERS;
 use crate::machine::qemu::file;
-use crate::replay::provenance::release;
 use crate::system::files;
 
 /// A kernel that can be replayed with.
@@ -184,4 +183,16 @@ fn hex(bytes: &[u8]) -> String {
     let mut text = files::hex(bytes);
     text.truncate(12);
     text
+}
+
+/// What the kernel calls itself; Documentation/x86/boot.rst says where an image has it.
+pub(super) fn release(image: &Path) -> String {
+    let read = || {
+        let bytes = std::fs::read(image).ok()?;
+        let at: [u8; 2] = bytes.get(0x20e..0x210)?.try_into().ok()?;
+        let text = bytes.get(0x200 + usize::from(u16::from_le_bytes(at))..)?;
+        let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
+        String::from_utf8(text[..end].to_vec()).ok()
+    };
+    read().unwrap_or_else(|| "unknown".to_owned())
 }

@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 use crate::build::rootfs;
 use crate::build::setup::Lab;
 use crate::machine::qemu;
+use crate::replay::own_kernel::release;
 use crate::system::files::sha256_of_file;
 
 /// The name of the fact that tells the repository that the lab was made from.
@@ -57,22 +58,7 @@ pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
         ("gdb", version("gdb")?),
         ("gcc", version("gcc")?),
     ];
-    Ok(facts
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
-}
-
-/// What the kernel calls itself; Documentation/x86/boot.rst says where an image has it.
-pub(super) fn release(image: &Path) -> String {
-    let read = || {
-        let bytes = std::fs::read(image).ok()?;
-        let at: [u8; 2] = bytes.get(0x20e..0x210)?.try_into().ok()?;
-        let text = bytes.get(0x200 + usize::from(u16::from_le_bytes(at))..)?;
-        let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
-        String::from_utf8(text[..end].to_vec()).ok()
-    };
-    read().unwrap_or_else(|| "unknown".to_owned())
+    Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// The first line that a program prints about its version.

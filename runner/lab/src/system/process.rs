@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -169,30 +169,8 @@ static LET_THROUGH: LazyLock<std::io::Result<Arc<AtomicBool>>> = LazyLock::new(|
 /// How many [`Signals`] there are. The last one that goes lets the signals through.
 static CATCHING: Mutex<usize> = Mutex::new(0);
 
-/// A place in [`CATCHING`].
-#[derive(Debug)]
-struct Catching(Arc<AtomicBool>);
-
-impl Catching {
-    fn begin() -> anyhow::Result<Self> {
-        let let_through = LET_THROUGH
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?;
-        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        *count += 1;
-        let_through.store(false, Ordering::SeqCst);
-        Ok(Self(let_through.clone()))
-    }
-}
-
-impl Drop for Catching {
-    fn drop(&mut self) {
-        let mut count = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        *count -= 1;
-        if *count == 0 {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
+fn catching() -> MutexGuard<'static, usize> {
+    CATCHING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught as long as this lives: once nobody catches them any
@@ -204,7 +182,7 @@ pub struct Signals {
     /// The last one that was another than SIGINT, or 0.
     told_to_end: Arc<AtomicUsize>,
     registered: Vec<SigId>,
-    _catching: Catching,
+    let_through: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -216,7 +194,9 @@ impl Signals {
         let (woken, write) = UnixStream::pair().context("make the pipe for signals")?;
         set_nonblocking(&woken)?;
         let told_to_end = Arc::new(AtomicUsize::new(0));
-        let catching = Catching::begin()?;
+        let let_through = LET_THROUGH
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("catch the signals: {error}"))?;
         let mut registered = Vec::new();
         for &signal in TERM_SIGNALS.iter().chain(&[SIGHUP]) {
             // First, so that who is woken can see it.
@@ -229,11 +209,13 @@ impl Signals {
             let id = signal_hook::low_level::pipe::register(signal, write);
             registered.push(id.context("catch a signal")?);
         }
+        *catching() += 1;
+        let_through.store(false, Ordering::SeqCst);
         Ok(Self {
             woken,
             told_to_end,
             registered,
-            _catching: catching,
+            let_through: let_through.clone(),
         })
     }
 
@@ -314,6 +296,9 @@ impl Drop for Signals {
         for id in self.registered.drain(..) {
             signal_hook::low_level::unregister(id);
         }
+        let mut others = catching();
+        *others -= 1;
+        self.let_through.store(*others == 0, Ordering::SeqCst);
     }
 }
 
