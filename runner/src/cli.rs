@@ -9,7 +9,7 @@ use crate::commands::{
     chapter, claims, clean, cmdrun, mdbook, preprocess, record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
-use crate::help::{self, after};
+use crate::help;
 use crate::{doctor, exit, tools, visit};
 use lab::build::cache::{Cache, Given};
 
@@ -48,27 +48,27 @@ struct Global {
 #[derive(Subcommand)]
 enum Command {
     /// Replays a chapter, and says whether it is still true
-    #[command(after_help = after::CHAPTER)]
+    #[command(after_help = include_str!("help/chapter.txt"))]
     Chapter(chapter::Args),
     /// Replays a chapter up to a step, and hands its machine over to you
-    #[command(after_help = after::SHELL)]
+    #[command(after_help = include_str!("help/shell.txt"))]
     Shell(visit::Args),
     /// Replays all chapters side by side, and says whether the book is still true
-    #[command(after_help = after::VERIFY)]
+    #[command(after_help = include_str!("help/verify.txt"))]
     Verify(verify::Args),
     /// Replays chapters, and keeps what they print as their snapshots
-    #[command(after_help = after::RECORD)]
+    #[command(after_help = include_str!("help/record.txt"))]
     Record(record::Args),
     /// Checks every name in the text that looks like the kernel's against the kernel of the lab
-    #[command(after_help = after::CLAIMS)]
+    #[command(after_help = include_str!("help/claims.txt"))]
     Claims(claims::Args),
     /// Runs one program of this machine in the guest: its output, its exit status
     Run(run::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
-    #[command(after_help = after::SETUP)]
+    #[command(after_help = include_str!("help/setup.txt"))]
     Setup,
     /// Says what the lab needs of this machine, whether it is there, and what to do if not
-    #[command(after_help = after::DOCTOR)]
+    #[command(after_help = include_str!("help/doctor.txt"))]
     Doctor(doctor::Args),
     /// Removes what was fetched and built, after showing it
     Clean,
@@ -86,10 +86,10 @@ enum Command {
     #[command(hide = true)]
     Pane(visit::pane::Args),
     /// Prints what a shell needs to complete the runner's command line
-    #[command(after_help = after::COMPLETIONS)]
+    #[command(after_help = include_str!("help/completions.txt"))]
     Completions(help::CompletionsArgs),
     /// Prints the manual page of the runner, or of a subcommand
-    #[command(after_help = after::MAN)]
+    #[command(after_help = include_str!("help/man.txt"))]
     Man(help::ManArgs),
 }
 

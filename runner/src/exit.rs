@@ -35,7 +35,7 @@ fn of_lab(error: &lab::Error) -> u8 {
     match error {
         Error::UnexpectedStatus { .. } => DIFFERENT,
         Error::Unfit(_) | Error::Misuse(_) | Error::Overrun(_) => WRONG,
-        Error::Absent(_) | Error::ShellEnded(_) | Error::Flood(_) | Error::Late(_) => LAB,
+        Error::Absent { .. } | Error::ShellEnded(_) | Error::Flood(_) | Error::Late(_) => LAB,
         Error::Interrupted(signal) => u8::try_from(*signal).map_or(u8::MAX, |n| SIGNAL + n),
     }
 }
@@ -44,14 +44,14 @@ fn of_lab(error: &lab::Error) -> u8 {
 mod tests {
     use anyhow::Context as _;
     use book::fault::{self, Fault, Faults};
-    use lab::{Absent, Error};
+    use lab::Error;
 
     use super::*;
 
     #[test]
     fn each_error_has_its_code_whatever_context_it_has() {
         let text = || "why".to_owned();
-        let absent = Absent {
+        let absent = Error::Absent {
             kind: text(),
             how: text(),
         };
@@ -70,7 +70,7 @@ mod tests {
             (Error::Unfit(text()).into(), WRONG),
             (Error::Misuse(text()).into(), WRONG),
             (Error::Overrun(text()).into(), WRONG),
-            (Error::Absent(absent).into(), LAB),
+            (absent.into(), LAB),
             (Error::ShellEnded(text()).into(), LAB),
             (Error::Flood(1).into(), LAB),
             (Error::Late(text()).into(), LAB),

@@ -6,9 +6,8 @@ use anyhow::Result;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use lab::build::packages;
-use lab::build::setup::{self, Options};
+use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
-use lab::replay::workdir::Parts;
 use lab::replay::{Event, provenance, replay};
 use lab::system::process::Signals;
 use lab::transcript::Transcript;
@@ -22,7 +21,7 @@ pub struct Ready {
     /// The root of the repository.
     pub root: PathBuf,
     /// What a chapter is replayed with.
-    pub parts: Parts,
+    pub lab: Lab,
     provenance: Vec<(String, String)>,
 }
 
@@ -46,20 +45,17 @@ impl Ready {
         if let Some(chapter) = labs.next() {
             doctor::check_lab(chapter.number)?;
         }
-        let mut parts = Parts::from(setup::ready(options)?);
+        let mut lab = setup::ready(options)?;
         if let Some(own) = own {
             let first = own.note.clone();
-            let second = parts.replace_kernel(own);
-            first
-                .iter()
-                .chain(&second)
-                .for_each(|note| eprintln!("{note}"));
+            let notes = first.into_iter().chain(own.replace_in(&mut lab)?);
+            notes.for_each(|note| eprintln!("{note}"));
         }
         let root = options.repository.clone();
         Ok(Self {
-            provenance: provenance::of(&root, &parts)?,
+            provenance: provenance::of(&root, &lab)?,
             root,
-            parts,
+            lab,
         })
     }
 
@@ -75,7 +71,7 @@ impl Ready {
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
         let script = chapter.script();
-        let transcript = replay(&self.root, script, count, &self.parts, signals, watch)?;
+        let transcript = replay(&self.root, script, count, &self.lab, signals, watch)?;
         Ok(self.snapshot(transcript))
     }
 

@@ -170,7 +170,10 @@ pub fn verdict(
             println!(
                 "{GOOD}chapter {number}: the same in meaning{GOOD:#} ({count} steps, {seconds:.1} s); \
                  not byte for byte, because {}",
-                reasons(because)
+                match &because[..] {
+                    [] => "the chapter depends on real time and was recorded by meaning".to_owned(),
+                    reasons => reasons.join(", "),
+                }
             );
         }
         Verdict::Different { steps } => {
@@ -218,12 +221,4 @@ pub fn summary(total: usize, at_a_time: usize, real: Duration, code: u8) {
         if total == 1 { "chapter" } else { "chapters" },
         real.as_secs_f64()
     );
-}
-
-fn reasons(because: &[String]) -> String {
-    if because.is_empty() {
-        "the chapter depends on real time and was recorded by meaning".to_owned()
-    } else {
-        because.join(", ")
-    }
 }

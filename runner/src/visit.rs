@@ -58,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut replay = Replay::new(
         &root,
         chapter.script(),
-        &ready.parts,
+        &ready.lab,
         Debugger::Always,
         &signals,
     )?;

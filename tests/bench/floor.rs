@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use book::chapter::Chapter;
 use lab::build::cpio::{Archive, Node};
-use lab::build::setup;
+use lab::build::setup::{self, Lab};
 use lab::machine::gdb::{BOUNDARY, Gdb};
 use lab::machine::qemu::{self, file};
-use lab::replay::workdir::{Parts, Workdir};
+use lab::replay::workdir::Workdir;
 use lab::transcript::step::Terminal;
 
 const ROUNDS: usize = 5;
@@ -32,9 +32,8 @@ fn main() {
         .unwrap()
         .to_owned();
     let lab = setup::ready(&setup::Options::new(&root).unwrap()).unwrap();
-    let parts = Parts::from(lab);
     let chapter = Chapter::find(&root, "5").unwrap();
-    let desk = Workdir::lay_out(&root, &parts, &chapter.steps).unwrap();
+    let desk = Workdir::lay_out(&root, &lab, &chapter.steps).unwrap();
     let script = script(&chapter, desk.path());
     let host: Vec<_> = chapter
         .steps
@@ -50,7 +49,7 @@ fn main() {
         || chapter_by_runner(&root),
         || chapter_by_hand(desk.path(), &script, &host),
     );
-    let bare = bare_desk(&root, &parts);
+    let bare = bare_desk(&root, &lab);
     compare(
         "boot to the first guest command against a bare kernel (target 1.2)",
         || boot_to_first_command(desk.path()),
@@ -234,8 +233,8 @@ fn boot_to_first_command(folder: &Path) -> Duration {
 }
 
 /// A desk whose initramfs holds one program, which exits: the kernel panics, and QEMU ends.
-fn bare_desk(root: &Path, parts: &Parts) -> Workdir {
-    let desk = Workdir::lay_out(root, parts, &[]).unwrap();
+fn bare_desk(root: &Path, lab: &Lab) -> Workdir {
+    let desk = Workdir::lay_out(root, lab, &[]).unwrap();
     let program = desk.path().join("init");
     let source = desk.path().join("init.c");
     std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
@@ -245,13 +244,8 @@ fn bare_desk(root: &Path, parts: &Parts) -> Workdir {
         .status();
     assert!(compiled.unwrap().success());
     let mut archive = Archive::new();
-    archive.put(
-        "init",
-        Node::File {
-            mode: 0o755,
-            bytes: std::fs::read(&program).unwrap(),
-        },
-    );
+    let bytes = std::fs::read(&program).unwrap();
+    archive.put("init", Node::File(0o755, bytes));
     std::fs::write(desk.path().join(file::INITRAMFS), archive.to_bytes()).unwrap();
     desk
 }

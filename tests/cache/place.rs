@@ -188,7 +188,7 @@ impl Place {
             let stamp: Stamp =
                 serde_json::from_slice(&fs::read(entry.folder.join("complete")).unwrap()).unwrap();
             for (output, hash) in &stamp.outputs {
-                let now = lab::build::cache::sha256_of_file(&entry.folder.join(output)).unwrap();
+                let now = lab::system::files::sha256_of_file(&entry.folder.join(output)).unwrap();
                 assert_eq!(&now, hash, "{output} of {entry:?}");
                 outputs.push((format!("{}/{output}", entry.kind), now));
             }

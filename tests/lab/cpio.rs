@@ -31,14 +31,14 @@ fn as_listed(node: &Node, path: &str) -> String {
         kind.to_string() + &text.iter().collect::<String>()
     };
     match node {
-        Node::Folder { mode } => format!("{} 2 0 {path}", letters('d', *mode)),
-        Node::File { mode, bytes } => format!("{} 1 {} {path}", letters('-', *mode), bytes.len()),
-        Node::Link { target } => format!(
+        Node::Folder(mode) => format!("{} 2 0 {path}", letters('d', *mode)),
+        Node::File(mode, bytes) => format!("{} 1 {} {path}", letters('-', *mode), bytes.len()),
+        Node::Link(target) => format!(
             "{} 1 {} {path} -> {target}",
             letters('l', 0o777),
             target.len()
         ),
-        Node::Device { mode, major, minor } => {
+        Node::Device(mode, major, minor) => {
             format!("{} 1 {major}, {minor} {path}", letters('c', *mode))
         }
     }
@@ -79,19 +79,10 @@ fn any_tree_is_read_back_by_cpio() {
             );
             let mode = [0o644, 0o755, 0o600, 0o1777][numbers.below(4) as usize];
             let node = match numbers.below(4) {
-                0 => Node::Folder { mode },
-                1 => Node::File {
-                    mode,
-                    bytes: vec![7; numbers.below(2000) as usize],
-                },
-                2 => Node::Link {
-                    target: format!("../{}", "t".repeat(numbers.below(9) as usize)),
-                },
-                _ => Node::Device {
-                    mode,
-                    major: 5,
-                    minor: number as u32,
-                },
+                0 => Node::Folder(mode),
+                1 => Node::File(mode, vec![7; numbers.below(2000) as usize]),
+                2 => Node::Link(format!("../{}", "t".repeat(numbers.below(9) as usize))),
+                _ => Node::Device(mode, 5, number as u32),
             };
             archive.put(&name, node);
         }
@@ -123,10 +114,7 @@ fn files_are_unpacked_with_their_bytes() {
     for length in [0, 1, 2, 3, 4, 5, 1000] {
         archive.put(
             &format!("d/{length}"),
-            Node::File {
-                mode: 0o644,
-                bytes: vec![b'a'; length],
-            },
+            Node::File(0o644, vec![b'a'; length]),
         );
     }
     let unpack = cmd!("cpio", "-i", "--quiet")

@@ -6,10 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::build::cache::sha256_of;
 use lab::build::fetch::{self, Patience};
 use lab::build::pins::Upstream;
 use lab::build::sources;
+use lab::system::files::sha256_of;
 use lab::system::progress::Stage;
 
 const BODY: &[u8] = b"the bytes of a tarball";
@@ -100,7 +100,7 @@ fn full_disk_is_told_and_left_empty() {
     let result = fetch::file(&url, &target, &sha256_of(BODY), PATIENCE, |_, _| {});
     let error = format!("{:#}", result.unwrap_err());
     let told = format!(
-        "cannot write {}: No space left on device",
+        "failed to write to file `{}`: No space left on device",
         partial.display()
     );
     assert!(error.contains(&told), "{error}");

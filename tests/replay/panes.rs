@@ -235,6 +235,7 @@ fn the_windows_lie_side_by_side_on_one_machine() {
     screen.press(&["info", "Space", "li", "Tab"]);
     screen.shows("gdb", "(gdb) info line");
     screen.press(&["C-c"]);
+    screen.is_in("gdb", "gdb: holds the machine", "(gdb)");
     screen.enter("continue");
     screen.is_in("gdb", "gdb: waits", "(gdb)");
     screen.enter(".guest");

@@ -20,8 +20,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use lab::build::cache::{self, Cache, Inputs, Leftover};
+use lab::build::cache::{Cache, Inputs, Leftover};
 use lab::build::setup::Lab;
+use lab::system::files;
 use lab::system::progress::Stage;
 
 /// What a name stands for. The order is that in which one of several is meant.
@@ -173,7 +174,7 @@ impl Index {
         let inputs = Inputs::new()
             .with("form", FORM)
             .with("kernel", &lab.kernel.sha256)
-            .with("guest", cache::sha256_of(guest.as_bytes()));
+            .with("guest", files::sha256_of(guest.as_bytes()));
         let waiting = "names of the kernel: another run collects them, waiting";
         let text = cached(cache, KIND, &inputs, waiting, || {
             let mut stage = Stage::begin("collect the names of the kernel");
@@ -259,7 +260,7 @@ fn cached(
 ) -> Result<String> {
     let waiting = || eprintln!("{waiting}");
     let entry = cache.ensure(kind, inputs, Leftover::Discard, waiting, |folder| {
-        cache::write_whole(&folder.join(OUTPUT), make()?.as_bytes())?;
+        files::write_whole(&folder.join(OUTPUT), make()?.as_bytes())?;
         Ok(vec![OUTPUT.to_owned()])
     })?;
     let path = entry.path(OUTPUT);

@@ -32,8 +32,13 @@ pub enum Error {
         terminal: &'static str,
     },
     /// A frozen cache was asked for what it does not have.
-    #[error(transparent)]
-    Absent(Absent),
+    #[error("the entry {kind} of the cache is {how}")]
+    Absent {
+        /// `kernel`, `busybox` and so on.
+        kind: String,
+        /// Whether it is not there, not finished, or damaged.
+        how: String,
+    },
     /// A step has ended its shell.
     #[error("{0}")]
     ShellEnded(String),
@@ -48,16 +53,6 @@ pub enum Error {
     Interrupted(i32),
 }
 
-/// An entry that a frozen cache does not have.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the entry {kind} of the cache is {how}")]
-pub struct Absent {
-    /// `kernel`, `busybox` and so on.
-    pub kind: String,
-    /// Whether it is not there, not finished, or damaged.
-    pub how: String,
-}
-
 impl Error {
     /// The error beneath the context, if it is one that callers tell apart.
     #[must_use]
@@ -65,25 +60,7 @@ impl Error {
         error.downcast_ref()
     }
 
-    /// Whether it is [`Error::Misuse`].
-    #[must_use]
-    pub fn is_misuse(error: &anyhow::Error) -> bool {
-        matches!(Self::of(error), Some(Self::Misuse(_)))
-    }
-
-    /// Whether it is [`Error::Overrun`].
-    #[must_use]
-    pub fn is_overrun(error: &anyhow::Error) -> bool {
-        matches!(Self::of(error), Some(Self::Overrun(_)))
-    }
-
-    /// Whether it is [`Error::ShellEnded`].
-    #[must_use]
-    pub fn is_shell_ended(error: &anyhow::Error) -> bool {
-        matches!(Self::of(error), Some(Self::ShellEnded(_)))
-    }
-
-    /// Whether it is [`Error::Flood(OUTPUT_MAX)`].
+    /// Whether it is [`Error::Flood`].
     #[must_use]
     pub fn is_flood(error: &anyhow::Error) -> bool {
         matches!(Self::of(error), Some(Self::Flood(_)))

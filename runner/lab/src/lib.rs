@@ -16,7 +16,7 @@ pub mod replay;
 
 pub mod program;
 
-pub use error::{Absent, Error};
+pub use error::Error;
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.
 pub const SERIES: &str = "6.1";

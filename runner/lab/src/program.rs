@@ -2,4 +2,4 @@
 
 pub mod closure;
 pub mod guest;
-pub mod ldso;
+pub(crate) mod ldso;

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::Error;
+use crate::build::setup::Lab;
 use crate::machine::session::{Debugger, Session};
 use crate::machine::shell::Shell;
 use crate::machine::window::Watch;
-use crate::replay::workdir::{Parts, Workdir};
+use crate::replay::workdir::Workdir;
 use crate::system::process::{Signals, WATCHED};
 use crate::transcript::script::Script;
 use crate::transcript::step::{Step, Terminal, Until};
@@ -60,7 +61,7 @@ impl<'a> Replay<'a> {
     pub fn new(
         root: &Path,
         script: Script<'a>,
-        parts: &Parts,
+        lab: &Lab,
         debugger: Debugger,
         signals: &'a Signals,
     ) -> anyhow::Result<Self> {
@@ -71,7 +72,7 @@ impl<'a> Replay<'a> {
             session: None,
             host: None,
             records: Vec::new(),
-            workdir: Workdir::lay_out(root, parts, script.steps)?,
+            workdir: Workdir::lay_out(root, lab, script.steps)?,
         })
     }
 
@@ -124,7 +125,9 @@ impl<'a> Replay<'a> {
                 }
                 let host = self.host.as_mut().expect("it was just made");
                 let done = host.run_watched(step, self.signals, watch);
-                if done.as_ref().is_err_and(Error::is_shell_ended) {
+                if let Err(error) = &done
+                    && let Some(Error::ShellEnded(_)) = Error::of(error)
+                {
                     self.host = None;
                 }
                 done
@@ -196,11 +199,11 @@ pub fn replay(
     root: &Path,
     script: Script<'_>,
     count: usize,
-    parts: &Parts,
+    lab: &Lab,
     signals: &Signals,
     watch: &mut dyn FnMut(&Event<'_>),
 ) -> anyhow::Result<Transcript> {
-    let mut replay = Replay::new(root, script, parts, Debugger::AsNeeded, signals)?;
+    let mut replay = Replay::new(root, script, lab, Debugger::AsNeeded, signals)?;
     replay.run_first(count, watch)?;
     let session = &replay.session;
     if count == script.steps.len()

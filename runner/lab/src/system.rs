@@ -1,5 +1,7 @@
-//! Processes, private folders and progress: what every other folder stands on.
+//! This machine: processes, files, progress and questions, on which every other folder stands.
 
+pub mod ask;
+pub mod files;
 pub mod process;
 pub mod progress;
 pub mod scratch;

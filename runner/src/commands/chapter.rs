@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use fs_err as fs;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -153,11 +154,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<PathBuf> {
     let folder = cache.root().join("captures");
     let path = folder.join(format!("{name}.pcap"));
-    let kept = std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(&path, capture::file(frames)));
+    let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, capture::file(frames)));
     if kept.is_err() {
         // A part of a capture would be taken for the whole. There may be none.
-        let _ = std::fs::remove_file(&path);
+        let _ = fs::remove_file(&path);
     }
     kept.with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)

@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
     Error::unless_empty(faults)?;
     let now = Glossary {
-        linux: Pins::read(&root)?.kernel(&options.kernel)?.version.clone(),
+        linux: Pins::read(&root)?.kernel(lab::SERIES)?.version.clone(),
         image: lab.kernel.sha256.clone(),
         names: answer.found,
     };
@@ -90,8 +90,8 @@ fn record(root: &Path, now: &Glossary) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let folder = path.parent().context("a snapshot lies in a folder")?;
-    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    lab::build::cache::write_whole(&path, after.as_bytes())?;
+    fs_err::create_dir_all(folder)?;
+    lab::system::files::write_whole(&path, after.as_bytes())?;
     print!("{}", diff(&before, &after));
     println!("recorded in {}", path.display());
     Ok(true)

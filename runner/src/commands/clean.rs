@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use indicatif::HumanBytes;
 
 use lab::build::cache::{Cache, Listed};
-use lab::build::packages::confirm;
+use lab::system::ask::confirm;
 
 /// Lists the cache, and removes its entries once the reader agrees.
 pub fn run(cache: &Cache, yes: bool) -> Result<()> {

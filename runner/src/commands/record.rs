@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 
 use crate::context::Context;
 use crate::ready::Ready;
@@ -13,7 +14,7 @@ use crate::repository;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
 use book::snapshot::{self, Snapshot};
-use lab::build::packages::confirm;
+use lab::system::ask::confirm;
 use lab::system::process::Signals;
 
 /// What to record.
@@ -75,15 +76,15 @@ fn keep(
 ) -> anyhow::Result<bool> {
     let path = snapshot::path(root, &chapter.name);
     let pending = path.with_extension("snap.new");
-    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let before = fs::read_to_string(&path).unwrap_or_default();
     let after = now.file(&chapter.name);
     if before == after {
         anstream::println!("chapter {}: nothing has changed", chapter.number);
         return Ok(true);
     }
     let folder = path.parent().context("a snapshot lies in a folder")?;
-    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    std::fs::write(&pending, &after).with_context(|| format!("write {}", pending.display()))?;
+    fs::create_dir_all(folder)?;
+    fs::write(&pending, &after)?;
     let diff = similar::TextDiff::from_lines(&before, &after);
     anstream::println!(
         "{}",
@@ -92,7 +93,7 @@ fn keep(
             .header("recorded", "now")
     );
     if yes || confirmed(chapter)? {
-        std::fs::rename(&pending, &path).with_context(|| format!("replace {}", path.display()))?;
+        fs::rename(&pending, &path)?;
         anstream::println!("chapter {}: recorded in {}", chapter.number, path.display());
         return Ok(true);
     }

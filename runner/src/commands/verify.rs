@@ -29,13 +29,6 @@ pub struct Args {
     jobs: Option<NonZeroUsize>,
 }
 
-/// How the verification of a chapter ended, and after how much real time.
-struct Verified {
-    chapter: Chapter,
-    outcome: anyhow::Result<Option<Verdict>>,
-    took: Duration,
-}
-
 /// Runs the subcommand: 0 all the same, 1 a chapter differs.
 ///
 /// # Errors
@@ -58,19 +51,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;
     let start = Instant::now();
-    let verify = |chapter: Chapter| {
-        let start = Instant::now();
-        let now = ready.replay(&chapter, chapter.steps.len(), &signals, &mut |_| {});
-        let took = start.elapsed();
-        let outcome = now.and_then(|now| {
-            let recorded = Snapshot::read(&root, &chapter.name)?;
-            Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
-        });
-        Verified {
-            chapter,
-            outcome,
-            took,
-        }
+    let verify = |chapter: &Chapter| -> anyhow::Result<Option<Verdict>> {
+        let now = ready.replay(chapter, chapter.steps.len(), &signals, &mut |_| {})?;
+        let recorded = Snapshot::read(&root, &chapter.name)?;
+        Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
     };
     let total = chapters.len();
     let beside = |chapter: &Chapter| args.jobs.is_none() && chapter.has(Terminal::Lab);
@@ -85,13 +69,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
                 loop {
                     let chapter = queue.lock().expect("no thread panics with it").next();
                     let Some(chapter) = chapter else { break };
-                    let verified = verify(chapter);
+                    let start = Instant::now();
+                    let outcome = verify(&chapter);
+                    let took = start.elapsed();
                     // One chapter's lines stay together.
                     let mut worst = worst.lock().expect("no thread panics with it");
-                    let code = tell(&verified);
+                    let code = tell(&chapter, &outcome, took);
                     *worst = code.max(*worst);
-                    let interrupted = verified.outcome.is_err_and(|e| Error::is_interrupted(&e));
-                    if interrupted {
+                    if outcome.is_err_and(|error| Error::is_interrupted(&error)) {
                         break;
                     }
                 }
@@ -104,15 +89,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Shows how it ended; gives the exit code.
-fn tell(verified: &Verified) -> u8 {
-    let Verified {
-        chapter,
-        outcome,
-        took,
-    } = verified;
+fn tell(chapter: &Chapter, outcome: &anyhow::Result<Option<Verdict>>, took: Duration) -> u8 {
     match outcome {
         Ok(Some(verdict)) => {
-            screen::verdict(chapter, chapter.steps.len(), *took, verdict, false);
+            screen::verdict(chapter, chapter.steps.len(), took, verdict, false);
             u8::from(matches!(verdict, Verdict::Different { .. }))
         }
         Ok(None) => {

@@ -8,9 +8,8 @@ use super::made::Lab;
 /// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and
 /// something over.
 const REPLAY_MB: u64 = 500;
-/// A compiler of the kernel's build has up to 183 MB, and objtool 689 at its end, alone.
-const JOB_MB: u64 = 200;
-const OBJTOOL_MB: u64 = 800;
+/// objtool has 689 MB at the end of the kernel's build, alone; a compiler up to 183.
+const BUILD_MB: u64 = 800;
 
 /// The kernel is built by the machine's own compiler, for the machine's own processor.
 pub fn is_right() -> Found {
@@ -35,34 +34,16 @@ pub fn memory(lab: &Result<Lab, Found>) -> Found {
     let Some((mb, bound)) = available() else {
         return Found::skip("the system does not tell how much there is");
     };
+    let is_made = lab.as_ref().is_ok_and(Lab::is_made);
+    let replay = format!("{mb} MB are left{bound}, and a replay takes {REPLAY_MB}");
+    let build = format!("{mb} MB are left{bound}, and building the kernel takes about {BUILD_MB}");
     let remedy = "End other programs, or give the container or virtual machine more";
-    if mb < REPLAY_MB {
-        return Found::bad(
-            format!("{mb} MB are left{bound}, and a replay takes {REPLAY_MB}"),
-            remedy,
-        );
+    match mb {
+        0..REPLAY_MB => Found::bad(replay, remedy),
+        _ if is_made => Found::ok(replay),
+        REPLAY_MB..BUILD_MB => Found::warn(build, remedy),
+        _ => Found::ok(build),
     }
-    if lab.as_ref().is_ok_and(Lab::is_made) {
-        return Found::ok(format!(
-            "{mb} MB are left{bound}, and a replay takes {REPLAY_MB}"
-        ));
-    }
-    let build = build_mb();
-    if mb < build {
-        return Found::warn(
-            format!("{mb} MB are left{bound}, and building the kernel takes about {build}"),
-            remedy,
-        );
-    }
-    Found::ok(format!(
-        "{mb} MB are left{bound}, and building the kernel takes about {build}"
-    ))
-}
-
-/// One compiler for each processor, or objtool alone.
-fn build_mb() -> u64 {
-    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    (processors * JOB_MB).max(OBJTOOL_MB)
 }
 
 /// The megabytes that are left, and what bounds them if not the machine.

@@ -1,19 +1,18 @@
 //! The lab itself: whether it is made, and what making it takes. Nothing is built or fetched here.
 
-use anyhow::Context as _;
-
 use super::Found;
 use crate::context::Context;
 use crate::repository;
+use lab::Error;
 use lab::build::pins::Pins;
 use lab::build::{setup, sources};
-use lab::{Absent, Error};
 
 /// What the cache has and lacks of the lab.
 #[derive(Debug)]
 pub struct Lab {
     pins: Pins,
-    absent: Vec<Absent>,
+    /// The kind of each entry that is missing, and how it is told.
+    absent: Vec<(String, String)>,
 }
 
 impl Lab {
@@ -23,7 +22,7 @@ impl Lab {
     }
 
     fn lacks(&self, kind: &str) -> bool {
-        self.absent.iter().any(|absent| absent.kind == kind)
+        self.absent.iter().any(|(absent, _)| absent == kind)
     }
 }
 
@@ -43,9 +42,11 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
             setup::guest(&options, &pins).map(drop),
         ] {
             if let Err(error) = part {
-                match error.downcast::<Error>().context("look for the lab")? {
-                    Error::Absent(part) => absent.push(part),
-                    other => return Err(other.into()),
+                match Error::of(&error) {
+                    Some(Error::Absent { kind, .. }) => {
+                        absent.push((kind.clone(), error.to_string()));
+                    }
+                    _ => return Err(error),
                 }
             }
         }
@@ -66,9 +67,9 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
     if lab.is_made() {
         return Found::ok("all made");
     }
-    let names: Vec<String> = lab.absent.iter().map(Absent::to_string).collect();
+    let told: Vec<&str> = lab.absent.iter().map(|(_, told)| &**told).collect();
     Found::warn(
-        names.join("; "),
+        told.join("; "),
         "`runner setup` makes it, and so does the first chapter; \
          README.md tells how long that takes",
     )

@@ -23,10 +23,15 @@ pub fn namespaces() -> Found {
 /// Opens the device that a tap is made with.
 pub fn tun() -> Found {
     let opened = std::fs::OpenOptions::new().read(true).write(true).open(TUN);
-    match opened {
-        Ok(_) => Found::ok(format!("{TUN} can be opened")),
-        Err(error) => no_tun(&error),
+    let Err(error) = opened else {
+        return Found::ok(format!("{TUN} can be opened"));
+    };
+    let text = format!("{TUN}, with which a tap is made, cannot be opened: {error}");
+    if error.kind() == ErrorKind::NotFound {
+        return Found::bad(text, TUN_REMEDY);
     }
+    let remedy = format!("Allow it to users, as most distributions do: sudo chmod 666 {TUN}");
+    Found::bad(text, remedy)
 }
 
 /// Makes a tap and a pair of cards, and has addresses translated, all in namespaces of its own.
@@ -92,15 +97,6 @@ fn no_namespaces(said: &str, setting: &dyn Fn(&str) -> Option<String>) -> Found 
         text("unshare was refused"),
         "In a container: start it with --privileged, or run the chapter outside",
     )
-}
-
-fn no_tun(error: &std::io::Error) -> Found {
-    let text = format!("{TUN}, with which a tap is made, cannot be opened: {error}");
-    if error.kind() == ErrorKind::NotFound {
-        return Found::bad(text, TUN_REMEDY);
-    }
-    let remedy = format!("Allow it to users, as most distributions do: sudo chmod 666 {TUN}");
-    Found::bad(text, remedy)
 }
 
 #[cfg(test)]

@@ -84,27 +84,20 @@ pub fn disk(lab: &Result<Lab, Found>) -> Found {
     let remedy = "Make room, or set XDG_CACHE_HOME to a folder on another disk; \
                   `runner clean` shows what the cache holds, and removes it";
     let made = lab.as_ref().is_ok_and(Lab::is_made);
-    if made && mb < MADE_MB {
-        return Found::warn(
+    let takes = format!("{mb} MB are free, and making the lab takes {LAB_MB}");
+    match files {
+        _ if made && mb < MADE_MB => Found::warn(
             format!("{mb} MB are free; the lab is made, but captures take a little more"),
             remedy,
-        );
+        ),
+        _ if made => Found::ok(format!("{mb} MB are free, and the lab is made")),
+        _ if mb < LAB_MB => Found::bad(takes, remedy),
+        Some(files) if files < LAB_FILES => Found::bad(
+            format!("room for {files} files is left, and making the lab takes {LAB_FILES}"),
+            remedy,
+        ),
+        _ => Found::ok(takes),
     }
-    if made {
-        return Found::ok(format!("{mb} MB are free, and the lab is made"));
-    }
-    if mb < LAB_MB {
-        let text = format!("{mb} MB are free, and making the lab takes {LAB_MB}");
-        return Found::bad(text, remedy);
-    }
-    if files.is_some_and(|files| files < LAB_FILES) {
-        let files = files.unwrap_or_default();
-        let text = format!("room for {files} files is left, and making the lab takes {LAB_FILES}");
-        return Found::bad(text, remedy);
-    }
-    Found::ok(format!(
-        "{mb} MB are free, and making the lab takes {LAB_MB}"
-    ))
 }
 
 /// What helps when something could not be written, if the text of the error tells that it was the

@@ -2,7 +2,6 @@
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use serde::Serialize;
 
 use super::{Check, State};
 
@@ -36,40 +35,16 @@ pub fn conclude(checks: &[Check]) {
     let is_needed = |who: &str| bad.iter().any(|check| check.meaning == who);
     let only = !is_needed("all chapters") && bad.iter().all(|c| c.meaning == first.meaning);
     if only {
-        println!(
-            "\n{} cannot run; the rest of the book can.",
-            capitalized(first.meaning)
-        );
-    } else {
-        println!(
-            "\n{} in the way; begin with `{}`.",
-            are(bad.len()),
-            first.id
-        );
+        let (letter, rest) = first.meaning.split_at(1);
+        let letter = letter.to_uppercase();
+        println!("\n{letter}{rest} cannot run; the rest of the book can.");
+        return;
     }
-}
-
-fn are(count: usize) -> String {
-    if count == 1 {
-        "One thing is".to_owned()
-    } else {
-        format!("{count} things are")
-    }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Whole<'a> {
-    /// Whether no check is bad.
-    ok: bool,
-    checks: &'a [Check],
+    let are = match bad.len() {
+        1 => "One thing is".to_owned(),
+        count => format!("{count} things are"),
+    };
+    println!("\n{are} in the way; begin with `{}`.", first.id);
 }
 
 /// Prints all checks as one object.
@@ -78,7 +53,7 @@ struct Whole<'a> {
 /// When standard output is closed.
 pub fn print_json(checks: &[Check]) -> anyhow::Result<()> {
     let ok = checks.iter().all(|check| check.found.state != State::Bad);
-    let whole = Whole { ok, checks };
+    let whole = serde_json::json!({ "ok": ok, "checks": checks });
     println!("{}", serde_json::to_string_pretty(&whole)?);
     Ok(())
 }

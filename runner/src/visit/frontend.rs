@@ -49,13 +49,15 @@ pub trait Frontend {
     ) -> anyhow::Result<(Terminal, Typed)>;
 
     /// A command runs in the window from now on: Ctrl-C there is meant for it.
-    fn begin(&mut self, window: Terminal);
+    fn begin(&mut self, _window: Terminal) {}
 
     /// The command has ended.
-    fn end(&mut self);
+    fn end(&mut self) {}
 
     /// The window in which Ctrl-C was pressed for the command that runs, if not in its own.
-    fn interrupter(&self) -> Option<Terminal>;
+    fn interrupter(&self) -> Option<Terminal> {
+        None
+    }
 
     /// Shows what is typed in a step; `own` says that the reader has typed it in the step's window.
     fn heading(&mut self, step: &Step, own: bool);
@@ -76,8 +78,12 @@ pub trait Frontend {
     fn ways(&self) -> &'static str;
 
     /// Whether all windows can be seen at once.
-    fn shows_all(&self) -> bool;
+    fn shows_all(&self) -> bool {
+        false
+    }
 
     /// Whether the reader has left while a command ran.
-    fn is_left(&self) -> bool;
+    fn is_left(&self) -> bool {
+        false
+    }
 }

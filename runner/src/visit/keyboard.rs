@@ -6,11 +6,10 @@
 //! is left behind when a signal comes; the terminal gets its modes back here.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -19,7 +18,6 @@ use rustyline::error::ReadlineError;
 use super::editor::{Editor, Next, Pressed};
 use super::frontend::{Complete, Frontend, Situation, Typed};
 use crate::screen::{self, Prompt};
-use lab::Error;
 use lab::system::process::{Signals, drain, set_nonblocking};
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};
@@ -73,14 +71,6 @@ impl Frontend for Keyboard<'_> {
         Ok((window, typed))
     }
 
-    fn begin(&mut self, _: Terminal) {}
-
-    fn end(&mut self) {}
-
-    fn interrupter(&self) -> Option<Terminal> {
-        None
-    }
-
     fn heading(&mut self, step: &Step, own: bool) {
         // What is typed on a terminal is there already.
         if !own || matches!(self.lines, Lines::Pipe(_)) {
@@ -106,28 +96,6 @@ impl Frontend for Keyboard<'_> {
 
     fn ways(&self) -> &'static str {
         "the window that you type into (Ctrl-O: the next one)"
-    }
-
-    fn shows_all(&self) -> bool {
-        false
-    }
-
-    fn is_left(&self) -> bool {
-        false
-    }
-}
-
-/// Waits for one of the pipes, as long as it takes.
-///
-/// # Errors
-/// [`lab::system::process::Interrupted`] on a signal.
-pub fn wait(pipe: BorrowedFd<'_>, signals: &Signals) -> anyhow::Result<()> {
-    loop {
-        let until = Instant::now() + Duration::from_secs(3600);
-        match signals.wait(&[pipe], until, String::new) {
-            Err(error) if Error::is_late(&error) => {}
-            waited => return waited,
-        }
     }
 }
 
@@ -156,7 +124,7 @@ impl Pipe {
             if self.closed {
                 return Ok(Typed::End);
             }
-            wait(input.as_fd(), signals)?;
+            signals.wait(&[input.as_fd()], None, String::new)?;
             let mut chunk = [0; 4096];
             let count = rustix::io::retry_on_intr(|| rustix::io::read(&input, &mut chunk))
                 .context("read what is typed")?;
@@ -252,7 +220,7 @@ impl OnTerminal {
         complete: Complete<'_>,
     ) -> anyhow::Result<Pressed> {
         loop {
-            match wait(self.woken.as_fd(), signals) {
+            match signals.wait(&[self.woken.as_fd()], None, String::new) {
                 // A SIGINT from elsewhere; the key itself comes as a character.
                 Err(_) if signals.take_ctrl_c()? => continue,
                 Err(error) => {

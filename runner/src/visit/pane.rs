@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -19,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use super::editor::{Editor, Next, Pressed};
 use crate::screen::Prompt;
-use lab::Error;
 use lab::system::process::Signals;
 use lab::transcript::step::Terminal;
 
@@ -136,9 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         std::process::exit(0);
     });
     loop {
-        let until = Instant::now() + Duration::from_secs(3600);
-        match signals.wait(&[], until, String::new) {
-            Err(error) if Error::is_late(&error) => {}
+        match signals.wait(&[], None, String::new) {
             // While no line is edited, the key is a signal.
             Err(_) if signals.take_ctrl_c()? => send(&socket, &Report::CtrlC)?,
             Err(error) => return Err(error),

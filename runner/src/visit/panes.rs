@@ -37,11 +37,7 @@ const SOCKET: &str = "panes";
 
 /// What the threads tell.
 enum Event {
-    Here {
-        window: Terminal,
-        name: String,
-        stream: UnixStream,
-    },
+    Here(Terminal, Pane),
     Typed(Terminal, Typed),
     Complete(Terminal, String),
     /// A pane was closed, or the client of tmux has ended.
@@ -253,23 +249,19 @@ impl<'a> Panes<'a> {
         while !self.coming.is_empty() {
             while let Ok(event) = self.events.try_recv() {
                 match event {
-                    Event::Here {
-                        window,
-                        name,
-                        stream,
-                    } => self.admit(window, name, stream)?,
+                    Event::Here(window, pane) => self.admit(window, pane)?,
                     Event::Left => bail!("a pane ended at once"),
                     Event::Typed(..) | Event::Complete(..) => {}
                 }
             }
             if !self.coming.is_empty() {
-                self.wait(until)?;
+                self.wait(Some(until))?;
             }
         }
         Ok(())
     }
 
-    fn wait(&self, until: Instant) -> anyhow::Result<()> {
+    fn wait(&self, until: Option<Instant>) -> anyhow::Result<()> {
         let late = || "the panes did not come up".to_owned();
         match self.signals.wait(&[self.woken.as_fd()], until, late) {
             Err(_) if self.signals.take_ctrl_c()? => return Ok(()),
@@ -280,17 +272,11 @@ impl<'a> Panes<'a> {
     }
 
     /// Takes in a pane that has come up, and shows it what there is to see.
-    fn admit(&mut self, window: Terminal, name: String, stream: UnixStream) -> anyhow::Result<()> {
-        let limit = stream.set_write_timeout(Some(PATIENCE));
+    fn admit(&mut self, window: Terminal, pane: Pane) -> anyhow::Result<()> {
+        let limit = pane.stream.set_write_timeout(Some(PATIENCE));
         limit.context("limit the time for a message")?;
         self.coming.remove(&window);
         let unshown = self.unshown.remove(&window).unwrap_or_default();
-        let pane = Pane {
-            name,
-            stream,
-            title: String::new(),
-            asked: false,
-        };
         self.panes.insert(window, pane);
         self.print(window, unshown);
         Ok(())
@@ -356,12 +342,8 @@ impl Frontend for Panes<'_> {
             self.ask(now);
             while let Ok(event) = self.events.try_recv() {
                 match event {
-                    Event::Here {
-                        window,
-                        name,
-                        stream,
-                    } => {
-                        self.admit(window, name, stream)?;
+                    Event::Here(window, pane) => {
+                        self.admit(window, pane)?;
                         self.ask(now);
                     }
                     Event::Typed(window, typed) => {
@@ -383,10 +365,7 @@ impl Frontend for Panes<'_> {
                     Event::Left => return Ok((Terminal::Guest, Typed::End)),
                 }
             }
-            match self.wait(Instant::now() + Duration::from_secs(3600)) {
-                Err(error) if Error::is_late(&error) => {}
-                waited => waited?,
-            }
+            self.wait(None)?;
         }
     }
 
@@ -491,11 +470,14 @@ fn attend(stream: UnixStream, shared: &Shared) {
             (Report::Here { window: word, name }, None) => {
                 window = Terminal::named(&word);
                 if let (Some(window), Ok(stream)) = (window, stream.try_clone()) {
-                    shared.tell(Event::Here {
-                        window,
+                    let (title, asked) = (String::new(), false);
+                    let pane = Pane {
                         name,
                         stream,
-                    });
+                        title,
+                        asked,
+                    };
+                    shared.tell(Event::Here(window, pane));
                 }
             }
             (Report::Line(line), Some(_)) if line.trim() == ".quit" => break,

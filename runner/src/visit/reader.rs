@@ -172,14 +172,16 @@ impl<'a> Reader<'a> {
     fn judge(&mut self, done: anyhow::Result<()>) -> anyhow::Result<bool> {
         match done {
             Ok(()) => {}
-            Err(error) if Error::is_misuse(&error) => self.tell(&error.to_string()),
-            Err(error) if Error::is_interrupted(&error) => return Err(error),
-            Err(error) => {
-                self.over = true;
-                self.tell(&format!(
-                    "{error:#}\nThe visit is over. .save FILE keeps what you have typed; .quit leaves"
-                ));
-            }
+            Err(error) => match Error::of(&error) {
+                Some(Error::Misuse(why)) => self.tell(why),
+                Some(Error::Interrupted(_)) => return Err(error),
+                _ => {
+                    self.over = true;
+                    self.tell(&format!(
+                        "{error:#}\nThe visit is over. .save FILE keeps what you have typed; .quit leaves"
+                    ));
+                }
+            },
         }
         Ok(true)
     }
@@ -376,24 +378,22 @@ The guest stands still while you type.",
             }
             Err(error) => error,
         };
-        let failed = Error::is_overrun(&error)
-            || Error::is_shell_ended(&error) && terminal == Terminal::Host;
-        let cut = Error::is_late(&error)
-            || Error::is_flood(&error)
-            || Error::is_interrupted(&error) && self.signals.take_ctrl_c()?;
-        if !failed && !cut {
-            return Err(error);
-        }
+        let (cut, why) = match Error::of(&error) {
+            Some(Error::Overrun(_)) => (false, error.to_string()),
+            Some(Error::ShellEnded(why)) if terminal == Terminal::Host => (false, why.clone()),
+            Some(Error::Flood(_)) => (true, error.to_string()),
+            Some(Error::Late(_)) => {
+                let seconds = step.deadline.as_secs();
+                (true, format!("not finished after {seconds} s"))
+            }
+            Some(Error::Interrupted(_)) if self.signals.take_ctrl_c()? => {
+                (true, "cut short".to_owned())
+            }
+            _ => return Err(error),
+        };
         if !has_heading {
             self.frontend.heading(&step, own);
         }
-        let why = match Error::is_interrupted(&error) {
-            true => "cut short".to_owned(),
-            false if Error::is_late(&error) => {
-                format!("not finished after {} s", step.deadline.as_secs())
-            }
-            false => error.to_string(),
-        };
         self.frontend.tell(terminal, &why);
         self.stop_draft(terminal);
         self.draft.push(step);

@@ -84,7 +84,7 @@ impl Tmux {
             name: name.to_owned(),
             size,
             window: None,
-            folder: Scratch::new().context("make a private folder for the panes")?,
+            folder: Scratch::new()?,
         }))
     }
 
@@ -109,7 +109,7 @@ impl Tmux {
         windows: &[Terminal],
         program: &dyn Fn(Terminal) -> Vec<OsString>,
     ) -> anyhow::Result<()> {
-        let mut words: Vec<OsString> = Vec::new();
+        let mut tmux = self.tmux();
         for part in parts(windows, self.size) {
             let opening = match (part.opening, self.whose) {
                 (Opening::First, Whose::Ours) => {
@@ -120,28 +120,25 @@ impl Tmux {
                 (Opening::Right(columns), _) => format!("split-window -h -f -l {columns}"),
                 (Opening::Below(rows), _) => format!("split-window -v -l {rows}"),
             };
-            words.extend(opening.split(' ').map(OsString::from));
+            tmux.args(opening.split(' '));
             if part.opening == Opening::First {
-                words.extend(["-n", &self.name].map(OsString::from));
+                tmux.args(["-n", &self.name]);
             }
-            words.extend(program(part.window));
-            let colour = colour(part.window);
-            words.extend([";", "set-option", "-p", "@colour", &colour, ";"].map(OsString::from));
+            fill(&mut tmux, part.window, program(part.window));
+            tmux.arg(";");
         }
         for border in BORDERS {
             let (option, value) = border.split_once(' ').unwrap_or((border, ""));
             let value = value.trim_matches('\'');
-            words.extend(["set-option", "-w", option, value, ";"].map(OsString::from));
+            tmux.args(["set-option", "-w", option, value, ";"]);
         }
         if self.whose == Whose::Ours {
-            let file = self.folder.path().join(CONFIGURATION_FILE);
-            std::fs::write(&file, CONFIGURATION)
-                .with_context(|| format!("write {}", file.display()))?;
-            words.extend(["set-option", "-g", "@visit", &self.name].map(OsString::from));
+            fs_err::write(self.folder().join(CONFIGURATION_FILE), CONFIGURATION)?;
+            tmux.args(["set-option", "-g", "@visit", &self.name]);
         } else {
-            words.extend(["set-option", "-w", "automatic-rename", "off"].map(OsString::from));
+            tmux.args(["set-option", "-w", "automatic-rename", "off"]);
         }
-        let told = self.output(&words)?;
+        let told = output(&mut tmux)?;
         let window = String::from_utf8_lossy(&told.stdout).trim().to_owned();
         // What was opened must be closed, even if the rest has failed.
         self.window = Some(window).filter(|window| !window.is_empty());
@@ -179,9 +176,9 @@ impl Tmux {
     }
 
     fn wait_for_client(&self, client: &mut Child) -> anyhow::Result<()> {
-        let ask = ["display-message", "-p", "#{session_attached}"].map(OsString::from);
+        let ask = ["display-message", "-p", "#{session_attached}"];
         let until = Instant::now() + DEADLINE;
-        while self.output(&ask)?.stdout != b"1\n" {
+        while output(self.tmux().args(ask))?.stdout != b"1\n" {
             if let Some(status) = client.try_wait().context("ask for tmux's state")? {
                 bail!("tmux does not take this terminal ({status})");
             }
@@ -207,12 +204,10 @@ impl Tmux {
         program: Vec<OsString>,
     ) -> anyhow::Result<()> {
         let rows = (self.size.1 / 4).max(SMALL).to_string();
-        let split = ["split-window", "-v", "-l", &rows, "-t", beside];
-        let mut words: Vec<OsString> = split.map(OsString::from).to_vec();
-        words.extend(program);
-        let colour = colour(window);
-        words.extend([";", "set-option", "-p", "@colour", &colour].map(OsString::from));
-        self.run(&words)
+        let mut tmux = self.tmux();
+        tmux.args(["split-window", "-v", "-l", &rows, "-t", beside]);
+        fill(&mut tmux, window, program);
+        check(&output(&mut tmux)?)
     }
 
     /// Brings the reader to the pane that tmux calls this.
@@ -220,7 +215,7 @@ impl Tmux {
     /// # Errors
     /// What tmux says.
     pub fn select(&self, pane: &str) -> anyhow::Result<()> {
-        self.run(&["select-pane", "-Z", "-t", pane].map(OsString::from))
+        self.run(&["select-pane", "-Z", "-t", pane])
     }
 
     /// Closes all panes, and waits for the client to give the terminal back.
@@ -230,8 +225,8 @@ impl Tmux {
         };
         // They may be gone already.
         let _ = match self.whose {
-            Whose::Ours => self.run(&["kill-session"].map(OsString::from)),
-            Whose::Readers => self.run(&["kill-window", "-t", &window].map(OsString::from)),
+            Whose::Ours => self.run(&["kill-session"]),
+            Whose::Readers => self.run(&["kill-window", "-t", &window]),
         };
         let until = Instant::now() + CLOSE_DEADLINE;
         while !client_has_ended() && Instant::now() < until {
@@ -250,12 +245,8 @@ impl Tmux {
         tmux
     }
 
-    fn run(&self, words: &[OsString]) -> anyhow::Result<()> {
-        check(&self.output(words)?)
-    }
-
-    fn output(&self, words: &[OsString]) -> anyhow::Result<Output> {
-        output(self.tmux().args(words))
+    fn run(&self, words: &[&str]) -> anyhow::Result<()> {
+        check(&output(self.tmux().args(words))?)
     }
 }
 
@@ -350,8 +341,10 @@ fn parts(windows: &[Terminal], (columns, rows): (u16, u16)) -> Vec<Part> {
     parts
 }
 
-/// The colour of a window's prompt, as tmux calls it.
-fn colour(window: Terminal) -> String {
+/// Says what runs in a new pane, and has tmux know the colour of its window's prompt.
+fn fill(tmux: &mut Command, window: Terminal, program: Vec<OsString>) {
     let colour = anstyle::Ansi256Color::from_ansi(screen::colour(window));
-    format!("colour{}", colour.index())
+    let colour = format!("colour{}", colour.index());
+    tmux.args(program);
+    tmux.args([";", "set-option", "-p", "@colour", &colour]);
 }

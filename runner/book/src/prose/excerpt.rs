@@ -265,7 +265,7 @@ impl Quote {
     /// The first digits of the SHA-256 of the lines.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut hash = lab::build::cache::sha256_of(self.lines.as_bytes());
+        let mut hash = lab::system::files::sha256_of(self.lines.as_bytes());
         hash.truncate(DIGITS);
         hash
     }

@@ -9,10 +9,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Kind, Name, cached};
-use lab::build::cache::{self, Cache, Inputs};
+use lab::build::cache::{Cache, Inputs};
 use lab::build::setup::Lab;
 use lab::replay::replay;
-use lab::replay::workdir::Parts;
+use lab::system::files;
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
 use lab::transcript::script::Script;
@@ -33,7 +33,7 @@ pub fn ready(root: &Path, cache: &Cache, lab: &Lab) -> Result<String> {
     let inputs = Inputs::new()
         .with("list", LIST)
         .with("kernel", &lab.kernel.sha256)
-        .with("initramfs", cache::sha256_of_file(&lab.initramfs)?);
+        .with("initramfs", files::sha256_of_file(&lab.initramfs)?);
     let waiting = "files of the guest: another run lists them, waiting";
     cached(cache, KIND, &inputs, waiting, || {
         let stage = Stage::begin("list the files of the guest");
@@ -52,9 +52,8 @@ fn listing(root: &Path, lab: &Lab) -> Result<String> {
         path: Path::new("names of the guest"),
         steps: &[step],
     };
-    let parts = Parts::from(lab.clone());
     let signals = Signals::catch()?;
-    let transcript = replay(root, script, 1, &parts, &signals, &mut |_| {})
+    let transcript = replay(root, script, 1, lab, &signals, &mut |_| {})
         .context("ask a guest which files its kernel shows")?;
     Ok(transcript.records[0].output.stdout.clone())
 }

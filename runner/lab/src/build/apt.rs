@@ -4,12 +4,12 @@
 //! machine's own lists hold and however old they are, and without any change to them. The site is
 //! the machine's own mirror; the archive's signature is checked by apt with the machine's keys.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use duct::cmd;
+use fs_err as fs;
 
 use crate::build::recipe;
 
@@ -28,14 +28,12 @@ impl Apt {
             folder: folder.to_owned(),
         };
         for part in ["lists/partial", "cache/archives/partial"] {
-            let path = folder.join(part);
-            fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+            fs::create_dir_all(folder.join(part))?;
         }
         let mut failures = Vec::new();
         for site in debian_sites()? {
             let list = sources_list(kind, &site, suite, Path::new(KEYRING).exists());
-            let path = folder.join("sources.list");
-            fs::write(&path, list).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(folder.join("sources.list"), list)?;
             match apt.run(&["-q", "update", "--error-on=any"]) {
                 Ok(()) => return Ok(apt),
                 Err(error) => failures.push(format!("{site}: {error:#}")),
@@ -120,12 +118,10 @@ fn options(folder: &Path, root: bool) -> Vec<String> {
 }
 
 fn sources_list(kind: &str, site: &str, suite: &str, keyring: bool) -> String {
-    let signed = if keyring {
-        format!("[signed-by={KEYRING}] ")
-    } else {
-        String::new()
-    };
-    format!("{kind} {signed}{site} {suite} main\n")
+    match keyring {
+        true => format!("{kind} [signed-by={KEYRING}] {site} {suite} main\n"),
+        false => format!("{kind} {site} {suite} main\n"),
+    }
 }
 
 /// The machine's own mirrors, as its apt would ask them. (`apt-get indextargets` names them too,

@@ -40,8 +40,6 @@ pub struct Busybox {
     pub binary: PathBuf,
     /// What `make install` made: the program and a link for each command.
     pub install: PathBuf,
-    /// The log of its build.
-    pub log: PathBuf,
     /// The SHA-256 of `binary`.
     pub sha256: String,
 }
@@ -79,7 +77,6 @@ pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox
         tree: entry.path(TREE),
         binary: entry.path(BINARY),
         install: entry.path(INSTALL),
-        log: entry.path(LOG),
         sha256: entry.sha256(BINARY)?.to_owned(),
     })
 }

@@ -15,19 +15,20 @@
 //! elsewhere for what the disk has done. A damaged entry is made anew.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::fs::TryLockError;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use fs_err::{self as fs, File};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::Error;
 use crate::build::fresh;
-use crate::{Absent, Error};
+use crate::system::files::{sha256_of, sha256_of_file, write_whole};
 
 const STAMP: &str = "complete";
 /// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots
@@ -131,21 +132,14 @@ impl Inputs {
         self
     }
 
-    /// The value of one input.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
     /// The key: the first 12 hexadecimal digits of the hash over all names and values.
     pub fn key(&self) -> String {
-        let mut hash = Sha256::new();
-        for (name, value) in &self.0 {
-            // Lengths keep two different lists from being the same bytes.
-            hash.update(format!("{} {} ", name.len(), value.len()));
-            hash.update(name);
-            hash.update(value);
-        }
-        let mut key = hex(&hash.finalize());
+        // Lengths keep two different lists from being the same bytes.
+        let one = |(name, value): (&String, &String)| {
+            format!("{} {} {name}{value}", name.len(), value.len())
+        };
+        let all: String = self.0.iter().map(one).collect();
+        let mut key = sha256_of(all.as_bytes());
         key.truncate(12);
         key
     }
@@ -185,9 +179,8 @@ impl Cache {
 
     /// A cache in a folder of the caller's choice.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
         Self {
-            root,
+            root: root.into(),
             frozen: false,
             given: Given::default(),
         }
@@ -230,16 +223,14 @@ impl Cache {
     /// Looks for an entry, and notes it as given if it is whole. One that somebody is at work on is
     /// as good as absent.
     fn look(&self, folder: &Path, inputs: &Inputs) -> State {
-        let mut lock = match share(folder) {
-            Err(TryLockError::WouldBlock) => return State::Absent,
-            // Without a lock file, or where nothing can be locked, nobody else is at work either.
-            other => other.ok(),
+        let Some(mut lock) = share(folder) else {
+            return State::Absent;
         };
         let (state, news) = inspect(folder, inputs);
         if let (Some(news), false) = (news, self.frozen) {
             drop(lock);
             renew(folder, &news);
-            lock = share(folder).ok();
+            lock = share(folder).flatten();
         }
         if let (State::Whole(entry), false) = (&state, self.frozen) {
             self.given.lock().push((entry.clone(), lock));
@@ -270,17 +261,13 @@ impl Cache {
             };
             if self.frozen {
                 let kind = kind.to_owned();
-                bail!(Error::Absent(Absent { kind, how }));
+                bail!(Error::Absent { kind, how });
             }
             self.given.forget(&folder);
             let file = open_lock(&folder)
                 .with_context(|| format!("the entry {kind} of the cache is {how}"))?;
-            match file.try_lock() {
-                Ok(()) => break self.make(kind, &folder, &file, inputs, leftover, build)?,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("cannot lock {}", folder.display()));
-                }
+            if lock(&file)? {
+                break self.make(kind, &folder, &file, inputs, leftover, build)?;
             }
             // Whoever has made an entry shares its lock from then on: no wait for the whole lock
             // would end.
@@ -325,8 +312,7 @@ impl Cache {
             }
             make(folder, inputs, build)?;
         }
-        lock.unlock()
-            .with_context(|| format!("cannot unlock {}", folder.display()))
+        Ok(lock.unlock()?)
     }
 
     /// The folder of the entry of this kind that was completed last, and is not being made anew.
@@ -336,10 +322,7 @@ impl Cache {
         let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();
         let (_, lock, folder) = folders
             .filter_map(|folder| {
-                let lock = match share(&folder) {
-                    Err(TryLockError::WouldBlock) => return None,
-                    other => other.ok(),
-                };
+                let lock = share(&folder)?;
                 Some((completed(&folder)?, lock, folder))
             })
             .max_by_key(|(completed, ..)| *completed)?;
@@ -416,7 +399,7 @@ impl Given {
 fn inspect(folder: &Path, inputs: &Inputs) -> (State, Option<Stamp>) {
     let path = folder.join(STAMP);
     let damaged = |why: String| (State::Damaged(why), None);
-    let stamp: Stamp = match fs::read(&path) {
+    let stamp: Stamp = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (State::Absent, None),
         Err(error) => return damaged(format!("{} cannot be read: {error}", path.display())),
         Ok(bytes) => match serde_json::from_slice(&bytes) {
@@ -450,7 +433,7 @@ fn check(folder: &Path, output: &str, hash: &str, seen: Option<&Seen>) -> Result
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(format!("{} is gone", path.display()));
         }
-        data => data.map_err(|error| format!("{}: {error}", path.display()))?,
+        data => data.map_err(|error| error.to_string())?,
     };
     let now = Seen {
         size: data.size(),
@@ -487,8 +470,7 @@ fn make(
     inputs: &Inputs,
     build: impl FnOnce(&Path) -> Result<Vec<String>>,
 ) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the cache folder {}", folder.display()))?;
+    fs::create_dir_all(folder)?;
     let built = build(folder);
     if built.is_err() {
         // Only if nothing is in it: what there is may be gone on with.
@@ -517,70 +499,33 @@ fn make(
 /// Removes an entry that nobody makes or uses.
 fn remove(folder: &Path) -> Result<()> {
     let file = open_lock(folder)?;
+    let shown = folder.display();
+    ensure!(
+        lock(&file)?,
+        "{shown} is being made or used by another run; it stays"
+    );
+    remove_folder(folder)
+}
+
+/// Takes a lock alone; tells `false` if another run has it, or a share of it.
+pub(super) fn lock(file: &File) -> Result<bool> {
     match file.try_lock() {
-        Ok(()) => remove_folder(folder),
-        Err(TryLockError::WouldBlock) => {
-            bail!(
-                "{} is being made or used by another run; it stays",
-                folder.display()
-            )
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", folder.display()))
-        }
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
-/// The SHA-256 of a file's bytes, in lower-case hexadecimal.
-pub fn sha256_of_file(path: &Path) -> Result<String> {
-    let mut file =
-        File::open(path).with_context(|| format!("cannot open {} to hash it", path.display()))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if count == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..count]);
-    }
-}
-
-/// The SHA-256 of some bytes, in lower-case hexadecimal.
-pub fn sha256_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Writes a file so that it is there with all its bytes or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
+/// A share of an entry's lock, unless somebody is at work on it. Without a lock file, or where
+/// nothing can be locked, nobody is at work either.
+fn share(folder: &Path) -> Option<Option<File>> {
+    let Ok(file) = File::open(lock_path(folder)) else {
+        return Some(None);
     };
-    let written = write();
-    if written.is_err() {
-        // It may never have been made.
-        let _ = fs::remove_file(&partial);
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => None,
+        locked => Some(locked.is_ok().then_some(file)),
     }
-    written.with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Bytes as lowercase hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A share of an entry's lock.
-fn share(folder: &Path) -> Result<File, TryLockError> {
-    let file = File::open(lock_path(folder)).map_err(TryLockError::Error)?;
-    file.try_lock_shared()?;
-    Ok(file)
 }
 
 fn lock_path(folder: &Path) -> PathBuf {
@@ -590,9 +535,8 @@ fn lock_path(folder: &Path) -> PathBuf {
 fn open_lock(folder: &Path) -> Result<File> {
     let path = lock_path(folder);
     let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent)
-        .with_context(|| format!("cannot make the cache folder {}", parent.display()))?;
-    File::create(&path).with_context(|| format!("cannot open the lock {}", path.display()))
+    fs::create_dir_all(parent)?;
+    Ok(File::create(path)?)
 }
 
 fn remove_folder(folder: &Path) -> Result<()> {
@@ -609,9 +553,7 @@ fn remove_folder(folder: &Path) -> Result<()> {
                     error.kind(),
                     io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
                 ) => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
-            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
@@ -620,7 +562,7 @@ fn remove_folder(folder: &Path) -> Result<()> {
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot list {}", folder.display()))?,
+        other => other?,
     };
     Ok(entries
         .flatten()

@@ -11,32 +11,15 @@ const BLOCK: usize = 512;
 /// A file of the archive.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Node {
-    /// A folder.
-    Folder {
-        /// The permission bits.
-        mode: u32,
-    },
-    /// A regular file.
-    File {
-        /// The permission bits.
-        mode: u32,
-        /// Its bytes, fewer than 4 GiB.
-        bytes: Vec<u8>,
-    },
-    /// A symbolic link.
-    Link {
-        /// Where it leads.
-        target: String,
-    },
-    /// A character device.
-    Device {
-        /// The permission bits.
-        mode: u32,
-        /// The number of its driver.
-        major: u32,
-        /// The number of the device for the driver.
-        minor: u32,
-    },
+    /// A folder, with its permission bits.
+    Folder(u32),
+    /// A regular file: its permission bits, and its bytes, fewer than 4 GiB.
+    File(u32, Vec<u8>),
+    /// A symbolic link, and where it leads.
+    Link(String),
+    /// A character device: its permission bits, the number of its driver (major), and its own for
+    /// the driver (minor).
+    Device(u32, u32, u32),
 }
 
 /// An archive in the making: nodes by path, without a leading slash.
@@ -56,7 +39,7 @@ impl Archive {
         for (end, _) in path.match_indices('/') {
             self.0
                 .entry(path[..end].to_owned())
-                .or_insert(Node::Folder { mode: 0o755 });
+                .or_insert(Node::Folder(0o755));
         }
         self.0.insert(path.to_owned(), node);
     }
@@ -74,107 +57,36 @@ impl Archive {
     /// The archive as bytes, its length a multiple of 512.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for (number, (path, node)) in (1..).zip(&self.0) {
-            write_node(&mut out, number, path, node);
+        for (inode, (path, node)) in (1..).zip(&self.0) {
+            let (mode, links, device, data): (_, _, _, &[u8]) = match node {
+                Node::Folder(mode) => (0o040_000 | mode, 2, [0, 0], &[]),
+                Node::File(mode, bytes) => (0o100_000 | mode, 1, [0, 0], bytes),
+                Node::Link(target) => (0o120_777, 1, [0, 0], target.as_bytes()),
+                Node::Device(mode, major, minor) => (0o020_000 | mode, 1, [*major, *minor], &[]),
+            };
+            write_entry(&mut out, [inode, mode, links], device, path, data);
         }
-        write_entry(
-            &mut out,
-            &Header {
-                links: 1,
-                ..Header::default()
-            },
-            "TRAILER!!!",
-            &[],
-        );
+        write_entry(&mut out, [0, 0, 1], [0, 0], "TRAILER!!!", &[]);
         pad(&mut out, BLOCK);
         out
     }
 }
 
-/// The numbers of an entry that are not zero throughout.
-#[derive(Default)]
-struct Header {
-    inode: u32,
-    mode: u32,
-    links: u32,
-    major: u32,
-    minor: u32,
-}
-
-fn write_node(out: &mut Vec<u8>, inode: u32, path: &str, node: &Node) {
-    let header = Header {
-        inode,
-        links: 1,
-        ..Header::default()
-    };
-    match node {
-        Node::Folder { mode } => {
-            write_entry(
-                out,
-                &Header {
-                    mode: 0o040_000 | mode,
-                    links: 2,
-                    ..header
-                },
-                path,
-                &[],
-            );
-        }
-        Node::File { mode, bytes } => {
-            write_entry(
-                out,
-                &Header {
-                    mode: 0o100_000 | mode,
-                    ..header
-                },
-                path,
-                bytes,
-            );
-        }
-        Node::Link { target } => {
-            write_entry(
-                out,
-                &Header {
-                    mode: 0o120_777,
-                    ..header
-                },
-                path,
-                target.as_bytes(),
-            );
-        }
-        &Node::Device { mode, major, minor } => {
-            write_entry(
-                out,
-                &Header {
-                    mode: 0o020_000 | mode,
-                    major,
-                    minor,
-                    ..header
-                },
-                path,
-                &[],
-            );
-        }
-    }
-}
-
-fn write_entry(out: &mut Vec<u8>, header: &Header, name: &str, data: &[u8]) {
+fn write_entry(
+    out: &mut Vec<u8>,
+    [inode, mode, links]: [u32; 3],
+    [major, minor]: [u32; 2],
+    name: &str,
+    data: &[u8],
+) {
     let size = u32::try_from(data.len()).expect("a file of an initramfs is smaller than 4 GiB");
     let name_size = u32::try_from(name.len() + 1).expect("a path is short");
     let fields = [
-        header.inode,
-        header.mode,
-        0, // user
+        inode, mode, 0, // user
         0, // group
-        header.links,
-        0, // time
-        size,
-        0, // device of the archive
-        0,
-        header.major,
-        header.minor,
-        name_size,
-        0, // checksum, unused in newc
+        links, 0, // time
+        size, 0, // device of the archive
+        0, major, minor, name_size, 0, // checksum, unused in newc
     ];
     out.extend_from_slice(b"070701");
     for field in fields {
@@ -197,24 +109,12 @@ mod tests {
 
     #[test]
     fn order_of_putting_does_not_matter() {
-        let file = |text: &str| Node::File {
-            mode: 0o644,
-            bytes: text.into(),
-        };
+        let file = |text: &str| Node::File(0o644, text.into());
+        let link = || Node::Link("busybox".into());
         let (mut one, mut two) = (Archive::new(), Archive::new());
         one.put("etc/hosts", file("a"));
-        one.put(
-            "/bin/sh",
-            Node::Link {
-                target: "busybox".into(),
-            },
-        );
-        two.put(
-            "bin/sh",
-            Node::Link {
-                target: "busybox".into(),
-            },
-        );
+        one.put("/bin/sh", link());
+        two.put("bin/sh", link());
         two.put("etc/hosts", file("a"));
         assert_eq!(one.to_bytes(), two.to_bytes());
         assert_eq!(
@@ -227,14 +127,8 @@ mod tests {
     #[test]
     fn explicit_folder_keeps_its_mode() {
         let mut archive = Archive::new();
-        archive.put("tmp", Node::Folder { mode: 0o1777 });
-        archive.put(
-            "tmp/x",
-            Node::File {
-                mode: 0o600,
-                bytes: Vec::new(),
-            },
-        );
-        assert_eq!(archive.get("tmp"), Some(&Node::Folder { mode: 0o1777 }));
+        archive.put("tmp", Node::Folder(0o1777));
+        archive.put("tmp/x", Node::File(0o600, Vec::new()));
+        assert_eq!(archive.get("tmp"), Some(&Node::Folder(0o1777)));
     }
 }

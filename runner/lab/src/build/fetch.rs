@@ -4,7 +4,6 @@
 //! silence, not for the whole: a large file over a slow line may take its time as long as bytes
 //! arrive. curl measures silence in whole seconds and after its own buffers, so the pipe is timed.
 
-use std::fs::{self, File};
 use std::io::{Read, Write as _};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -12,30 +11,18 @@ use std::process::{ChildStdout, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use fs_err::{self as fs, File};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sha2::{Digest as _, Sha256};
 
-use crate::build::cache;
+use crate::system::files;
 use crate::system::process::Process;
 
 /// What curl is told besides the URL: no file of the reader's own, nothing but HTTP, no answer that
 /// is an error, no endless chain of redirects, and each byte at once, behind the heads.
-const OPTIONS: [&str; 14] = [
-    "--disable",
-    "--globoff",
-    "--silent",
-    "--show-error",
-    "--fail",
-    "--location",
-    "--max-redirs",
-    "10",
-    "--proto",
-    "=http,https",
-    "--no-buffer",
-    "--include",
-    "--suppress-connect-headers",
-    "--connect-timeout",
-];
+const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
+                       --location --max-redirs 10 --proto =http,https \
+                       --no-buffer --include --suppress-connect-headers";
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
 
@@ -69,8 +56,7 @@ pub fn file(
     let partial = target.with_extension("partial");
     let result = download(url, &partial, patience, seen).and_then(|hash| {
         if hash == sha256 {
-            let renamed = fs::rename(&partial, target);
-            renamed.with_context(|| format!("cannot write {}", target.display()))
+            Ok(fs::rename(&partial, target)?)
         } else {
             bail!(
                 "{url} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it \
@@ -119,11 +105,11 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn to(url: &'a str, patience: Patience) -> Result<Self> {
+        let seconds = patience.answer.as_secs_f64().to_string();
         let mut curl = Process::start("curl", |command| {
             command
-                .args(OPTIONS)
-                .arg(patience.answer.as_secs_f64().to_string())
-                .args(["--url", url])
+                .args(OPTIONS.split(' '))
+                .args(["--connect-timeout", &seconds, "--url", url])
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
@@ -233,17 +219,16 @@ fn download(
     mut seen: impl FnMut(u64, Option<u64>),
 ) -> Result<String> {
     let answer = Answer::to(url, patience)?;
-    let wrote = || format!("cannot write {}", target.display());
-    let mut file = File::create(target).with_context(wrote)?;
+    let mut file = File::create(target)?;
     let mut hash = Sha256::new();
     answer.read(|chunk, count, all| {
         hash.update(chunk);
-        file.write_all(chunk).with_context(wrote)?;
+        file.write_all(chunk)?;
         seen(count, all);
         Ok(())
     })?;
-    file.sync_all().with_context(wrote)?;
-    Ok(cache::hex(&hash.finalize()))
+    file.sync_all()?;
+    Ok(files::hex(&hash.finalize()))
 }
 
 #[cfg(test)]

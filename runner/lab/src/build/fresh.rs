@@ -5,12 +5,12 @@
 //! the lock of the folder itself, so that `clean` leaves it alone: a lock file beside the folder
 //! would stay behind.
 
-use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
+use fs_err::{self as fs, File};
 
-use crate::build::cache::Cache;
+use crate::build::cache::{Cache, lock};
 use crate::system::scratch::Scratch;
 
 /// What the names of such folders begin with.
@@ -64,17 +64,10 @@ pub fn is_fresh(folder: &Path) -> bool {
 /// # Errors
 /// When it is in use, or cannot be removed.
 pub fn remove(folder: &Path) -> Result<()> {
-    let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
-    match lock.try_lock() {
-        Ok(()) => fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove {}", folder.display())),
-        Err(TryLockError::WouldBlock) => {
-            bail!("{} is used by another run; it stays", folder.display())
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", folder.display()))
-        }
-    }
+    let file = File::open(folder)?;
+    let shown = folder.display();
+    ensure!(lock(&file)?, "{shown} is used by another run; it stays");
+    Ok(fs::remove_dir_all(folder)?)
 }
 
 #[cfg(test)]

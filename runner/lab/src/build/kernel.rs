@@ -5,16 +5,17 @@
 //! replays the recipe in it by hand, where a `make` then finds nothing to do. It is built in-tree,
 //! so that the debug information names files as the kernel does (`net/ipv4/af_inet.c`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use duct::cmd;
+use fs_err as fs;
 
-use crate::build::cache::{self, Cache, Inputs, Leftover};
+use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::pins::KernelPin;
 use crate::build::sources::{self, Source};
 use crate::build::{recipe, tarball};
+use crate::system::files;
 use crate::system::progress::Stage;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with
@@ -42,8 +43,6 @@ pub struct Kernel {
     pub bzimage: PathBuf,
     /// The ELF file with debug information that gdb reads.
     pub vmlinux: PathBuf,
-    /// The log of its build.
-    pub log: PathBuf,
     /// The SHA-256 of `bzimage`.
     pub sha256: String,
 }
@@ -81,7 +80,6 @@ pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) ->
         tree: entry.path(TREE),
         bzimage: entry.path(BZIMAGE),
         vmlinux: entry.path(VMLINUX),
-        log: entry.path(LOG),
         sha256: entry.sha256(BZIMAGE)?.to_owned(),
     })
 }
@@ -143,9 +141,7 @@ fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
 fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Result<()> {
     // The compiler names its folder without links, and the prefix map has to say the same: a
     // reader's home may be a link.
-    let folder = &folder
-        .canonicalize()
-        .with_context(|| format!("cannot find {}", folder.display()))?;
+    let folder = &fs::canonicalize(folder)?;
     check_path(folder)?;
     let tree = folder.join(TREE);
     let log = folder.join(LOG);
@@ -157,16 +153,14 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
             pin.version
         );
     }
-    fs::write(folder.join(FRAGMENT), fragment)
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    fs::write(folder.join(FRAGMENT), fragment)?;
 
     let environment = environment(&tree);
     let mut stage = Stage::begin(format!("configure Linux {version}"));
     recipe::run(RECIPE[0], &tree, &environment, &log, |_| {
         stage.at("merge_config.sh");
     })?;
-    let config =
-        fs::read_to_string(tree.join(".config")).context("merge_config.sh wrote no .config")?;
+    let config = fs::read_to_string(tree.join(".config"))?;
     let refused = refused(fragment, &config);
     if !refused.is_empty() {
         bail!(
@@ -216,7 +210,7 @@ fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
             sources::MARK
         );
     }
-    cache::write_whole(&done, boot.as_bytes())?;
+    files::write_whole(&done, boot.as_bytes())?;
     stage.done();
     Ok(())
 }
@@ -228,7 +222,7 @@ fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
 /// When the source is damaged or refused, or the folder cannot be written.
 pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
     remove(tree)?;
-    fs::create_dir_all(tree).with_context(|| format!("cannot make {}", tree.display()))?;
+    fs::create_dir_all(tree)?;
     let filled = fill(source, tree);
     if filled.is_err() {
         // The error matters more than whether its traces could be removed.
@@ -239,9 +233,7 @@ pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
 
 fn remove(tree: &Path) -> Result<()> {
     match fs::remove_dir_all(tree) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", tree.display()))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -249,7 +241,7 @@ fn remove(tree: &Path) -> Result<()> {
 fn fill(source: &Source, tree: &Path) -> Result<()> {
     match source {
         Source::Tarball { path, sha256 } => {
-            let hash = cache::sha256_of_file(path)?;
+            let hash = files::sha256_of_file(path)?;
             if hash != *sha256 {
                 bail!(
                     "{} has changed: its SHA-256 is {hash}, and was {sha256}",
@@ -299,8 +291,7 @@ pub fn check_path(root: &Path) -> Result<()> {
 
 fn tree_version(tree: &Path) -> Result<String> {
     let path = tree.join("Makefile");
-    let makefile =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let makefile = fs::read_to_string(&path)?;
     let value = |name: &str| {
         makefile
             .lines()
@@ -400,7 +391,7 @@ mod tests {
             names.sort();
             names
         };
-        let sha256 = cache::sha256_of_file(&tarball).unwrap();
+        let sha256 = files::sha256_of_file(&tarball).unwrap();
         unpack(
             &Source::Tarball {
                 path: tarball,

@@ -4,11 +4,13 @@
 //! names for Fedora and Arch are known, the state of such a machine is not.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail, ensure};
 use duct::cmd;
+
+use crate::system::ask::confirm;
 
 /// How to see whether something is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,8 +93,8 @@ pub enum Plan {
     Nothing,
     /// Run this, after asking if `ask`.
     Install {
-        /// `sudo`, where it takes that, and `apt-get`: the words before apt's own.
-        apt: Vec<String>,
+        /// `apt-get`, behind `sudo` where it takes that.
+        apt: &'static str,
         /// The packages.
         packages: Vec<String>,
         /// Whether the reader has yet to agree.
@@ -126,27 +128,21 @@ pub fn ready(agreed: bool) -> Result<()> {
         Plan::Install { apt, packages, ask } => {
             eprintln!("{}", listing(&missing));
             if ask {
-                eprintln!("They come with: {}", install_line(&apt, &packages));
+                eprintln!("They come with: {}", install_line(apt, &packages));
                 if !confirm("Install them now?")? {
                     bail!("nothing was installed; the lab needs these packages");
                 }
             }
-            install(&apt, &packages)?;
-            still_missing(&missing_by(is_there))
+            install(apt, &packages)?;
+            let missing = self::missing();
+            ensure!(
+                missing.is_empty(),
+                "apt-get ended well, and yet something is missing.\n{}",
+                listing(&missing)
+            );
+            Ok(())
         }
     }
-}
-
-/// Asks a question that is answered with yes or no; no is the default.
-pub fn confirm(question: &str) -> Result<bool> {
-    eprint!("{question} [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("cannot read the answer")?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Decides what to do. Pure, so that it is tested without installing anything.
@@ -164,12 +160,10 @@ pub fn plan(missing: &[Need], situation: &Situation) -> Plan {
         ));
     }
     let packages = names(missing, |need| need.debian);
-    let words: &[&str] = if situation.root {
-        &["apt-get"]
-    } else {
-        &["sudo", "apt-get"]
+    let apt = match situation.root {
+        true => "apt-get",
+        false => "sudo apt-get",
     };
-    let apt: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
     if !situation.root && !situation.sudo {
         return Plan::Refuse(format!(
             "{}\nInstalling takes root, and there is no sudo. As root: apt-get {INSTALL} {}",
@@ -181,7 +175,7 @@ pub fn plan(missing: &[Need], situation: &Situation) -> Plan {
         return Plan::Refuse(format!(
             "{}\nThere is no terminal to ask on. Agree beforehand with --yes (or CI=true), or run:\n  {}",
             listing(missing),
-            install_line(&apt, &packages)
+            install_line(apt, &packages)
         ));
     }
     Plan::Install {
@@ -211,28 +205,24 @@ fn names(missing: &[Need], name: impl Fn(&Need) -> &'static str) -> Vec<String> 
     names
 }
 
-fn install_line(apt: &[String], packages: &[String]) -> String {
-    format!("{} {INSTALL} {}", apt.join(" "), packages.join(" "))
+fn install_line(apt: &str, packages: &[String]) -> String {
+    format!("{apt} {INSTALL} {}", packages.join(" "))
 }
 
-fn install(apt: &[String], packages: &[String]) -> Result<()> {
+fn install(apt: &str, packages: &[String]) -> Result<()> {
     // In the reader's own process group, as sudo asks on its terminal; and it is not killed with
     // the runner: dpkg would leave packages that are half installed.
-    let run = |words: &[&str], rest: &[String]| -> Result<bool> {
-        let all = apt[1..].iter().map(String::as_str);
-        let all = all
-            .chain(words.iter().copied())
-            .chain(rest.iter().map(String::as_str));
+    let run = |line: &str| -> Result<bool> {
+        let words: Vec<&str> = apt.split(' ').chain(line.split(' ')).collect();
         // Standard output is for what the reader asked of the runner.
-        let command = cmd(&apt[0], all)
+        let command = cmd(words[0], &words[1..])
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout_to_stderr();
         Ok(command.unchecked().run()?.status.success())
     };
-    let words: Vec<&str> = ["-y"].into_iter().chain(INSTALL.split(' ')).collect();
     // Fresh machines have no package lists, or old ones that name files which are gone.
     for lists_are_new in [false, true] {
-        if lists_are_new && !run(&["update"], &[])? {
+        if lists_are_new && !run("update")? {
             break;
         }
         let may_work = match would_remove(packages)? {
@@ -247,7 +237,7 @@ fn install(apt: &[String], packages: &[String]) -> Result<()> {
             // Then it says why.
             None => lists_are_new,
         };
-        if may_work && run(&words, packages)? {
+        if may_work && run(&format!("-y {INSTALL} {}", packages.join(" ")))? {
             return Ok(());
         }
     }
@@ -272,16 +262,6 @@ fn would_remove(packages: &[String]) -> Result<Option<Vec<String>>> {
         .filter_map(|line| line.strip_prefix("Remv ")?.split(' ').next());
     let removed = removed.map(str::to_owned).collect();
     Ok(simulated.status.success().then_some(removed))
-}
-
-fn still_missing(missing: &[Need]) -> Result<()> {
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "apt-get ended well, and yet something is missing.\n{}",
-        listing(missing)
-    )
 }
 
 /// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian
@@ -361,9 +341,8 @@ mod tests {
         let packages = ["libc6-dev", "libelf-dev", "qemu-system-x86"]
             .map(str::to_owned)
             .to_vec();
-        let sudo = ["sudo", "apt-get"].map(str::to_owned).to_vec();
         let expected = Plan::Install {
-            apt: sudo,
+            apt: "sudo apt-get",
             packages: packages.clone(),
             ask: true,
         };
@@ -376,7 +355,7 @@ mod tests {
             ..FREE
         };
         let expected = Plan::Install {
-            apt: vec!["apt-get".to_owned()],
+            apt: "apt-get",
             packages,
             ask: false,
         };

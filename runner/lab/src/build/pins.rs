@@ -1,10 +1,10 @@
 //! The pins in `kernel-configs/sources.toml`: which version of what, from where, with which hash.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use fs_err as fs;
 use serde::Deserialize;
 
 /// The folder of the pins and of the kernel fragments, from the root of the repository.
@@ -92,8 +92,7 @@ impl Pins {
     /// Reads the pins of a repository.
     pub fn read(repository: &Path) -> Result<Self> {
         let path = repository.join(FOLDER).join("sources.toml");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read the pinned sources from {}", path.display()))?;
+        let text = fs::read_to_string(&path)?;
         toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))
     }
 

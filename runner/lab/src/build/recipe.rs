@@ -1,14 +1,13 @@
 //! A build as a reader would type it: shell commands, one after the other, in one folder and one
 //! environment, with everything they print in a log.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use fs_err::{self as fs, OpenOptions};
 
 use crate::system::process::{Process, WATCHED};
 
@@ -31,21 +30,22 @@ pub fn run(
     log: &Path,
     mut seen: impl FnMut(&str),
 ) -> Result<()> {
-    let mut file = open_log(log)?;
-    let mut note = |text: &str| {
-        writeln!(file, "{text}").with_context(|| format!("cannot write the log {}", log.display()))
-    };
+    let mut file = OpenOptions::new().create(true).append(true).open(log)?;
+    let mut note = |text: &str| Ok(writeln!(file, "{text}")?);
     note(&format!("$ {line}"))?;
     // A compiler that is killed leaves what it was writing, and here it is found by the next run.
     let temporary = log.with_file_name(TEMPORARY);
     let _ = fs::remove_dir_all(&temporary);
-    fs::create_dir(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
+    fs::create_dir(&temporary)?;
+    let kept = ["PATH", "HOME"].into_iter();
+    let kept = kept.filter_map(|name| Some((name, std::env::var_os(name)?)));
     let prepare = |command: &mut Command| {
         command
             .args(["sh", "-c", line])
             .current_dir(folder)
             .env_clear()
-            .envs(full_environment(environment))
+            .envs(kept)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("TMPDIR", &temporary);
     };
     let status = watched(prepare, |text| {
@@ -58,7 +58,7 @@ pub fn run(
         return Ok(());
     }
     bail!(
-        "`{line}` failed ({status}) in {}\n{}\nthe whole log is {}",
+        "`{line}` failed ({status}) in {}\n{}the whole log is {}",
         folder.display(),
         tail(log),
         log.display()
@@ -99,36 +99,11 @@ pub fn watched(
 
 /// The last lines of a log, indented.
 pub fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
+    let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    last.iter()
-        .map(|line| format!("  | {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn open_log(log: &Path) -> Result<File> {
-    let opened = OpenOptions::new().create(true).append(true).open(log);
-    opened.with_context(|| format!("cannot open the log {}", log.display()))
-}
-
-fn full_environment(
-    environment: &[(impl AsRef<OsStr>, impl AsRef<OsStr>)],
-) -> HashMap<OsString, OsString> {
-    let mut full = HashMap::new();
-    for name in ["PATH", "HOME"] {
-        if let Some(value) = std::env::var_os(name) {
-            full.insert(name.into(), value);
-        }
-    }
-    full.extend(
-        environment
-            .iter()
-            .map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())),
-    );
-    full
+    last.iter().map(|line| format!("  | {line}\n")).collect()
 }
 
 #[cfg(test)]

@@ -5,18 +5,19 @@
 //! compressed, because the one who would unpack it is an emulated processor.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 use walkdir::WalkDir;
 
 use crate::build::busybox::Busybox;
-use crate::build::cache::{self, Cache, Entry, Inputs, Leftover};
+use crate::build::cache::{Cache, Entry, Inputs, Leftover};
 use crate::build::cpio::{Archive, Node};
 use crate::build::kernel::compiler;
 use crate::build::recipe;
+use crate::system::files;
 
 /// The folder of the guest's files, from the root of the repository.
 pub const FOLDER: &str = "rootfs";
@@ -52,32 +53,31 @@ const INITRAMFS: &str = "initramfs.cpio";
 /// The initramfs, packed if it is not in the cache.
 pub fn ready(cache: &Cache, repository: &Path, busybox: &Busybox) -> Result<PathBuf> {
     let folder = repository.join(FOLDER);
-    let files = files(&folder)?;
+    let files = guest_files(&folder)?;
     let programs = programs(cache, &folder, &PROGRAMS)?;
     let mut inputs = Inputs::new()
         .with("format", "1")
         .with("busybox", &busybox.sha256);
-    for (path, node) in &files {
-        inputs = inputs.with(&format!("file {path}"), describe(node));
+    for (path, mode, bytes) in &files {
+        let content = format!("{mode:o} {}", files::sha256_of(bytes));
+        inputs = inputs.with(&format!("file {path}"), content);
     }
     for (_, place) in PROGRAMS {
-        inputs = inputs.with(
-            &format!("program {place}"),
-            programs.sha256(file_name(place))?,
-        );
+        let hash = programs.sha256(file_name(place))?;
+        inputs = inputs.with(&format!("program {place}"), hash);
     }
     let waiting = || eprintln!("initramfs: another run is packing it, waiting for that");
     let entry = cache.ensure("initramfs", &inputs, Leftover::Discard, waiting, |folder| {
         let mut archive = skeleton();
         add_install_tree(&mut archive, &busybox.install)?;
-        for (path, node) in files {
-            archive.put(&path, node);
+        for (path, mode, bytes) in files {
+            archive.put(&path, Node::File(mode, bytes));
         }
         for (_, place) in PROGRAMS {
-            let bytes = read(&programs.path(file_name(place)))?;
-            archive.put(place, Node::File { mode: 0o755, bytes });
+            let bytes = fs::read(programs.path(file_name(place)))?;
+            archive.put(place, Node::File(0o755, bytes));
         }
-        cache::write_whole(&folder.join(INITRAMFS), &archive.to_bytes())?;
+        files::write_whole(&folder.join(INITRAMFS), &archive.to_bytes())?;
         Ok(vec![INITRAMFS.to_owned()])
     })?;
     Ok(entry.path(INITRAMFS))
@@ -88,40 +88,22 @@ pub fn ready(cache: &Cache, repository: &Path, busybox: &Busybox) -> Result<Path
 fn skeleton() -> Archive {
     let mut archive = Archive::new();
     for (path, mode) in FOLDERS {
-        archive.put(path, Node::Folder { mode });
+        archive.put(path, Node::Folder(mode));
     }
-    archive.put(
-        "dev/console",
-        Node::Device {
-            mode: 0o600,
-            major: 5,
-            minor: 1,
-        },
-    );
+    archive.put("dev/console", Node::Device(0o600, 5, 1));
     archive
 }
 
 /// What `make install` of busybox made, with its links as they are.
 fn add_install_tree(archive: &mut Archive, install: &Path) -> Result<()> {
     for entry in WalkDir::new(install).min_depth(1) {
-        let entry = entry.with_context(|| format!("cannot read {}", install.display()))?;
+        let entry = entry?;
         let path = relative(install, entry.path())?;
         if entry.path_is_symlink() {
             let target = fs::read_link(entry.path())?;
-            archive.put(
-                &path,
-                Node::Link {
-                    target: text(&target)?,
-                },
-            );
+            archive.put(&path, Node::Link(text(&target)?));
         } else if entry.file_type().is_file() {
-            archive.put(
-                &path,
-                Node::File {
-                    mode: 0o755,
-                    bytes: read(entry.path())?,
-                },
-            );
+            archive.put(&path, Node::File(0o755, fs::read(entry.path())?));
         }
     }
     Ok(())
@@ -129,10 +111,10 @@ fn add_install_tree(archive: &mut Archive, install: &Path) -> Result<()> {
 
 /// The files of `rootfs/` that go into the guest as they are. Of their modes only the executable
 /// bit counts, which git keeps; the rest is the reader's umask.
-fn files(folder: &Path) -> Result<Vec<(String, Node)>> {
+fn guest_files(folder: &Path) -> Result<Vec<(String, u32, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in WalkDir::new(folder).min_depth(1).sort_by_file_name() {
-        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        let entry = entry?;
         let path = relative(folder, entry.path())?;
         if entry.file_type().is_dir() || is_source(&path) {
             continue;
@@ -145,13 +127,7 @@ fn files(folder: &Path) -> Result<Vec<(String, Node)>> {
         }
         let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
         let mode = if executable { 0o755 } else { 0o644 };
-        files.push((
-            path,
-            Node::File {
-                mode,
-                bytes: read(entry.path())?,
-            },
-        ));
+        files.push((path, mode, fs::read(entry.path())?));
     }
     Ok(files)
 }
@@ -176,13 +152,11 @@ pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result
         .with("compile", COMPILE)
         .with("compiler", compiler()?)
         .with("places", format!("{places:?}"));
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = relative(folder, &path)?;
         if name.ends_with(".c") || name.ends_with(".h") {
-            inputs = inputs.with(&name, cache::sha256_of(&read(&path)?));
+            inputs = inputs.with(&name, files::sha256_of(&fs::read(&path)?));
         }
     }
     let waiting = || eprintln!("guest programs: another run is compiling them, waiting for that");
@@ -201,33 +175,17 @@ pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result
     })
 }
 
-fn describe(node: &Node) -> String {
-    match node {
-        Node::File { mode, bytes } => format!("{mode:o} {}", cache::sha256_of(bytes)),
-        other => format!("{other:?}"),
-    }
-}
-
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 fn relative(folder: &Path, path: &Path) -> Result<String> {
-    text(
-        path.strip_prefix(folder)
-            .context("a walk left its folder")?,
-    )
+    text(path.strip_prefix(folder)?)
 }
 
 fn text(path: &Path) -> Result<String> {
-    let text = path
-        .to_str()
-        .with_context(|| format!("{} is not UTF-8", path.display()))?;
-    Ok(text.to_owned())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    let text = path.to_str().map(str::to_owned);
+    text.with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]
@@ -240,15 +198,12 @@ mod tests {
             .ancestors()
             .nth(2)
             .unwrap();
-        let files = files(&root.join(FOLDER)).unwrap();
-        let mode = |path: &str| match files.iter().find(|(have, _)| have == path) {
-            Some((_, Node::File { mode, .. })) => *mode,
-            other => panic!("{path}: {other:?}"),
-        };
+        let files = guest_files(&root.join(FOLDER)).unwrap();
+        let mode = |path: &str| files.iter().find(|(have, ..)| have == path).unwrap().1;
         assert_eq!(mode("init"), 0o755);
         assert_eq!(mode("etc/init.d/rcS"), 0o755);
         assert_eq!(mode("etc/inittab"), 0o644);
-        assert!(files.iter().all(|(path, _)| !path.ends_with(".c")));
+        assert!(files.iter().all(|(path, ..)| !path.ends_with(".c")));
     }
 
     #[test]
@@ -274,14 +229,12 @@ mod tests {
         add_install_tree(&mut archive, temp.path()).unwrap();
         assert_eq!(
             archive.get("linuxrc"),
-            Some(&Node::Link {
-                target: "bin/busybox".into()
-            })
+            Some(&Node::Link("bin/busybox".into()))
         );
         assert!(matches!(
             archive.get("bin/busybox"),
-            Some(Node::File { mode: 0o755, .. })
+            Some(Node::File(0o755, _))
         ));
-        assert_eq!(archive.get("tmp"), Some(&Node::Folder { mode: 0o1777 }));
+        assert_eq!(archive.get("tmp"), Some(&Node::Folder(0o1777)));
     }
 }

@@ -1,10 +1,10 @@
 //! From nothing to a bootable lab: packages, sources, kernel, busybox, initramfs, in this order,
 //! each only if it is not there. When all is there this takes milliseconds and prints nothing.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use fs_err as fs;
 
 use crate::build::busybox::{self, Busybox};
 use crate::build::cache::Cache;
@@ -21,8 +21,6 @@ pub const KERNEL: &str = crate::SERIES;
 pub struct Options {
     /// The root of the repository.
     pub repository: PathBuf,
-    /// The kernel, by the name of its fragment.
-    pub kernel: String,
     /// A tarball or tree of the reader's own, in place of the pinned source.
     pub kernel_source: Option<PathBuf>,
     /// Whether packages may be installed without asking.
@@ -47,7 +45,6 @@ impl Options {
     pub fn new(repository: impl Into<PathBuf>) -> Result<Self> {
         Ok(Self {
             repository: repository.into(),
-            kernel: KERNEL.to_owned(),
             kernel_source: None,
             yes: false,
             cache: Cache::of_user()?,
@@ -83,13 +80,9 @@ pub fn guest(options: &Options, pins: &Pins) -> Result<(Busybox, PathBuf)> {
 
 /// The kernel of the options.
 pub fn kernel(options: &Options, pins: &Pins) -> Result<Kernel> {
-    let pin = pins.kernel(&options.kernel)?;
-    let path = options
-        .repository
-        .join(pins::FOLDER)
-        .join(format!("{}.config", options.kernel));
-    let fragment = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read the fragment {}", path.display()))?;
+    let pin = pins.kernel(KERNEL)?;
+    let configs = options.repository.join(pins::FOLDER);
+    let fragment = fs::read_to_string(configs.join(format!("{KERNEL}.config")))?;
     let source = match &options.kernel_source {
         Some(path) => Source::given(path)?,
         None => sources::kernel(&options.cache, pin)?,

@@ -3,19 +3,20 @@
 //! A provider that cannot deliver says why, and the next one is tried. A provider that delivers
 //! other bytes than the pinned ones has failed as well: nothing of them is kept.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::build::apt::Apt;
-use crate::build::cache::{self, Cache, Inputs, Leftover};
+use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::fetch::{self, Patience};
 use crate::build::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
 use crate::build::recipe;
+use crate::system::files;
 use crate::system::progress::Stage;
 
 /// Where the source of a kernel is, and what identifies it.
@@ -64,7 +65,7 @@ impl Source {
             ))
         })?;
         if path.is_file() {
-            let sha256 = cache::sha256_of_file(&path)?;
+            let sha256 = files::sha256_of_file(&path)?;
             return Ok(Self::Tarball { path, sha256 });
         }
         if !is_linux(&path) {
@@ -79,7 +80,7 @@ impl Source {
 }
 
 /// One way to get a file, with the name that is shown when it fails.
-type Provider<'a> = (String, Box<dyn Fn(&Path, &mut Stage) -> Result<()> + 'a>);
+type Provider<'a> = (String, &'a dyn Fn(&Path, &mut Stage) -> Result<()>);
 
 /// The cache's word for the kernel's source.
 const KERNEL: &str = "kernel-source";
@@ -100,18 +101,14 @@ fn kernel_providers(pin: &KernelPin) -> [String; 2] {
     let DebianPackage {
         package, version, ..
     } = &pin.debian;
-    [
-        format!("the Debian package {package} {version}"),
-        pin.upstream.url.clone(),
-    ]
+    let debian = format!("the Debian package {package} {version}");
+    [debian, pin.upstream.url.clone()]
 }
 
 fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
     let DebianSource { source, suite, .. } = &pin.debian;
-    [
-        format!("the Debian source package {source} of {suite}"),
-        pin.url.clone(),
-    ]
+    let debian = format!("the Debian source package {source} of {suite}");
+    [debian, pin.url.clone()]
 }
 
 /// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
@@ -122,23 +119,16 @@ pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
         .with("debian", &pin.debian.member_sha256)
         .with("upstream", &pin.upstream.url);
     let [debian, site] = kernel_providers(pin);
-    let providers: Vec<Provider> = vec![
-        (
-            debian,
-            Box::new(|target, _| debian_package(&pin.debian, target)),
-        ),
-        (
-            site,
-            Box::new(|target, stage| {
-                upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
-                stage.note(
-                    "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
-                     the replays of chapters 1 and 4 will show where",
-                );
-                Ok(())
-            }),
-        ),
-    ];
+    let of_debian = |target: &Path, _: &mut Stage| debian_package(&pin.debian, target);
+    let of_site = |target: &Path, stage: &mut Stage| {
+        upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
+        stage.note(
+            "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
+             the replays of chapters 1 and 4 will show where",
+        );
+        Ok(())
+    };
+    let providers: [Provider; 2] = [(debian, &of_debian), (site, &of_site)];
     let name = format!("source of Linux {}", pin.version);
     cached(cache, KERNEL, &inputs, &name, &file, &providers)
 }
@@ -150,32 +140,16 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
         .with("file", &file)
         .with("sha256", &pin.sha256);
     let [debian, site] = busybox_providers(pin);
-    let providers: Vec<Provider> = vec![
-        (
-            debian,
-            Box::new(|target, _| {
-                let folder = beside(target, "apt")?;
-                let apt = Apt::prepare(&folder, "deb-src", &pin.debian.suite)?;
-                keep(
-                    &apt.source(&pin.debian.source, &pin.debian.file)?,
-                    target,
-                    &pin.sha256,
-                )
-            }),
-        ),
-        (
-            site,
-            Box::new(|target, stage| {
-                fetch::file(
-                    &pin.url,
-                    target,
-                    &pin.sha256,
-                    Patience::default(),
-                    |bytes, all| stage.at_bytes(bytes, all),
-                )
-            }),
-        ),
-    ];
+    let of_debian = |target: &Path, _: &mut Stage| {
+        let apt = Apt::prepare(&target.with_file_name("apt"), "deb-src", &pin.debian.suite)?;
+        let found = apt.source(&pin.debian.source, &pin.debian.file)?;
+        keep(&found, target, &pin.sha256)
+    };
+    let of_site = |target: &Path, stage: &mut Stage| {
+        let seen = |bytes, all| stage.at_bytes(bytes, all);
+        fetch::file(&pin.url, target, &pin.sha256, Patience::default(), seen)
+    };
+    let providers: [Provider; 2] = [(debian, &of_debian), (site, &of_site)];
     let name = format!("source of busybox {}", pin.version);
     cached(cache, BUSYBOX, &inputs, &name, &file, &providers)
 }
@@ -195,8 +169,7 @@ fn cached(
         // The lists and packages of the providers have done their work.
         for part in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
             if part.is_dir() {
-                fs::remove_dir_all(&part)
-                    .with_context(|| format!("cannot remove {}", part.display()))?;
+                fs::remove_dir_all(&part)?;
             }
         }
         stage.done();
@@ -233,7 +206,7 @@ fn first_that_delivers(
 }
 
 fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
-    let folder = beside(target, "apt")?;
+    let folder = target.with_file_name("apt");
     let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
     let deb = apt.download(&pin.package, &pin.version)?;
     check(&deb, &pin.sha256)?;
@@ -265,11 +238,11 @@ pub fn upstream(
 /// Moves a file to its place if it is the pinned one.
 fn keep(found: &Path, target: &Path, sha256: &str) -> Result<()> {
     check(found, sha256)?;
-    fs::rename(found, target).with_context(|| format!("cannot write {}", target.display()))
+    Ok(fs::rename(found, target)?)
 }
 
 fn check(path: &Path, sha256: &str) -> Result<()> {
-    let hash = cache::sha256_of_file(path)?;
+    let hash = files::sha256_of_file(path)?;
     if hash != sha256 {
         // The error matters more than whether the file could be removed.
         let _ = fs::remove_file(path);
@@ -281,19 +254,13 @@ fn check(path: &Path, sha256: &str) -> Result<()> {
     Ok(())
 }
 
-fn beside(target: &Path, name: &str) -> Result<PathBuf> {
-    let folder = target.with_file_name(name);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
-}
-
 /// Hashing a gigabyte of sources on every run would take longer than a chapter. Names, sizes and
 /// times change whenever a file does.
 fn fingerprint(tree: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let files = walkdir::WalkDir::new(tree).sort_by_file_name().into_iter();
     for file in files.filter_entry(|entry| entry.file_name() != ".git") {
-        let file = file.with_context(|| format!("cannot read the tree {}", tree.display()))?;
+        let file = file?;
         if file.file_type().is_dir() {
             continue;
         }
@@ -311,7 +278,7 @@ fn fingerprint(tree: &Path) -> Result<String> {
             data.mode()
         ));
     }
-    Ok(format!("tree {}", cache::hex(&hash.finalize())))
+    Ok(format!("tree {}", files::hex(&hash.finalize())))
 }
 
 #[cfg(test)]
@@ -322,11 +289,8 @@ mod tests {
     fn next_provider_is_tried_and_all_are_named_when_none_delivers() {
         let temp = tempfile::tempdir().unwrap();
         let target = temp.path().join("file");
-        let bad = || -> Provider { ("bad".into(), Box::new(|_, _| bail!("out of order"))) };
-        let good: Provider = (
-            "good".into(),
-            Box::new(|target, _| Ok(fs::write(target, "x")?)),
-        );
+        let bad = || -> Provider { ("bad".into(), &|_, _| bail!("out of order")) };
+        let good: Provider = ("good".into(), &|target, _| Ok(fs::write(target, "x")?));
         let mut stage = Stage::begin("test");
         first_that_delivers("thing", &[bad(), good], &target, &mut stage).unwrap();
         let error = first_that_delivers("thing", &[bad(), bad()], &target, &mut stage).unwrap_err();

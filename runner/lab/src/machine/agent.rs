@@ -135,9 +135,7 @@ fn next(bytes: &[u8]) -> Result<Option<(Report, usize)>, Malformed> {
 
 /// The window of the guest that is called so.
 fn window(name: &str) -> Option<Terminal> {
-    Terminal::ALL
-        .into_iter()
-        .find(|t| t.is_in_guest() && t.word() == name)
+    Terminal::named(name).filter(|window| window.is_in_guest())
 }
 
 #[cfg(test)]

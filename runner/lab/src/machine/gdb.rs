@@ -15,6 +15,7 @@ use crate::Error;
 use crate::machine::mi::{self, Record};
 use crate::machine::qemu::file;
 use crate::machine::window::OUTPUT_MAX;
+use crate::system::files::hex;
 use crate::system::process::{Process, drain, set_nonblocking};
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
@@ -61,19 +62,12 @@ pub struct Gdb {
     pub place: Place,
     /// What gdb has printed since the last look, standard output and standard error.
     printed: (String, String),
-    /// The answer to the command that was sent last.
-    answer: Option<Answer>,
+    /// Whether the command that was sent last was refused; nothing as long as it has no answer.
+    refused: Option<bool>,
     /// How the last command could go on, when it asked for that.
     matches: Vec<String>,
     /// Whether the machine has told that it ends.
     pub machine_ended: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Done,
-    Running,
-    Refused,
 }
 
 impl Gdb {
@@ -106,16 +100,14 @@ impl Gdb {
             .take()
             .context("gdb has no standard output")?;
         set_nonblocking(&output)?;
-        let printed = (String::new(), String::new());
-        let (place, answer) = (Place::Held, None);
         Ok(Self {
             process,
             input,
             output,
             pending: Vec::new(),
-            place,
-            printed,
-            answer,
+            place: Place::Held,
+            printed: <(String, String)>::default(),
+            refused: None,
             matches: Vec::new(),
             machine_ended: false,
         })
@@ -138,7 +130,7 @@ impl Gdb {
     }
 
     fn send_mi(&mut self, command: &str) -> anyhow::Result<()> {
-        self.answer = None;
+        self.refused = None;
         match writeln!(self.input, "{command}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(self.has_ended()),
             sent => sent.with_context(|| format!("send gdb the command {command}")),
@@ -196,8 +188,7 @@ impl Gdb {
     /// # Errors
     /// When gdb has ended.
     pub fn write_typed(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.send_mi(&format!("-data-write-memory-bytes $rsi {hex}"))
+        self.send_mi(&format!("-data-write-memory-bytes $rsi {}", hex(bytes)))
     }
 
     /// Commands that let the agent sleep and stop the machine when the kernel is idle.
@@ -229,13 +220,13 @@ impl Gdb {
     /// Whether the command that was sent last has been answered, and the machine does not run.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.answer.is_some() && self.place != Place::Running
+        self.refused.is_some() && self.place != Place::Running
     }
 
     /// Whether gdb refused the command that was sent last.
     #[must_use]
     pub fn has_refused(&self) -> bool {
-        self.answer == Some(Answer::Refused)
+        self.refused == Some(true)
     }
 
     /// What gdb has printed since this was last asked: standard output, standard error.
@@ -283,11 +274,7 @@ impl Gdb {
             Record::Console(text) => self.printed.0 += &text,
             Record::Log(text) => self.printed.1 += &text,
             Record::Result { class, fields } => {
-                self.answer = Some(match class.as_str() {
-                    "running" => Answer::Running,
-                    "error" => Answer::Refused,
-                    _ => Answer::Done,
-                });
+                self.refused = Some(class == "error");
                 // The log stream mostly holds the message already.
                 if let Some(message) = fields.text(&["msg"])
                     && !self.printed.1.contains(message)
@@ -303,18 +290,12 @@ impl Gdb {
             Record::Exec { fields, .. } => {
                 let reason = fields.text(&["reason"]).unwrap_or_default();
                 self.machine_ended |= reason.starts_with("exited");
-                let address = fields
-                    .text(&["frame", "addr"])
-                    .and_then(|a| a.strip_prefix("0x"));
-                let address = address.and_then(|a| u64::from_str_radix(a, 16).ok());
-                self.place = if address == Some(BOUNDARY) {
-                    Place::Boundary
-                } else {
-                    Place::Held
-                };
-                if self.place == Place::Boundary {
+                let address = fields.text(&["frame", "addr"]).unwrap_or_default();
+                if address == format!("{BOUNDARY:#018x}") {
+                    self.place = Place::Boundary;
                     leave_out_boundary(&mut self.printed.0);
                 } else {
+                    self.place = Place::Held;
                     leave_out_number(&mut self.printed.0);
                 }
             }

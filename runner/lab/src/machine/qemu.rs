@@ -78,58 +78,47 @@ pub enum Network {
 #[must_use]
 pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
     let mut arguments = machine(network, debugger);
-    let files = ["-kernel", file::KERNEL, "-initrd", file::INITRAMFS];
-    arguments.extend(
-        files
-            .iter()
-            .chain(&["-append", APPEND])
-            .map(|&s| s.to_owned()),
-    );
+    let kernel = ["-kernel", file::KERNEL, "-initrd", file::INITRAMFS];
+    arguments.extend(kernel.map(str::to_owned));
+    arguments.extend(["-append", APPEND].map(str::to_owned));
     arguments
 }
+
+/// A machine on the hub. At each stop for the debugger QEMU takes the processor for idle, and its
+/// clock jumps to the next timer there is. In a timer's interrupt the guest has none, and the next
+/// would be the clock chip's, at midnight. So a filter on a wire that leads nowhere has one every
+/// 100 ms, and touches nothing else.
+const HUB: &str = "-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
+    -netdev hubport,id=h0,hubid=0 -device e1000,netdev=h0,mac=52:54:00:12:34:56 \
+    -netdev hubport,id=h1,hubid=0 -device e1000,netdev=h1,mac=52:54:00:12:34:57 \
+    -object filter-dump,id=wire,netdev=h0,file=wire.pcap \
+    -netdev hubport,id=tick,hubid=1 -object filter-buffer,id=ticks,netdev=tick,interval=100000";
+
+/// A machine on the tap.
+const TAP: &str = "-rtc base=2026-01-01T00:00:00 \
+    -netdev tap,id=h0,ifname=tap0,script=no,downscript=no \
+    -device e1000,netdev=h0,mac=52:54:00:12:34:56";
 
 /// The machine alone.
 #[must_use]
 pub fn machine(network: Network, debugger: bool) -> Vec<String> {
-    let mut arguments: Vec<String> = Vec::new();
-    let mut add = |text: &str| arguments.extend(text.split(' ').map(str::to_owned));
-    add("-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot");
-    match network {
-        Network::Hub => hub(&mut add),
-        Network::Tap => tap(&mut add),
-    }
-    add(&format!("-serial file:{}", file::CONSOLE));
-    add("-chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent");
-    if debugger {
-        add(&format!("-S -gdb unix:{},server=on,wait=off", file::STUB));
-    }
-    arguments
+    let network = match network {
+        Network::Hub => HUB,
+        Network::Tap => TAP,
+    };
+    let stub = match debugger {
+        true => format!("-S -gdb unix:{},server=on,wait=off", file::STUB),
+        false => String::new(),
+    };
+    words(&format!(
+        "-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot {network} -serial file:{} \
+         -chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent {stub}",
+        file::CONSOLE
+    ))
 }
 
-fn hub(add: &mut impl FnMut(&str)) {
-    add("-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm");
-    for (card, mac) in [("0", "52:54:00:12:34:56"), ("1", "52:54:00:12:34:57")] {
-        add(&format!(
-            "-netdev hubport,id=h{card},hubid=0 -device e1000,netdev=h{card},mac={mac}"
-        ));
-    }
-    add(&format!(
-        "-object filter-dump,id=wire,netdev=h0,file={}",
-        file::CAPTURE
-    ));
-    // At each stop for the debugger QEMU takes the processor for idle, and its clock jumps to the
-    // next timer there is. In a timer's interrupt the guest has none, and the next would be the
-    // clock chip's, at midnight. So a filter on a wire that leads nowhere has one every 100 ms, and
-    // touches nothing else.
-    add(
-        "-netdev hubport,id=tick,hubid=1 -object filter-buffer,id=ticks,netdev=tick,interval=100000",
-    );
-}
-
-fn tap(add: &mut impl FnMut(&str)) {
-    add("-rtc base=2026-01-01T00:00:00");
-    add("-netdev tap,id=h0,ifname=tap0,script=no,downscript=no");
-    add("-device e1000,netdev=h0,mac=52:54:00:12:34:56");
+fn words(line: &str) -> Vec<String> {
+    line.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// QEMU's arguments for the machine of one program of the reader's: no network cards and no
@@ -152,7 +141,7 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
         file::CONSOLE,
         file::RING
     );
-    let mut words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+    let mut words = words(&line);
     // Of the boot's instructions, 28 in 100 replace names in the formats of trace events. No
     // program needs that.
     let append = format!("{APPEND} rdinit={INIT} initcall_blacklist=trace_eval_init");
@@ -277,6 +266,7 @@ mod tests {
                 assert!(!all.contains(outside), "{outside}: {all}");
             }
             assert_eq!(all.contains("-S -gdb unix:"), debugger);
+            assert!(all.contains(&format!(",file={} ", file::CAPTURE)), "{all}");
         }
     }
 

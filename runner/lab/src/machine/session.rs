@@ -118,11 +118,9 @@ impl<'a> Session<'a> {
             session.wait_for_stub()?;
             if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
                 session.connect()?;
-                if steps
-                    .first()
-                    .is_none_or(|step| step.terminal != Terminal::Gdb)
-                {
-                    session.run_to_boundary()?;
+                if !matches!(steps, [first, ..] if first.terminal == Terminal::Gdb) {
+                    session.gdb_mut()?.resume()?;
+                    session.settle_at_start()?;
                 }
             }
             // What gdb says while it loads its symbols: all of it, once gdb has answered.
@@ -174,14 +172,7 @@ impl<'a> Session<'a> {
         }
         let until = Instant::now() + *START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            for window in self.windows.values_mut() {
-                window.forget_flood();
-            }
-            let taken = self.intake(until, |_| "gdb does not answer Ctrl-C".to_owned());
-            match taken {
-                Err(error) if Error::is_flood(&error) => {}
-                taken => taken?,
-            }
+            self.intake_of_flood(until, |_| "gdb does not answer Ctrl-C".to_owned())?;
         }
         Ok(())
     }
@@ -258,15 +249,11 @@ impl<'a> Session<'a> {
             self.gdb_mut()?.resume()?;
         }
         while !self.gdb_mut()?.is_settled() {
-            for window in self.windows.values_mut() {
-                window.forget_flood();
-            }
-            match self.intake(until, |_| String::new()) {
+            match self.intake_of_flood(until, |_| String::new()) {
                 Err(error) if Error::is_late(&error) => {
                     self.stop()?;
                     return Ok(false);
                 }
-                Err(error) if Error::is_flood(&error) => {}
                 taken => taken?,
             }
         }
@@ -298,37 +285,38 @@ impl<'a> Session<'a> {
     /// Whether gdb holds the machine, so that nobody can type into the guest.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.gdb
-            .as_ref()
-            .is_some_and(|gdb| gdb.place == Place::Held)
+        matches!(&self.gdb, Some(gdb) if gdb.place == Place::Held)
     }
 
     /// The windows with something that nobody has seen.
     #[must_use]
     pub fn unseen_windows(&self) -> Vec<Terminal> {
         let gdb = self.gdb.as_ref().filter(|gdb| gdb.has_printed());
+        let gdb = gdb.map(|_| Terminal::Gdb).into_iter();
+        let shells = self.shells().into_iter();
+        let unseen = shells.filter(|(_, window)| window.has_unseen() || window.has_ended());
+        gdb.chain(unseen.map(|(terminal, _)| terminal)).collect()
+    }
+
+    /// The windows that have a shell, of the guest and of the lab.
+    fn shells(&self) -> BTreeMap<Terminal, &Window> {
         let lab = self
             .lab
-            .as_ref()
-            .map(|lab| (&Terminal::Lab, &lab.shell.window));
-        let windows = self.windows.iter().chain(lab);
-        let unseen = windows.filter(|(_, window)| window.has_unseen() || window.has_ended());
-        let unseen = unseen.map(|(terminal, _)| *terminal);
-        gdb.map(|_| Terminal::Gdb)
-            .into_iter()
-            .chain(unseen)
-            .collect()
+            .iter()
+            .map(|lab| (Terminal::Lab, &lab.shell.window));
+        let guest = self
+            .windows
+            .iter()
+            .map(|(terminal, window)| (*terminal, window));
+        guest.chain(lab).collect()
     }
 
     /// The step whose command still runs in a shell.
     #[must_use]
     pub fn busy_with(&self, terminal: Terminal) -> Option<StepId> {
-        let lab = self.lab.as_ref().map(|lab| &lab.shell.window);
-        let window = match terminal {
-            Terminal::Lab => lab,
-            _ => self.windows.get(&terminal),
-        };
-        window.filter(|window| window.is_busy())?.taken_by()
+        let shells = self.shells();
+        let window = shells.get(&terminal)?;
+        window.is_busy().then(|| window.taken_by())?
     }
 
     /// Whether a look at the window waits for something: in the lab, where the guest goes on
@@ -359,18 +347,12 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the capture cannot be read.
     pub fn unseen(&self) -> anyhow::Result<Option<String>> {
-        let lab = self
-            .lab
-            .as_ref()
-            .map(|lab| (&Terminal::Lab, &lab.shell.window));
-        if let Some((_, window)) = lab
-            && let (true, Some(id)) = (window.is_busy(), window.taken_by())
-        {
+        if let Some(id) = self.busy_with(Terminal::Lab) {
             return Ok(Some(format!(
                 "the command of step {id} still runs; add a step `lab`, which waits for its end"
             )));
         }
-        for (terminal, window) in self.windows.iter().chain(lab) {
+        for (terminal, window) in self.shells() {
             if let (true, Some(id)) = (window.has_unseen(), window.taken_by()) {
                 return Ok(Some(format!(
                     "what step {id} printed in the window `{terminal}` is shown nowhere; add a step `{terminal}`"
@@ -393,13 +375,12 @@ impl<'a> Session<'a> {
     /// When the capture cannot be read.
     pub fn frames(&self) -> anyhow::Result<Vec<Frame>> {
         let path = self.folder.join(file::CAPTURE);
-        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        capture::parse(&bytes)
+        capture::parse(&fs_err::read(path)?)
     }
 
     fn guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
         let terminal = step.terminal;
-        check_turn(self.windows.entry(terminal).or_default(), step)?;
+        check_turn(self.window(terminal), step)?;
         if step.is_typed_by_agent() {
             self.type_into_guest(step, watch)?;
         } else if self.lab.is_some() {
@@ -440,8 +421,7 @@ impl<'a> Session<'a> {
 
     /// Gives the agent its part of the step; with the debugger, until it holds the machine again.
     fn type_into_guest(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<()> {
-        let window = self.windows.entry(step.terminal).or_default();
-        if window.is_gone() {
+        if self.window(step.terminal).is_gone() {
             bail!(Error::Misuse(format!(
                 "the shell of the window `{}` has ended in an earlier step",
                 step.terminal
@@ -522,12 +502,10 @@ impl<'a> Session<'a> {
         }
         let gdb = self.gdb_mut()?;
         let (stdout, stderr) = gdb.take_printed();
-        let status = i32::from(!looks && gdb.has_refused());
-        let [stdout, stderr] = [stdout, stderr].map(|text| visible(text.as_bytes()));
         Ok(Output {
-            stdout,
-            stderr,
-            status,
+            stdout: visible(stdout.as_bytes()),
+            stderr: visible(stderr.as_bytes()),
+            status: i32::from(!looks && gdb.has_refused()),
             guest_ns: None,
         })
     }
@@ -620,11 +598,6 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn run_to_boundary(&mut self) -> anyhow::Result<()> {
-        self.gdb_mut()?.resume()?;
-        self.settle_at_start()
-    }
-
     fn settle_at_start(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + *START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
@@ -698,6 +671,19 @@ impl<'a> Session<'a> {
             return Err(self.qemu.ended_early(&self.folder));
         }
         Ok(())
+    }
+
+    /// As [`Session::intake`], where a flood is no error: what nobody has seen of it is dropped.
+    fn intake_of_flood(
+        &mut self,
+        until: Instant,
+        late: impl FnOnce(&Path) -> String,
+    ) -> anyhow::Result<()> {
+        self.windows.values_mut().for_each(Window::forget_flood);
+        match self.intake(until, late) {
+            Err(error) if Error::is_flood(&error) => Ok(()),
+            taken => taken,
+        }
     }
 
     /// Takes in the reports of the step that the agent is at. Without the debugger the guest may be

@@ -22,8 +22,11 @@ use crate::transcript::step::{Step, Terminal};
 pub fn within() -> Vec<String> {
     let user = "unshare --user --map-user=1000 --map-group=1000 --keep-caps";
     let others = "unshare --net --mount --pid --fork --kill-child --mount-proc";
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    [words(user), with_us().to_vec(), words(others)].concat()
+    [words(user), with_us(), words(others)].concat()
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
 }
 
 /// Lays out the namespaces, as a script for bash.
@@ -59,16 +62,9 @@ impl Tap {
     /// The words that run a program in the lab's network, without any rights over it.
     #[must_use]
     pub fn enter(&self) -> Vec<String> {
-        let target = self.shell.pid().to_string();
         // Its /proc belongs to other processes, so QEMU stays out of the mount namespace.
-        let words = [
-            "nsenter",
-            "--target",
-            &target,
-            "--user",
-            "--net",
-            "--preserve-credentials",
-        ];
-        [&words.map(str::to_owned)[..], &with_us()].concat()
+        let target = self.shell.pid();
+        let enter = format!("nsenter --target {target} --user --net --preserve-credentials");
+        [words(&enter), with_us()].concat()
     }
 }

@@ -30,7 +30,14 @@ impl Wire {
     /// [`Misuse`], for what is wrong with the command; what [`Shell::run`] says.
     pub fn run(&mut self, folder: &Path, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
         if !step.command.is_empty() {
-            check(&step.command).map_err(|error| Error::Misuse(format!("{error:#}")))?;
+            // Another one would show something else.
+            let reads = step.command.contains(&format!("-r {}", file::CAPTURE));
+            if !step.command.starts_with("tcpdump ") || !reads {
+                bail!(Error::Misuse(format!(
+                    "the wire's command is a tcpdump that reads {}: {EXAMPLE}",
+                    file::CAPTURE
+                )));
+            }
             self.tcpdump = Some(step.clone());
             self.shown = Output::default();
         }
@@ -72,17 +79,6 @@ impl Wire {
 }
 
 const EXAMPLE: &str = "wire 'tcpdump -n -r wire.pcap'";
-
-/// A command that does not read the capture would show something else.
-fn check(command: &str) -> anyhow::Result<()> {
-    if !command.starts_with("tcpdump ") || !command.contains(&format!("-r {}", file::CAPTURE)) {
-        bail!(
-            "the wire's command is a tcpdump that reads {}: {EXAMPLE}",
-            file::CAPTURE
-        );
-    }
-    Ok(())
-}
 
 /// Each look has a shell of its own, as nothing of a look is left for the next.
 fn read(folder: &Path, tcpdump: &Step, signals: &Signals) -> anyhow::Result<Output> {

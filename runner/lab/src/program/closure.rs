@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 use object::elf;
 use object::endian::LittleEndian;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
@@ -133,12 +134,11 @@ impl Closure {
             .follow_root_links(true)
             .sort_by_file_name()
         {
-            let entry = entry.with_context(|| format!("pack {}", path.display()))?;
+            let entry = entry?;
             let inside = entry.path();
             if entry.depth() > 0 && entry.path_is_symlink() {
-                let target = std::fs::read_link(inside).context("read a link")?;
-                let target = text(&target)?.to_owned();
-                self.archive.put(text(inside)?, Node::Link { target });
+                let target = text(&fs::read_link(inside)?)?.to_owned();
+                self.archive.put(text(inside)?, Node::Link(target));
             } else if entry.file_type().is_dir() {
                 self.add_folder(inside)?;
             } else if is_elf(inside)? {
@@ -158,7 +158,7 @@ impl Closure {
     pub fn add_folder(&mut self, path: &Path) -> anyhow::Result<()> {
         let path = text(path)?;
         if self.archive.get(path).is_none() {
-            self.archive.put(path, Node::Folder { mode: 0o755 });
+            self.archive.put(path, Node::Folder(0o755));
         }
         Ok(())
     }
@@ -261,20 +261,15 @@ impl Closure {
 
     /// Packs a file, and gives its bytes.
     fn add_file(&mut self, path: &Path) -> anyhow::Result<Vec<u8>> {
-        let real = path
-            .canonicalize()
-            .with_context(|| format!("find {}", path.display()))?;
-        let bytes = std::fs::read(&real).with_context(|| format!("read {}", real.display()))?;
+        let real = fs::canonicalize(path)?;
+        let bytes = fs::read(&real)?;
         let mode = real.metadata()?.permissions().mode() & 0o777;
-        let node = Node::File {
-            mode,
-            bytes: bytes.clone(),
-        };
-        self.archive.put(text(&real)?, node);
+        self.archive
+            .put(text(&real)?, Node::File(mode, bytes.clone()));
         let path = absolute(path)?;
         if real != path {
             let target = text(&real)?.to_owned();
-            self.archive.put(text(&path)?, Node::Link { target });
+            self.archive.put(text(&path)?, Node::Link(target));
         }
         Ok(bytes)
     }
@@ -288,15 +283,11 @@ fn text(path: &Path) -> anyhow::Result<&str> {
 }
 
 fn is_elf(path: &Path) -> anyhow::Result<bool> {
-    let file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        other => other.with_context(|| format!("open {}", path.display()))?,
-    };
-    let mut magic = Vec::new();
-    if !file.metadata()?.is_file() {
+    if !path.is_file() {
         return Ok(false);
     }
-    file.take(4).read_to_end(&mut magic)?;
+    let mut magic = Vec::new();
+    fs::File::open(path)?.take(4).read_to_end(&mut magic)?;
     Ok(magic == elf::ELFMAG)
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use fs_err as fs;
 
 use crate::Error;
 use crate::build::cache::Cache;
@@ -31,6 +32,21 @@ const FOLDER: &str = "runner/lab/src/program";
 const INIT: (&str, &str) = ("init.c", qemu::INIT);
 /// Where it reads what to start.
 const PROGRAM: &str = "/.runner/program";
+/// The devices of memory that a program expects, by their numbers for the driver.
+const DEVICES: [(&str, u32); 5] = [
+    ("null", 3),
+    ("zero", 5),
+    ("full", 7),
+    ("random", 8),
+    ("urandom", 9),
+];
+/// And the links beside them.
+const LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
 /// As in `init.c`.
 const SLOTS: u64 = 512;
 const SLOT_SIZE: usize = 16384;
@@ -81,14 +97,9 @@ impl Program {
         }
         let mut archive = closure.into_archive();
         // It would be made without the sticky bit if a packed file lies in it.
-        archive.put("tmp", Node::Folder { mode: 0o1777 });
-        archive.put(
-            PROGRAM,
-            Node::File {
-                mode: 0o600,
-                bytes: order(command, &cwd, &program),
-            },
-        );
+        archive.put("tmp", Node::Folder(0o1777));
+        let order = order(command, &cwd, &program);
+        archive.put(PROGRAM, Node::File(0o600, order));
         let name = command[0].display().to_string();
         Ok(Self { name, archive })
     }
@@ -106,20 +117,12 @@ impl Program {
         kernel: &Path,
         deadline: Option<Duration>,
     ) -> anyhow::Result<u8> {
-        let folder = Scratch::new().with_context(|| {
-            let place = std::env::temp_dir();
-            format!(
-                "make a private folder for the guest in {}; TMPDIR names another place",
-                place.display()
-            )
-        })?;
+        let folder = Scratch::new()?;
         let init = init(&options.cache, &options.repository)?;
-        let mut initramfs = std::fs::read(&lab.initramfs)
-            .with_context(|| format!("read {}", lab.initramfs.display()))?;
+        let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(self.archive.to_bytes());
         initramfs.extend(init.to_bytes());
-        std::fs::write(folder.path().join(file::INITRAMFS), &initramfs)
-            .context("write the initramfs with the program")?;
+        fs::write(folder.path().join(file::INITRAMFS), &initramfs)?;
         let signals = Signals::catch()?;
         Guest::start(folder.path(), kernel, initramfs.len(), &signals)?.follow(&self.name, deadline)
     }
@@ -146,34 +149,13 @@ fn order(command: &[OsString], cwd: &Path, program: &Path) -> Vec<u8> {
 fn init(cache: &Cache, repository: &Path) -> anyhow::Result<Archive> {
     let programs = rootfs::programs(cache, &repository.join(FOLDER), &[INIT])?;
     let mut archive = Archive::new();
-    let bytes = std::fs::read(programs.path("init")).context("read the guest's first program")?;
-    archive.put(INIT.1, Node::File { mode: 0o755, bytes });
-    for (name, minor) in [
-        ("null", 3),
-        ("zero", 5),
-        ("full", 7),
-        ("random", 8),
-        ("urandom", 9),
-    ] {
-        let mode = 0o666;
-        archive.put(
-            &format!("dev/{name}"),
-            Node::Device {
-                mode,
-                major: 1,
-                minor,
-            },
-        );
+    archive.put(INIT.1, Node::File(0o755, fs::read(programs.path("init"))?));
+    for (name, minor) in DEVICES {
+        archive.put(&format!("dev/{name}"), Node::Device(0o666, 1, minor));
     }
-    archive.put("dev/shm", Node::Folder { mode: 0o1777 });
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        let target = target.to_owned();
-        archive.put(&format!("dev/{name}"), Node::Link { target });
+    archive.put("dev/shm", Node::Folder(0o1777));
+    for (name, target) in LINKS {
+        archive.put(&format!("dev/{name}"), Node::Link(target.to_owned()));
     }
     Ok(archive)
 }

@@ -5,16 +5,18 @@
 //! linker makes of the whole kernel, so a vmlinux of another build is noticed before gdb shows
 //! lines that do not run.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use duct::cmd;
+use fs_err as fs;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
 use crate::Error;
+use crate::build::setup::Lab;
 use crate::build::tarball::PACKERS;
 use crate::machine::qemu::file;
+use crate::system::files;
 
 /// A kernel that can be replayed with.
 #[derive(Debug, Clone)]
@@ -86,6 +88,27 @@ impl OwnKernel {
             note,
         })
     }
+
+    /// Takes this kernel in place of the book's. Without a tree of its own it is shown with the
+    /// source of the book's; gives a note if that is of another release.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn replace_in(self, lab: &mut Lab) -> anyhow::Result<Option<String>> {
+        let kernel = &mut lab.kernel;
+        let [book, user] = [&kernel.bzimage, &self.bzimage].map(|image| release(image));
+        let note = (self.tree.is_none() && book != user).then(|| {
+            format!(
+                "note: your kernel is Linux {user} and came without its tree, so the source \
+                 that is shown is that of Linux {book}; --kernel takes a built tree, too"
+            )
+        });
+        kernel.sha256 = files::sha256_of_file(&self.bzimage)?;
+        kernel.bzimage = self.bzimage;
+        kernel.vmlinux = self.vmlinux;
+        kernel.tree = self.tree.unwrap_or_else(|| kernel.tree.clone());
+        Ok(note)
+    }
 }
 
 fn lacks(bzimage: Option<&Path>, vmlinux: Option<&Path>) -> String {
@@ -103,8 +126,7 @@ fn lacks(bzimage: Option<&Path>, vmlinux: Option<&Path>) -> String {
 
 /// The build id of a vmlinux, and whether it has debug information.
 fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
-    let bytes =
-        fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let elf = ElfFile64::<Endianness>::parse(&*bytes);
     let elf =
         elf.map_err(|error| format!("{} is no ELF file for 64 bits: {error}", path.display()))?;
@@ -115,8 +137,7 @@ fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
 /// The build id that is packed in an image; none if this machine cannot unpack it, or if it has
 /// none.
 fn build_id_of_image(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let bytes =
-        fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
     if bytes.get(0x202..0x206) != Some(b"HdrS") {
         return Err(format!("{} is no image of an x86 kernel", path.display()));
     }
@@ -159,7 +180,7 @@ fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut text = crate::build::cache::hex(bytes);
+    let mut text = files::hex(bytes);
     text.truncate(12);
     text
 }

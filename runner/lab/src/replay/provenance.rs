@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use crate::build::rootfs;
+use crate::build::setup::Lab;
 use crate::machine::qemu;
 use crate::replay::own_kernel::release;
-use crate::replay::workdir::Parts;
+use crate::system::files::sha256_of_file;
 
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";
@@ -26,45 +27,38 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
         let folder = root.join(folder);
         let walk = WalkDir::new(&folder).follow_links(true).sort_by_file_name();
         for entry in walk {
-            let entry = entry.with_context(|| format!("read {}", folder.display()))?;
+            let entry = entry?;
             let file_name = entry.file_name().to_string_lossy();
             let is_editors = file_name.starts_with('.') || file_name.ends_with('~');
             if entry.file_type().is_file() && !is_editors {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                hash.update(format!("{} {}\n", name.display(), sha256(entry.path())?));
+                hash.update(format!(
+                    "{} {}\n",
+                    name.display(),
+                    sha256_of_file(entry.path())?
+                ));
             }
         }
     }
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// The provenance of a replay with `parts`: names and values, in the order in which they are
+/// The provenance of a replay with `lab`: names and values, in the order in which they are
 /// written.
 ///
 /// # Errors
 /// When a part cannot be read, or a tool does not tell its version.
-pub fn of(root: &Path, parts: &Parts) -> anyhow::Result<Vec<(String, String)>> {
+pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
     let facts = [
         (REPOSITORY, repository(root)?),
-        ("linux", release(&parts.bzimage)),
-        ("bzImage", sha256(&parts.bzimage)?),
-        ("rootfs", sha256(&parts.initramfs)?),
+        ("linux", release(&lab.kernel.bzimage)),
+        ("bzImage", lab.kernel.sha256.clone()),
+        ("rootfs", sha256_of_file(&lab.initramfs)?),
         ("qemu", version(qemu::PROGRAM)?),
         ("gdb", version("gdb")?),
         ("gcc", version("gcc")?),
     ];
-    Ok(facts
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
-}
-
-fn sha256(path: &Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    Ok(Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// The first line that a program prints about its version.

@@ -4,67 +4,17 @@
 //! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed
 //! behind it.
 
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
 use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
 use crate::machine::agent;
 use crate::machine::qemu::file;
-use crate::replay::own_kernel::{self, OwnKernel};
 use crate::system::scratch::Scratch;
 use crate::transcript::step::{Step, Terminal};
-
-/// What a chapter is replayed with.
-#[derive(Debug, Clone)]
-pub struct Parts {
-    /// The kernel image.
-    pub bzimage: PathBuf,
-    /// The kernel with its debug information.
-    pub vmlinux: PathBuf,
-    /// The tree in which the kernel was built.
-    pub linux: PathBuf,
-    /// The tree in which busybox was built.
-    pub busybox: PathBuf,
-    /// The root file system, without steps.
-    pub initramfs: PathBuf,
-}
-
-impl From<Lab> for Parts {
-    fn from(lab: Lab) -> Self {
-        Self {
-            bzimage: lab.kernel.bzimage,
-            vmlinux: lab.kernel.vmlinux,
-            linux: lab.kernel.tree,
-            busybox: lab.busybox.tree,
-            initramfs: lab.initramfs,
-        }
-    }
-}
-
-impl Parts {
-    /// Takes the user's kernel in place of the book's. Without a tree of its own it is shown with
-    /// the source of the book's; gives a note if that is of another release.
-    pub fn replace_kernel(&mut self, own: OwnKernel) -> Option<String> {
-        let [book, user] = [&self.bzimage, &own.bzimage].map(|image| own_kernel::release(image));
-        self.bzimage = own.bzimage;
-        self.vmlinux = own.vmlinux;
-        match own.tree {
-            Some(tree) => {
-                self.linux = tree;
-                None
-            }
-            None => (book != user).then(|| {
-                format!(
-                    "note: your kernel is Linux {user} and came without its tree, so the source \
-                     that is shown is that of Linux {book}; --kernel takes a built tree, too"
-                )
-            }),
-        }
-    }
-}
 
 /// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the
 /// kernel allocates behind the initramfs.
@@ -81,32 +31,24 @@ impl Workdir {
     ///
     /// # Errors
     /// When a part of the lab is missing, or the folder cannot be written.
-    pub fn lay_out(root: &Path, parts: &Parts, steps: &[Step]) -> anyhow::Result<Self> {
-        let folder = Scratch::new().with_context(|| {
-            let place = std::env::temp_dir();
-            format!(
-                "make a private folder for the replay in {}; TMPDIR names another place",
-                place.display()
-            )
-        })?;
-        let workdir = Self { folder };
+    pub fn lay_out(root: &Path, lab: &Lab, steps: &[Step]) -> anyhow::Result<Self> {
+        let workdir = Self {
+            folder: Scratch::new()?,
+        };
         for (name, target) in [
-            (file::KERNEL, &parts.bzimage),
-            ("vmlinux", &parts.vmlinux),
-            ("linux", &parts.linux),
-            ("busybox", &parts.busybox),
-            ("rootfs.cpio", &parts.initramfs),
+            (file::KERNEL, &lab.kernel.bzimage),
+            ("vmlinux", &lab.kernel.vmlinux),
+            ("linux", &lab.kernel.tree),
+            ("busybox", &lab.busybox.tree),
+            ("rootfs.cpio", &lab.initramfs),
             ("rootfs", &root.join("rootfs")),
             ("kernel-configs", &root.join("kernel-configs")),
         ] {
-            symlink(target, workdir.path().join(name))
-                .with_context(|| format!("put {name} into the replay's folder"))?;
+            symlink(target, workdir.path().join(name))?;
         }
-        let mut initramfs = std::fs::read(&parts.initramfs)
-            .with_context(|| format!("read {}", parts.initramfs.display()))?;
+        let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
-        std::fs::write(workdir.path().join(file::INITRAMFS), initramfs)
-            .context("write the initramfs with the chapter's steps")?;
+        fs::write(workdir.path().join(file::INITRAMFS), initramfs)?;
         Ok(workdir)
     }
 
@@ -123,9 +65,9 @@ impl Workdir {
     /// Why nothing more can be written.
     pub fn check_room(&self) -> anyhow::Result<()> {
         let block = self.path().join(".block");
-        let written = std::fs::write(&block, [0; 4096]);
-        let _ = std::fs::remove_file(&block);
-        written.with_context(|| format!("write to the replay's folder {}", self.path().display()))
+        let written = fs::write(&block, [0; 4096]);
+        let _ = fs::remove_file(&block);
+        Ok(written?)
     }
 }
 
@@ -141,7 +83,7 @@ fn pack(steps: &[Step]) -> Vec<u8> {
         bytes.extend(agent::step(step));
     }
     let mut archive = Archive::new();
-    archive.put("steps", Node::File { mode: 0o600, bytes });
+    archive.put("steps", Node::File(0o600, bytes));
     let mut packed = archive.to_bytes();
     packed.resize(packed.len().next_multiple_of(STEPS_BLOCK), 0);
     packed

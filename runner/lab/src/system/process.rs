@@ -34,20 +34,11 @@ pub const WATCHED: [&str; 4] = [
 /// needs no unsafe code for that; and if we have ended before it asked, the child has another
 /// parent by now, and does nothing.
 #[must_use]
-pub fn with_us() -> [String; 8] {
+pub fn with_us() -> Vec<String> {
     let us = std::process::id().to_string();
-    let check = r#"[ $PPID = $0 ] && exec "$@""#;
-    [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "--",
-        "sh",
-        "-c",
-        check,
-        &us,
-    ]
-    .map(str::to_owned)
+    let words = "setpriv --pdeathsig KILL -- sh -c".split(' ');
+    let words = words.chain([r#"[ $PPID = $0 ] && exec "$@""#, &us]);
+    words.map(str::to_owned).collect()
 }
 
 /// How long the end of a child may lie behind the end of its output.
@@ -83,9 +74,7 @@ impl Process {
     /// # Errors
     /// When the system refuses.
     pub fn press_ctrl_c(&self) -> anyhow::Result<()> {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let group = group.context("the child has no number")?;
-        kill_process_group(group, Signal::INT).context("send a child SIGINT")
+        kill_process_group(Pid::from_child(&self.child), Signal::INT).context("send a child SIGINT")
     }
 
     /// The exit status of a child that has ended.
@@ -101,9 +90,8 @@ impl Process {
     /// # Errors
     /// When the system is older than Linux 5.3.
     pub fn end_as_file(&self) -> anyhow::Result<OwnedFd> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.context("the child has no number")?;
-        pidfd_open(pid, PidfdFlags::empty()).context("watch a child (Linux 5.3 and newer can)")
+        pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
+            .context("watch a child (Linux 5.3 and newer can)")
     }
 
     /// How a child has ended that closed its output, as it stands in a message:
@@ -121,10 +109,8 @@ impl Process {
 
     /// Kills the child and all of its group, and does not wait for their end.
     pub fn kill(&self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // They may have ended by themselves.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        // They may have ended by themselves.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 }
 
@@ -243,20 +229,22 @@ impl Signals {
         Ok(!bytes.is_empty() && self.told_to_end.load(Ordering::SeqCst) == 0)
     }
 
-    /// Waits until one of `pipes` can be read or has been closed.
+    /// Waits until one of `pipes` can be read or has been closed; without `until`, as long as it
+    /// takes.
     ///
     /// # Errors
-    /// [`Interrupted`] on a signal; [`Late`] with what `late` says once `until` has passed.
+    /// [`Error::Interrupted`] on a signal; [`Error::Late`] with what `late` says once `until` has
+    /// passed.
     pub fn wait(
         &self,
         pipes: &[BorrowedFd<'_>],
-        until: Instant,
+        until: impl Into<Option<Instant>>,
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         let fds = pipes
             .iter()
             .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN));
-        self.poll(fds.collect(), until, late)
+        self.poll(fds.collect(), until.into(), late)
     }
 
     /// Waits until `pipe` takes 4096 bytes at once, or until its other end is closed.
@@ -270,20 +258,21 @@ impl Signals {
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         let fds = vec![PollFd::from_borrowed_fd(pipe, PollFlags::OUT)];
-        self.poll(fds, until, late)
+        self.poll(fds, Some(until), late)
     }
 
     fn poll<'a>(
         &'a self,
         mut fds: Vec<PollFd<'a>>,
-        until: Instant,
+        until: Option<Instant>,
         late: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         fds.push(PollFd::new(&self.woken, PollFlags::IN));
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).context("the deadline lies too far away")?;
-            match poll(&mut fds, Some(&timeout)) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.map(Timespec::try_from).transpose();
+            let timeout = timeout.context("the deadline lies too far away")?;
+            match poll(&mut fds, timeout.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error).context("wait for the guest and the debugger"),
                 Ok(_) if !fds.last().expect("it was pushed").revents().is_empty() => {
@@ -294,7 +283,7 @@ impl Signals {
                     bail!(Error::Interrupted(signal))
                 }
                 // Somebody who never pauses is no reason to miss the deadline.
-                Ok(_) if left.is_zero() => bail!(Error::Late(late())),
+                Ok(_) if left.is_some_and(|left| left.is_zero()) => bail!(Error::Late(late())),
                 Ok(0) => continue,
                 Ok(_) => return Ok(()),
             }

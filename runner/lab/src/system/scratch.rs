@@ -30,7 +30,11 @@ impl Scratch {
     /// # Errors
     /// Why it cannot be made.
     pub fn new() -> anyhow::Result<Self> {
-        Self::new_in(&std::env::temp_dir(), "theseus-")
+        let place = std::env::temp_dir();
+        Self::new_in(&place, "theseus-").with_context(|| {
+            let place = place.display();
+            format!("make a private folder in {place}; TMPDIR names another place")
+        })
     }
 
     /// Makes a folder in `parent`, whose name begins with `prefix`.

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 
+use crate::system::files::hex;
+
 /// The header of QEMU's files: magic, version 2.4, no time zone, snapshot length 65536, Ethernet.
 const HEADER: [u8; 24] = [
     0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0,
@@ -27,10 +29,7 @@ pub struct Frame {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.time_us)?;
-        self.bytes
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{} {}", self.time_us, hex(&self.bytes))
     }
 }
 

@@ -172,7 +172,7 @@ impl Step {
         };
         let mut rest = rest.iter();
         for word in rest.by_ref() {
-            if let Some(terminal) = Terminal::ALL.into_iter().find(|t| t.word() == word) {
+            if let Some(terminal) = Terminal::named(word) {
                 step.terminal = terminal;
                 check_order(terminal, rest.as_slice())?;
                 step.command = rest.map(String::as_str).collect::<Vec<_>>().join(" ");
