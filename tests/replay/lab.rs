@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::fixture::{Book, ended};
 
-/// Lays the guest's cable and lets a host at the other end answer.
+/// Lays the guest's cable and lets a host at the other end answer. The network has real time, so on
+/// a busy machine the card may come up later than the first question.
 const CABLE: [&str; 2] = [
     "lab 'ip addr add 10.0.3.1/24 dev tap0; ip link set tap0 up'",
-    "guest 'ip addr add 10.0.3.2/24 dev eth0; ip link set eth0 up; ping -c 1 10.0.3.1 > /dev/null'",
+    "guest 'ip addr add 10.0.3.2/24 dev eth0; ip link set eth0 up; \
+     until ping -c 1 -W 1 10.0.3.1; do :; done > /dev/null'",
 ];
 
 /// What a chapter does to its own network, and what must not be seen outside.
