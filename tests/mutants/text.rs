@@ -8,8 +8,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use book::prose::mention;
 use book::prose::resolve::resolve;
+use book::prose::shape;
 use book::symbols::Index;
 use lab::build::setup::{self, Options};
 use serde_json::{Value, json};
@@ -269,7 +269,7 @@ fn caught(mutant: &Mutant, root: &Path, index: &Index) -> Result<(), String> {
         return Err(format!("not at line {line}: {said}"));
     }
     if of == Of::Name {
-        let shape = mention::shape(to.trim_matches('`')).ok_or("no claim")?;
+        let shape = shape::shape(to.trim_matches('`')).ok_or("no claim")?;
         if let Ok(found) = resolve(index, &shape) {
             return Err(format!("the kernel has it: {found:?}"));
         }

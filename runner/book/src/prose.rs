@@ -6,3 +6,4 @@ pub mod glossary;
 pub mod mention;
 pub mod numeral;
 pub mod resolve;
+pub mod shape;

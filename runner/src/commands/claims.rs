@@ -17,7 +17,7 @@ use book::page::survey::Book;
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
 use book::prose::resolve::resolve;
-use book::prose::{excerpt, mention};
+use book::prose::{excerpt, shape};
 use book::symbols::Index;
 use lab::build::pins::Pins;
 use lab::build::setup;
@@ -50,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     println!("{}", answer.summary(&book, &exempt));
     let mut faults = exempt.faults(&book.used);
-    faults.extend(exempt.real(|name| resolve(&index, &mention::shape(name)?).ok()));
+    faults.extend(exempt.real(|name| resolve(&index, &shape::shape(name)?).ok()));
     Error::unless_empty(faults)?;
     let now = Glossary {
         linux: Pins::read(&root)?.kernel(lab::SERIES)?.version.clone(),

@@ -14,8 +14,8 @@ use crate::chapter::markdown::{Directive, Edit, Page};
 use crate::fault::Fault;
 use crate::html::{Html, element, text};
 use crate::prose::glossary::Glossary;
-use crate::prose::mention;
 use crate::prose::resolve::Found;
+use crate::prose::shape::shape;
 use crate::symbols::{Kind, has_word};
 use lab::transcript::words;
 
@@ -125,7 +125,7 @@ impl Excerpt {
             }
         }
         excerpt.symbol = symbol.join(" ");
-        if mention::shape(&excerpt.symbol).is_none() {
+        if shape(&excerpt.symbol).is_none() {
             return Err(format!(
                 "expected `<!-- runner source SYMBOL hash=… from='…' to='…' -->`, and `{}` has \
                  not the shape of a kernel's name",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::pattern::{Pattern, pattern};
-use crate::prose::mention::{Shape, has_underscore};
+use crate::prose::shape::{Shape, has_underscore};
 use crate::symbols::near::{near, told};
 use crate::symbols::{Index, Kind, Name};
 
@@ -308,7 +308,7 @@ fn rank(place: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prose::mention::shape;
+    use crate::prose::shape::shape;
 
     fn index() -> Index {
         let mut lines = [
