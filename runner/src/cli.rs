@@ -35,6 +35,9 @@ struct Global {
     /// Agree beforehand to what would be asked
     #[arg(long, short, global = true)]
     yes: bool,
+    /// Use this machine's own compiler, QEMU and gdb, in place of those that the lab brings
+    #[arg(long, env = "THESEUS_HOST_TOOLS", global = true)]
+    host_tools: bool,
     /// A Linux tarball or unpacked tree to build, in place of the pinned source
     #[arg(
         long,
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
     let context = Context {
         yes: cli.global.yes,
         kernel_source: cli.global.kernel_source,
+        host_tools: cli.global.host_tools,
         given: Given::default(),
     };
     let result = match cli.command {

@@ -11,6 +11,8 @@ use lab::build::setup::Options;
 pub struct Context {
     /// Whether the user has agreed beforehand to what would be asked.
     pub yes: bool,
+    /// Whether the machine's own programs are to be used.
+    pub host_tools: bool,
     /// A Linux tarball or unpacked tree of the user's own.
     pub kernel_source: Option<PathBuf>,
     /// What the run is given of the cache.
@@ -25,7 +27,7 @@ impl Context {
     pub fn options(&self, repository: &Path) -> Result<Options> {
         let mut options = Options::new(repository)?;
         options.cache = options.cache.noting(self.given.clone());
-        options.yes = self.yes;
+        options.host_tools = self.host_tools;
         options.kernel_source.clone_from(&self.kernel_source);
         Ok(options)
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use lab::build::packages;
 use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
 use lab::replay::{Event, provenance, replay};
@@ -37,14 +36,6 @@ impl Ready {
         chapters: impl IntoIterator<Item = &'a Chapter>,
         own: Option<OwnKernel>,
     ) -> Result<Self> {
-        // With them the network is made.
-        packages::ready(options.yes)?;
-        let mut labs = chapters
-            .into_iter()
-            .filter(|chapter| chapter.has(Terminal::Lab));
-        if let Some(chapter) = labs.next() {
-            doctor::check_lab(chapter.number)?;
-        }
         let mut lab = setup::ready(options)?;
         if let Some(own) = own {
             let first = own.note.clone();

@@ -5,7 +5,7 @@ pub mod own_kernel;
 pub mod provenance;
 pub mod workdir;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -16,7 +16,8 @@ use crate::machine::session::{Debugger, Session};
 use crate::machine::shell::Shell;
 use crate::machine::window::Watch;
 use crate::replay::workdir::Workdir;
-use crate::system::process::{Signals, WATCHED};
+use crate::system::process::Signals;
+use crate::system::sandbox::View;
 use crate::transcript::script::Script;
 use crate::transcript::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
@@ -43,6 +44,8 @@ pub enum Event<'a> {
 #[derive(Debug)]
 pub struct Replay<'a> {
     script: Script<'a>,
+    view: View,
+    kernel: Vec<PathBuf>,
     signals: &'a Signals,
     debugger: Debugger,
     session: Option<Session<'a>>,
@@ -65,14 +68,17 @@ impl<'a> Replay<'a> {
         debugger: Debugger,
         signals: &'a Signals,
     ) -> anyhow::Result<Self> {
+        let workdir = Workdir::lay_out(root, lab, script.steps)?;
         Ok(Self {
             script,
+            view: lab.view(workdir.path()),
+            kernel: lab.kernel.places.clone(),
             signals,
             debugger,
             session: None,
             host: None,
             records: Vec::new(),
-            workdir: Workdir::lay_out(root, lab, script.steps)?,
+            workdir,
         })
     }
 
@@ -120,8 +126,10 @@ impl<'a> Replay<'a> {
         match step.terminal {
             Terminal::Host => {
                 if self.host.is_none() {
-                    let shell = Shell::start(Terminal::Host, &WATCHED, self.workdir.path())?;
-                    self.host = Some(shell);
+                    // Chapter 1 types what builds the kernel, in its tree.
+                    let places = self.kernel.iter();
+                    let view = places.fold(self.view.clone(), |view, place| view.with_writable(place));
+                    self.host = Some(Shell::start(Terminal::Host, &view)?);
                 }
                 let host = self.host.as_mut().expect("it was just made");
                 let done = host.run_watched(step, self.signals, watch);
@@ -182,8 +190,7 @@ impl<'a> Replay<'a> {
             let on_machine: Vec<&Step> = steps
                 .filter(|step| step.terminal != Terminal::Host)
                 .collect();
-            let folder = self.workdir.path();
-            let session = Session::start(folder, &on_machine, self.debugger, self.signals)?;
+            let session = Session::start(&self.view, &on_machine, self.debugger, self.signals)?;
             self.session = Some(session);
         }
         Ok(self.session.as_mut().expect("it was just made"))

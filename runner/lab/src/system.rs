@@ -4,4 +4,5 @@ pub mod ask;
 pub mod files;
 pub mod process;
 pub mod progress;
+pub mod sandbox;
 pub mod scratch;

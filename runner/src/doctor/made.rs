@@ -38,8 +38,8 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
         let pins = Pins::read(&options.repository)?;
         let mut absent = Vec::new();
         for part in [
-            setup::kernel(&options, &pins).map(drop),
-            setup::guest(&options, &pins).map(drop),
+            setup::kernel(&options, &lab::system::sandbox::Sandbox::Machine, &pins).map(drop),
+            setup::guest(&options, &lab::system::sandbox::Sandbox::Machine, &pins).map(drop),
         ] {
             if let Err(error) = part {
                 match Error::of(&error) {

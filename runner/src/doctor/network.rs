@@ -53,7 +53,7 @@ pub fn nat() -> Found {
 }
 
 fn within(words: &[&'static str]) -> Result<(), String> {
-    let mut all = tap::within();
+    let mut all: Vec<String> = Vec::new();
     all.extend(words.iter().copied().map(str::to_owned));
     let ended = probe::run(&all, Path::new("/"), PATIENCE)?;
     match ended.status {

@@ -12,6 +12,7 @@ use crate::build::pins::BusyboxPin;
 use crate::build::recipe;
 use crate::build::sources::Source;
 use crate::system::progress::Stage;
+use crate::system::sandbox::Sandbox;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with
 /// [`environment`] exported.
@@ -34,6 +35,8 @@ const LOG: &str = "build.log";
 /// A built busybox.
 #[derive(Clone, Debug)]
 pub struct Busybox {
+    /// What it was built from.
+    pub source: Source,
     /// The source tree that it was built in.
     pub tree: PathBuf,
     /// The static program.
@@ -56,13 +59,18 @@ pub fn environment() -> Vec<(String, String)> {
 }
 
 /// busybox, built if it is not in the cache.
-pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox> {
+pub fn ready(
+    cache: &Cache,
+    sandbox: &Sandbox,
+    pin: &BusyboxPin,
+    source: &Source,
+) -> Result<Busybox> {
     let environment = environment();
     let inputs = Inputs::new()
         .with("source", source.identity())
         .with("recipe", RECIPE.join("\n"))
         .with("environment", format!("{environment:?}"))
-        .with("compiler", compiler()?);
+        .with("compiler", compiler(sandbox)?);
     let waiting = || {
         eprintln!(
             "busybox {}: another run is building it, waiting for that",
@@ -70,10 +78,11 @@ pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox
         );
     };
     let entry = cache.ensure("busybox", &inputs, Leftover::Discard, waiting, |folder| {
-        build(folder, pin, source, &environment)?;
+        build(folder, sandbox, pin, source, environment)?;
         Ok(vec![BINARY.to_owned(), INSTALLED.to_owned()])
     })?;
     Ok(Busybox {
+        source: source.clone(),
         tree: entry.path(TREE),
         binary: entry.path(BINARY),
         install: entry.path(INSTALL),
@@ -83,16 +92,21 @@ pub fn ready(cache: &Cache, pin: &BusyboxPin, source: &Source) -> Result<Busybox
 
 fn build(
     folder: &Path,
+    sandbox: &Sandbox,
     pin: &BusyboxPin,
     source: &Source,
-    environment: &[(String, String)],
+    environment: Vec<(String, String)>,
 ) -> Result<()> {
     let mut stage = Stage::begin(format!("build busybox {}", pin.version));
     let (tree, log) = (folder.join(TREE), folder.join(LOG));
-    kernel::unpack(source, &tree)?;
+    kernel::unpack(sandbox, source, &tree)?;
+    let mut view = sandbox.view().with_writable(folder).starting_in(&tree);
+    for (name, value) in environment {
+        view = view.with_variable(name, value);
+    }
     let mut objects = 0;
     for line in RECIPE {
-        recipe::run(line, &tree, environment, &log, |line| {
+        recipe::run(line, &view, &log, |line| {
             objects += u64::from(line.starts_with("  CC  "));
             stage.at(format!("{objects} objects"));
         })?;

@@ -8,7 +8,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use duct::cmd;
 use fs_err as fs;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
@@ -17,6 +16,7 @@ use crate::build::sources::{self, Source};
 use crate::build::{recipe, tarball};
 use crate::system::files;
 use crate::system::progress::Stage;
+use crate::system::sandbox::Sandbox;
 
 /// The recipe, as a reader types it in the top folder of the unpacked source, with
 /// [`environment`] exported. `FRAGMENT` is beside the tree.
@@ -37,6 +37,10 @@ const SCRIPTS: &str = "linux/scripts/gdb";
 /// A built kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
+    /// What it was built from.
+    pub source: Source,
+    /// The files and folders in which all of it lies.
+    pub places: Vec<PathBuf>,
     /// The source tree that it was built in.
     pub tree: PathBuf,
     /// The image that QEMU boots.
@@ -67,16 +71,25 @@ pub fn environment(tree: &Path) -> Vec<(String, String)> {
 
 /// The kernel of this pin and fragment, built if it is not in the cache. `source` is asked for
 /// only then or when it decides which kernel is meant.
-pub fn ready(cache: &Cache, pin: &KernelPin, fragment: &str, source: &Source) -> Result<Kernel> {
-    check_path(cache.root())?;
-    let compiler = compiler()?;
-    let inputs = inputs(fragment, source, &compiler);
+pub fn ready(
+    cache: &Cache,
+    sandbox: &Sandbox,
+    pin: &KernelPin,
+    fragment: &str,
+    source: &Source,
+) -> Result<Kernel> {
+    if sandbox.is_machine() {
+        check_path(cache.root())?;
+    }
+    let inputs = inputs(fragment, source, sandbox)?;
     let waiting = || eprintln!("the kernel: another run is building it, waiting for that");
     let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
-        build(folder, pin, fragment, source)?;
+        build(folder, sandbox, pin, fragment, source)?;
         Ok(outputs(folder))
     })?;
     Ok(Kernel {
+        source: source.clone(),
+        places: vec![entry.folder.clone()],
         tree: entry.path(TREE),
         bzimage: entry.path(BZIMAGE),
         vmlinux: entry.path(VMLINUX),
@@ -93,14 +106,14 @@ pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
 }
 
 /// The versions of the compiler and the linker, which decide what comes out.
-pub fn compiler() -> Result<String> {
-    let first_line = |program: &str| -> Result<String> {
-        let said = cmd!(program, "--version").stderr_null().read();
-        let said =
-            said.with_context(|| format!("cannot run {program}; `runner setup` installs it"))?;
-        Ok(said.lines().next().unwrap_or_default().to_owned())
-    };
-    Ok(format!("{}; {}", first_line("gcc")?, first_line("ld")?))
+pub fn compiler(sandbox: &Sandbox) -> Result<String> {
+    let [gcc, ld] = ["gcc", "ld"].map(|program| sandbox.first_line(&[program, "--version"]));
+    let versions = format!("{}; {}", gcc?, ld?);
+    // Paths are in what it makes.
+    Ok(match sandbox.is_machine() {
+        true => versions + "; the machine's own",
+        false => versions,
+    })
 }
 
 /// What QEMU and gdb read, and what tells how it was made. Some trees lack gdb's scripts.
@@ -120,13 +133,13 @@ fn outputs(folder: &Path) -> Vec<String> {
     outputs
 }
 
-fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
+fn inputs(fragment: &str, source: &Source, sandbox: &Sandbox) -> Result<Inputs> {
     let environment = environment(Path::new("TREE"));
     let environment: Vec<_> = environment
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    Inputs::new()
+    let inputs = Inputs::new()
         .with("source", source.identity())
         // Only what counts: a better comment is no reason to build.
         .with(
@@ -135,17 +148,31 @@ fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
         )
         .with("recipe", RECIPE.join("\n"))
         .with("environment", environment.join("\n"))
-        .with("compiler", compiler)
+        .with("compiler", compiler(sandbox)?);
+    Ok(inputs)
 }
 
-fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Result<()> {
-    // The compiler names its folder without links, and the prefix map has to say the same: a
-    // reader's home may be a link.
-    let folder = &fs::canonicalize(folder)?;
-    check_path(folder)?;
+fn build(
+    folder: &Path,
+    sandbox: &Sandbox,
+    pin: &KernelPin,
+    fragment: &str,
+    source: &Source,
+) -> Result<()> {
+    let real;
+    let folder = match sandbox.is_machine() {
+        // The compiler names its folder without links, and the prefix map has to say the same: a
+        // reader's home may be a link.
+        true => {
+            real = fs::canonicalize(folder)?;
+            check_path(&real)?;
+            &real
+        }
+        false => folder,
+    };
     let tree = folder.join(TREE);
     let log = folder.join(LOG);
-    unpack_once(folder, source)?;
+    unpack_once(folder, sandbox, source)?;
     let version = tree_version(&tree)?;
     if version != pin.version {
         eprintln!(
@@ -155,9 +182,12 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     }
     fs::write(folder.join(FRAGMENT), fragment)?;
 
-    let environment = environment(&tree);
+    let mut view = sandbox.view().with_writable(folder).starting_in(&tree);
+    for (name, value) in environment(&sandbox.inside(&tree)) {
+        view = view.with_variable(name, value);
+    }
     let mut stage = Stage::begin(format!("configure Linux {version}"));
-    recipe::run(RECIPE[0], &tree, &environment, &log, |_| {
+    recipe::run(RECIPE[0], &view, &log, |_| {
         stage.at("merge_config.sh");
     })?;
     let config = fs::read_to_string(tree.join(".config"))?;
@@ -175,7 +205,7 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
     // A run that was cut short has counted already: the banner would say #2 and be other bytes.
     let _ = fs::remove_file(tree.join(".version"));
     let mut objects = 0;
-    recipe::run(RECIPE[1], &tree, &environment, &log, |line| {
+    recipe::run(RECIPE[1], &view, &log, |line| {
         objects += u64::from(is_object(line));
         stage.at(format!("{objects} of about {} objects", pin.objects));
     })?;
@@ -186,7 +216,7 @@ fn build(folder: &Path, pin: &KernelPin, fragment: &str, source: &Source) -> Res
 /// Unpacks a source into `<folder>/linux` (for a kernel) unless an earlier run did so wholly. What
 /// that run has built since is worth something only as long as the machine was up: after a power
 /// cut, files may be empty that `make` takes for new.
-fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
+fn unpack_once(folder: &Path, sandbox: &Sandbox, source: &Source) -> Result<()> {
     let done = folder.join(UNPACKED);
     // The same for all processes until the machine starts again.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -202,7 +232,7 @@ fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
         Source::Tree { path, .. } => format!("copy {}", path.display()),
     });
     let tree = folder.join(TREE);
-    unpack(source, &tree)?;
+    unpack(sandbox, source, &tree)?;
     if !sources::is_linux(&tree) {
         remove(&tree)?;
         bail!(
@@ -220,10 +250,10 @@ fn unpack_once(folder: &Path, source: &Source) -> Result<()> {
 ///
 /// # Errors
 /// When the source is damaged or refused, or the folder cannot be written.
-pub fn unpack(source: &Source, tree: &Path) -> Result<()> {
+pub fn unpack(sandbox: &Sandbox, source: &Source, tree: &Path) -> Result<()> {
     remove(tree)?;
     fs::create_dir_all(tree)?;
-    let filled = fill(source, tree);
+    let filled = fill(sandbox, source, tree);
     if filled.is_err() {
         // The error matters more than whether its traces could be removed.
         let _ = remove(tree);
@@ -238,7 +268,7 @@ fn remove(tree: &Path) -> Result<()> {
     }
 }
 
-fn fill(source: &Source, tree: &Path) -> Result<()> {
+fn fill(sandbox: &Sandbox, source: &Source, tree: &Path) -> Result<()> {
     match source {
         Source::Tarball { path, sha256 } => {
             let hash = files::sha256_of_file(path)?;
@@ -248,7 +278,7 @@ fn fill(source: &Source, tree: &Path) -> Result<()> {
                     path.display()
                 );
             }
-            tarball::unpack(path, tree).with_context(|| {
+            tarball::unpack(sandbox, path, tree).with_context(|| {
                 format!(
                     "{} cannot be unpacked, and nothing of it was kept",
                     path.display()
@@ -260,7 +290,10 @@ fn fill(source: &Source, tree: &Path) -> Result<()> {
             // The reader may have built in the tree, with other flags.
             let line = r#"cp -a --reflink=auto "$SOURCE/." . && make -s mrproper"#;
             let log = tree.with_file_name(LOG);
-            recipe::run(line, tree, &[("SOURCE", path)], &log, |_| {})
+            let view = sandbox.view().with(path).starting_in(tree);
+            let view = view.with_writable(tree.parent().context("a tree has a folder")?);
+            let view = view.with_variable("SOURCE", sandbox.inside(path));
+            recipe::run(line, &view, &log, |_| {})
                 .with_context(|| format!("cannot copy {} to {}", path.display(), tree.display()))
         }
     }

@@ -4,7 +4,6 @@
 //! Nothing is installed when the guest boots: the links are in the archive. The archive is not
 //! compressed, because the one who would unpack it is an emulated processor.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use crate::build::cpio::{Archive, Node};
 use crate::build::kernel::compiler;
 use crate::build::recipe;
 use crate::system::files;
+use crate::system::sandbox::Sandbox;
 
 /// The folder of the guest's files, from the root of the repository.
 pub const FOLDER: &str = "rootfs";
@@ -51,10 +51,15 @@ const FOLDERS: [(&str, u32); 7] = [
 const INITRAMFS: &str = "initramfs.cpio";
 
 /// The initramfs, packed if it is not in the cache.
-pub fn ready(cache: &Cache, repository: &Path, busybox: &Busybox) -> Result<PathBuf> {
+pub fn ready(
+    cache: &Cache,
+    sandbox: &Sandbox,
+    repository: &Path,
+    busybox: &Busybox,
+) -> Result<PathBuf> {
     let folder = repository.join(FOLDER);
     let files = guest_files(&folder)?;
-    let programs = programs(cache, &folder, &PROGRAMS)?;
+    let programs = programs(cache, sandbox, &folder, &PROGRAMS)?;
     let mut inputs = Inputs::new()
         .with("format", "1")
         .with("busybox", &busybox.sha256);
@@ -147,28 +152,43 @@ fn is_source(path: &str) -> bool {
 ///
 /// # Errors
 /// When the compiler refuses a source, or the cache cannot be written.
-pub fn programs(cache: &Cache, folder: &Path, places: &[(&str, &str)]) -> Result<Entry> {
+pub fn programs(
+    cache: &Cache,
+    sandbox: &Sandbox,
+    folder: &Path,
+    places: &[(&str, &str)],
+) -> Result<Entry> {
     let mut inputs = Inputs::new()
         .with("compile", COMPILE)
-        .with("compiler", compiler()?)
+        .with("compiler", compiler(sandbox)?)
         .with("places", format!("{places:?}"));
+    let mut sources = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = relative(folder, &path)?;
         if name.ends_with(".c") || name.ends_with(".h") {
-            inputs = inputs.with(&name, files::sha256_of(&fs::read(&path)?));
+            let bytes = fs::read(&path)?;
+            inputs = inputs.with(&name, files::sha256_of(&bytes));
+            sources.push((name, bytes));
         }
     }
     let waiting = || eprintln!("guest programs: another run is compiling them, waiting for that");
     cache.ensure("programs", &inputs, Leftover::Discard, waiting, |target| {
         let log = target.join("build.log");
+        let folder = target.join("source");
+        fs::create_dir(&folder)?;
+        for (name, bytes) in sources {
+            fs::write(folder.join(name), bytes)?;
+        }
+        let view = sandbox.view().with_writable(target).starting_in(&folder);
+        let view = view.with_variable("LC_ALL", "C");
         let mut outputs = Vec::new();
         for &(source, place) in places {
             let name = file_name(place);
             let output = target.join(name);
-            let environment = [("LC_ALL", OsStr::new("C")), ("OUTPUT", output.as_os_str())];
+            let view = view.clone().with_variable("OUTPUT", sandbox.inside(&output));
             let line = format!(r#"{COMPILE} -ffile-prefix-map="$PWD"=. -o "$OUTPUT" {source}"#);
-            recipe::run(&line, folder, &environment, &log, |_| {})?;
+            recipe::run(&line, &view, &log, |_| {})?;
             outputs.push(name.to_owned());
         }
         Ok(outputs)
@@ -213,9 +233,9 @@ mod tests {
         let folder = temp.path().join("a 'source'");
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("a.c"), "int main(void) { return 0; }").unwrap();
-        let first = programs(&cache, &folder, &[("a.c", "bin/a")]).unwrap();
+        let first = programs(&cache, &Sandbox::Machine, &folder, &[("a.c", "bin/a")]).unwrap();
         assert!(first.path("a").is_file());
-        let second = programs(&cache, &folder, &[("a.c", "bin/a"), ("a.c", "bin/b")]).unwrap();
+        let second = programs(&cache, &Sandbox::Machine, &folder, &[("a.c", "bin/a"), ("a.c", "bin/b")]).unwrap();
         second.sha256("b").unwrap();
     }
 

@@ -56,6 +56,15 @@ impl Source {
         }
     }
 
+    /// The tarball, if it is one.
+    #[must_use]
+    pub fn tarball(&self) -> Option<&Path> {
+        match self {
+            Self::Tarball { path, .. } => Some(path),
+            Self::Tree { .. } => None,
+        }
+    }
+
     /// A source that the reader names: a tarball or a tree.
     pub fn given(path: &Path) -> Result<Self> {
         let path = path.canonicalize().map_err(|error| {
@@ -213,8 +222,9 @@ fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
     // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only
     // tar's status counts.
     let line = r#"dpkg-deb --fsys-tarfile "$DEB" | tar -x "./$MEMBER""#;
-    let environment = [("DEB", deb.as_os_str()), ("MEMBER", pin.member.as_ref())];
-    recipe::run(line, &folder, &environment, &folder.join("log"), |_| {})
+    let view = crate::system::sandbox::Sandbox::Machine.view().starting_in(&folder);
+    let view = view.with_variable("DEB", &deb).with_variable("MEMBER", &pin.member);
+    recipe::run(line, &view, &folder.join("log"), |_| {})
         .with_context(|| format!("cannot take {} out of {}", pin.member, deb.display()))?;
     keep(&folder.join(&pin.member), target, &pin.member_sha256)
 }

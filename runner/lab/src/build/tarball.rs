@@ -21,11 +21,13 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use duct::cmd;
 use tar::{Archive, Entry, EntryType};
+
+use crate::system::sandbox::Sandbox;
 
 /// How packed bytes begin, and what unpacks them.
 pub const PACKERS: [(&[u8], &[&str]); 6] = [
@@ -52,7 +54,7 @@ const END: u64 = 512;
 /// # Errors
 /// When it is no tarball, is cut short, or has a member that is refused; when the folder cannot be
 /// written.
-pub fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
+pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
     let open = || File::open(tarball).context("it cannot be opened");
     let mut start = Vec::new();
     open()?.take(6).read_to_end(&mut start)?;
@@ -61,20 +63,30 @@ pub fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
     let Some((_, words)) = packer else {
         return Unpacking::new(folder).run(open()?);
     };
-    let reader = cmd(words[0], &words[1..])
-        .stdin_path(tarball)
-        .stderr_capture()
-        .unchecked()
-        .reader()
+    let input = open()?;
+    let process = sandbox.view().start(words, |command| {
+        command
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    });
+    let mut process = process
         .with_context(|| format!("it takes {} to unpack it, which cannot be run", words[0]))?;
-    let unpacked = Unpacking::new(folder).run(&reader);
+    let unpacked = match &mut process.child.stdout {
+        Some(packed) => Unpacking::new(folder).run(packed),
+        None => bail!("{} has no output", words[0]),
+    };
     // What unpacks it knows better than that the bytes have ended. It has ended itself only if
     // there are no more.
-    if let Some(output) = reader.try_wait()?
-        && !output.status.success()
-    {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    if unpacked.is_err() && process.end().is_empty() {
+        return unpacked;
     }
+    let output = process.output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     unpacked
 }
 

@@ -6,7 +6,6 @@
 //! stop there all the same; [`Stop::text`] leaves that announcement out.
 
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context, bail};
@@ -17,6 +16,7 @@ use crate::machine::qemu::file;
 use crate::machine::window::OUTPUT_MAX;
 use crate::system::files::hex;
 use crate::system::process::{Process, drain, set_nonblocking};
+use crate::system::sandbox::View;
 
 /// Where the agent's `boundary` lies; `rootfs/agent.c` is linked so.
 pub const BOUNDARY: u64 = 0x5e3d_0000;
@@ -71,19 +71,15 @@ pub struct Gdb {
 }
 
 impl Gdb {
-    /// Starts gdb on `vmlinux` in `folder`, which holds `linux`, the source tree.
+    /// Starts gdb on `vmlinux` in a private folder that also holds `linux`, the source tree.
     ///
     /// # Errors
     /// When gdb cannot be started.
-    pub fn start(folder: &Path) -> anyhow::Result<Self> {
-        let mut process = Process::start("gdb", |command| {
-            command
-                .args(["-nx", "-q", "--interpreter=mi3"])
-                .current_dir(folder);
-            for setting in SETTINGS {
-                command.args(["-iex", setting]);
-            }
-            command.arg("vmlinux").env("LC_ALL", "C.UTF-8");
+    pub fn start(view: &View) -> anyhow::Result<Self> {
+        let mut words = vec!["gdb", "-nx", "-q", "--interpreter=mi3"];
+        words.extend(SETTINGS.iter().flat_map(|setting| ["-iex", setting]));
+        words.push("vmlinux");
+        let mut process = view.start(&words, |command| {
             command
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())

@@ -9,13 +9,14 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
-use std::sync::LazyLock;
+use std::process::{ChildStdout, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::Context;
 
 use crate::machine::tap::Tap;
 use crate::system::process::{Process, set_nonblocking};
+use crate::system::sandbox::{Sandbox, View};
 use crate::transcript::visible;
 
 /// The program, as it is found on PATH.
@@ -151,16 +152,14 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
 
 /// The arguments that have QEMU lock itself in; none if it was built without seccomp.
 #[must_use]
-pub fn sandbox() -> &'static [&'static str] {
-    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
-        let asked = Command::new(PROGRAM)
-            .args(SANDBOX)
-            .arg("-version")
-            .stdin(Stdio::null())
-            .output();
-        asked.is_ok_and(|answer| answer.status.success())
-    });
-    if *KNOWN { &SANDBOX } else { &[] }
+pub fn sandbox(sandbox: &Sandbox) -> &'static [&'static str] {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let knows = || {
+        let words = [&[PROGRAM], &SANDBOX[..], &["-version"]].concat();
+        // The tool root's is known.
+        !sandbox.is_machine() || sandbox.first_line(&words).is_ok()
+    };
+    if *KNOWN.get_or_init(knows) { &SANDBOX } else { &[] }
 }
 
 /// A running machine.
@@ -173,26 +172,30 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine whose files lie in `folder`: on a hub, or on a tap in the lab.
+    /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(folder: &Path, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
-        let network = lab.map_or(Network::Hub, |_| Network::Tap);
-        let enter = lab.map(Tap::enter).unwrap_or_default();
-        Self::spawn(folder, &enter, &arguments(network, debugger))
+    pub fn start(view: &View, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
+        let Some(lab) = lab else {
+            return Self::spawn(view, &arguments(Network::Hub, debugger));
+        };
+        let view = view.clone().with_network(lab.network()?);
+        Self::spawn(&view, &arguments(Network::Tap, debugger))
     }
 
-    /// Starts a machine in `folder` by QEMU's arguments, by way of the command `within`.
+    /// Starts a machine in a private folder by QEMU's arguments.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn spawn(folder: &Path, within: &[String], arguments: &[String]) -> anyhow::Result<Self> {
-        let errors = File::create(folder.join(file::ERRORS)).context("create QEMU's log")?;
-        let mut process = Process::start("prlimit", |command| {
-            command.arg(format!("--fsize={FILE_MAX}")).args(within);
-            command.arg(PROGRAM).args(sandbox()).args(arguments);
-            command.current_dir(folder);
+    pub fn spawn(view: &View, arguments: &[String]) -> anyhow::Result<Self> {
+        let errors = view.home().join(file::ERRORS);
+        let errors = File::create(errors).context("create QEMU's log")?;
+        let bound = format!("--fsize={FILE_MAX}");
+        let mut words = vec!["prlimit", &bound, PROGRAM];
+        words.extend(sandbox(view.sandbox()));
+        words.extend(arguments.iter().map(String::as_str));
+        let mut process = view.start(&words, |command| {
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())

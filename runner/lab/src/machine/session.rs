@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use crate::machine::tap::Tap;
 use crate::machine::window::{OUTPUT_MAX, Watch, Window};
 use crate::machine::wire::Wire;
 use crate::system::process::{MOMENT, Signals, drain};
+use crate::system::sandbox::View;
 use crate::transcript::capture::{self, Frame};
 use crate::transcript::step::{Step, StepId, Terminal, Until};
 use crate::transcript::{Output, visible};
@@ -64,7 +65,7 @@ pub struct Session<'a> {
     qemu: Qemu,
     lab: Option<Tap>,
     signals: &'a Signals,
-    folder: PathBuf,
+    view: View,
     reports: Reports,
     queue: VecDeque<Report>,
     /// The step that the agent is at.
@@ -78,13 +79,13 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts the machine whose files lie in `folder`, for `steps`, the chapter's steps on the
+    /// Starts the machine whose files lie in the private folder of `view`, for `steps`, the chapter's steps on the
     /// machine.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
     pub fn start(
-        folder: &Path,
+        view: &View,
         steps: &[&Step],
         debugger: Debugger,
         signals: &'a Signals,
@@ -96,16 +97,16 @@ impl<'a> Session<'a> {
             || has(Terminal::Wire)
             || has(Terminal::Lab);
         let lab = has(Terminal::Lab)
-            .then(|| Tap::start(folder, signals))
+            .then(|| Tap::start(view, signals))
             .transpose()?;
-        let qemu = Qemu::start(folder, lab.as_ref(), debugger)?;
-        let gdb = debugger.then(|| Gdb::start(folder)).transpose()?;
+        let qemu = Qemu::start(view, lab.as_ref(), debugger)?;
+        let gdb = debugger.then(|| Gdb::start(view)).transpose()?;
         let mut session = Self {
             gdb,
             qemu,
             lab,
             signals,
-            folder: folder.to_owned(),
+            view: view.clone(),
             reports: Reports::default(),
             queue: VecDeque::new(),
             current: None,
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
         match step.terminal {
             Terminal::Guest | Terminal::Server => self.guest(step, watch),
             Terminal::Gdb => self.debugger(step),
-            Terminal::Wire => self.wire.run(&self.folder, step, self.signals),
+            Terminal::Wire => self.wire.run(&self.view, step, self.signals),
             Terminal::Lab => self.lab(step, watch),
             Terminal::Host => bail!("{} is not on the machine", step.terminal),
         }
@@ -332,7 +333,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the capture cannot be read.
     pub fn has_unseen_frames(&self) -> anyhow::Result<bool> {
-        self.wire.has_unseen(&self.folder, self.signals)
+        self.wire.has_unseen(&self.view, self.signals)
     }
 
     fn connect(&mut self) -> anyhow::Result<()> {
@@ -374,7 +375,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the capture cannot be read.
     pub fn frames(&self) -> anyhow::Result<Vec<Frame>> {
-        let path = self.folder.join(file::CAPTURE);
+        let path = self.view.home().join(file::CAPTURE);
         capture::parse(&fs_err::read(path)?)
     }
 
@@ -615,15 +616,15 @@ impl<'a> Session<'a> {
     /// Waits for QEMU to open the debugger's socket.
     fn wait_for_stub(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + *START_DEADLINE;
-        while !self.folder.join(file::STUB).exists() {
+        while !self.view.home().join(file::STUB).exists() {
             if self.qemu.process.ended()?.is_some() {
-                return Err(self.qemu.ended_early(&self.folder));
+                return Err(self.qemu.ended_early(self.view.home()));
             }
             if Instant::now() > until {
                 bail!(
                     "QEMU opened no socket for the debugger within {} s; {}",
                     START_DEADLINE.as_secs(),
-                    qemu::last_words(&self.folder)
+                    qemu::last_words(self.view.home())
                 );
             }
             match self.signals.wait(&[], Instant::now() + MOMENT, String::new) {
@@ -657,7 +658,7 @@ impl<'a> Session<'a> {
         let mut pipes = vec![self.qemu.reports.as_fd()];
         pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
         pipes.extend(self.lab.iter().flat_map(|lab| lab.shell.pipes()));
-        self.signals.wait(&pipes, until, || late(&self.folder))?;
+        self.signals.wait(&pipes, until, || late(self.view.home()))?;
         if let Some(lab) = &mut self.lab {
             lab.shell.read()?;
         }
@@ -668,7 +669,7 @@ impl<'a> Session<'a> {
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
         if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
-            return Err(self.qemu.ended_early(&self.folder));
+            return Err(self.qemu.ended_early(self.view.home()));
         }
         Ok(())
     }

@@ -7,16 +7,15 @@
 
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use crate::Error;
-use crate::build::packages;
 use crate::machine::window::{OUTPUT_MAX, Watch, Window};
 use crate::system::process::{Process, Signals, drain, set_nonblocking};
+use crate::system::sandbox::View;
 use crate::transcript::Output;
 use crate::transcript::step::{Step, Terminal, Until};
 
@@ -92,26 +91,15 @@ impl<P: std::io::Read + AsFd> Stream<P> {
 }
 
 impl Shell {
-    /// Starts the shell of `terminal` in `folder`, by way of the command `within`, with an
-    /// environment that is the same on every machine.
+    /// Starts the shell of `terminal`, which begins in its private folder.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(
-        terminal: Terminal,
-        within: &[impl AsRef<str>],
-        folder: &Path,
-    ) -> anyhow::Result<Self> {
-        let mut words: Vec<&str> = within.iter().map(AsRef::as_ref).collect();
-        words.extend(["bash", "--noprofile", "--norc"]);
-        // The lab has the guest's tools: `busybox ping` is the same on every machine.
-        let mut path = folder.join("busybox").into_os_string();
-        path.push(":");
-        path.push(packages::path());
-        let mut process = Process::start(words[0], |command| {
-            command.args(&words[1..]).current_dir(folder).env_clear();
-            command.envs([("LC_ALL", "C.UTF-8"), ("TERM", "dumb"), ("TZ", "UTC")]);
-            command.env("PATH", path).env("HOME", folder);
+    pub fn start(terminal: Terminal, view: &View) -> anyhow::Result<Self> {
+        // The lab has the guest's tools, too: `busybox ping` is none of the machine's.
+        let busybox = view.home_inside().join("busybox").into_os_string();
+        let view = view.clone().with_path(busybox);
+        let mut process = view.start(&["bash", "--noprofile", "--norc"], |command| {
             command
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -137,10 +125,12 @@ impl Shell {
         })
     }
 
-    /// The process that was started: bash, or what runs it.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.child.id()
+    /// The process that the shell's namespaces are of.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.process.first_child()
     }
 
     /// Types the step's command.
@@ -278,7 +268,7 @@ pub fn late(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::process::WATCHED;
+    use crate::system::sandbox::Sandbox;
     use std::time::Duration;
 
     fn step(command: &str) -> Step {
@@ -287,7 +277,7 @@ mod tests {
     }
 
     fn start(folder: &tempfile::TempDir) -> Shell {
-        Shell::start(Terminal::Host, &WATCHED, folder.path()).unwrap()
+        Shell::start(Terminal::Host, &Sandbox::Machine.view().at_home(folder.path())).unwrap()
     }
 
     #[test]

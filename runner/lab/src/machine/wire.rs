@@ -3,14 +3,13 @@
 //! QEMU writes each frame to the capture as it passes the hub, so the file is complete whenever the
 //! machine stands still. A look runs the command again and shows what is new.
 
-use std::path::Path;
-
 use anyhow::bail;
 
 use crate::Error;
 use crate::machine::qemu::file;
 use crate::machine::shell::Shell;
-use crate::system::process::{Signals, WATCHED};
+use crate::system::process::Signals;
+use crate::system::sandbox::View;
 use crate::transcript::Output;
 use crate::transcript::step::Step;
 
@@ -28,7 +27,7 @@ impl Wire {
     ///
     /// # Errors
     /// [`Misuse`], for what is wrong with the command; what [`Shell::run`] says.
-    pub fn run(&mut self, folder: &Path, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
+    pub fn run(&mut self, view: &View, step: &Step, signals: &Signals) -> anyhow::Result<Output> {
         if !step.command.is_empty() {
             // Another one would show something else.
             let reads = step.command.contains(&format!("-r {}", file::CAPTURE));
@@ -50,7 +49,7 @@ impl Wire {
             deadline: step.deadline,
             ..tcpdump.clone()
         };
-        let now = read(folder, &looks, signals)?;
+        let now = read(view, &looks, signals)?;
         let new = |now: &str, shown: &str| {
             now.strip_prefix(shown).map(str::to_owned).ok_or_else(|| {
                 let why = "tcpdump prints the frames that it has shown in another way now; choose other options";
@@ -70,9 +69,9 @@ impl Wire {
     ///
     /// # Errors
     /// What [`Shell::run`] says.
-    pub fn has_unseen(&self, folder: &Path, signals: &Signals) -> anyhow::Result<bool> {
+    pub fn has_unseen(&self, view: &View, signals: &Signals) -> anyhow::Result<bool> {
         match &self.tcpdump {
-            Some(tcpdump) => Ok(read(folder, tcpdump, signals)?.stdout != self.shown.stdout),
+            Some(tcpdump) => Ok(read(view, tcpdump, signals)?.stdout != self.shown.stdout),
             None => Ok(false),
         }
     }
@@ -81,6 +80,6 @@ impl Wire {
 const EXAMPLE: &str = "wire 'tcpdump -n -r wire.pcap'";
 
 /// Each look has a shell of its own, as nothing of a look is left for the next.
-fn read(folder: &Path, tcpdump: &Step, signals: &Signals) -> anyhow::Result<Output> {
-    Shell::start(tcpdump.terminal, &WATCHED, folder)?.run(tcpdump, signals)
+fn read(view: &View, tcpdump: &Step, signals: &Signals) -> anyhow::Result<Output> {
+    Shell::start(tcpdump.terminal, view)?.run(tcpdump, signals)
 }

@@ -24,6 +24,7 @@ use crate::build::setup::{Lab, Options};
 use crate::machine::qemu::{self, Qemu, file};
 use crate::program::closure::{self, Closure};
 use crate::system::process::Signals;
+use crate::system::sandbox::{Sandbox, View};
 use crate::system::scratch::Scratch;
 
 /// The folder of the guest's program, from the root of the repository.
@@ -118,13 +119,14 @@ impl Program {
         deadline: Option<Duration>,
     ) -> anyhow::Result<u8> {
         let folder = Scratch::new()?;
-        let init = init(&options.cache, &options.repository)?;
+        let init = init(&options.cache, &lab.sandbox, &options.repository)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(self.archive.to_bytes());
         initramfs.extend(init.to_bytes());
         fs::write(folder.path().join(file::INITRAMFS), &initramfs)?;
         let signals = Signals::catch()?;
-        Guest::start(folder.path(), kernel, initramfs.len(), &signals)?.follow(&self.name, deadline)
+        let view = lab.sandbox.view().at_home(folder.path()).with(kernel);
+        Guest::start(view, kernel, initramfs.len(), &signals)?.follow(&self.name, deadline)
     }
 }
 
@@ -146,8 +148,8 @@ fn order(command: &[OsString], cwd: &Path, program: &Path) -> Vec<u8> {
 }
 
 /// The first program of the guest, and the devices that a program expects.
-fn init(cache: &Cache, repository: &Path) -> anyhow::Result<Archive> {
-    let programs = rootfs::programs(cache, &repository.join(FOLDER), &[INIT])?;
+fn init(cache: &Cache, sandbox: &Sandbox, repository: &Path) -> anyhow::Result<Archive> {
+    let programs = rootfs::programs(cache, sandbox, &repository.join(FOLDER), &[INIT])?;
     let mut archive = Archive::new();
     archive.put(INIT.1, Node::File(0o755, fs::read(programs.path("init"))?));
     for (name, minor) in DEVICES {
@@ -193,7 +195,7 @@ impl Message {
 struct Guest<'a> {
     qemu: Qemu,
     ring: File,
-    folder: &'a Path,
+    view: View,
     signals: &'a Signals,
     /// How many messages were read.
     messages: u64,
@@ -201,12 +203,13 @@ struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     fn start(
-        folder: &'a Path,
+        view: View,
         bzimage: &Path,
         packed: usize,
         signals: &'a Signals,
     ) -> anyhow::Result<Self> {
-        std::os::unix::fs::symlink(bzimage, folder.join(file::KERNEL))
+        let folder = view.home();
+        std::os::unix::fs::symlink(view.sandbox().inside(bzimage), folder.join(file::KERNEL))
             .context("lay out the kernel")?;
         let ring = File::options()
             .read(true)
@@ -216,7 +219,7 @@ impl<'a> Guest<'a> {
             .context("make the guest's ring")?;
         ring.set_len(SLOTS * SLOT_SIZE as u64)
             .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(folder, &[], &qemu::for_a_program(packed))?;
+        let qemu = Qemu::spawn(&view, &qemu::for_a_program(packed))?;
         let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
             .context("bound the pipe of the guest")?;
         ensure!(
@@ -226,7 +229,7 @@ impl<'a> Guest<'a> {
         Ok(Self {
             qemu,
             ring,
-            folder,
+            view,
             signals,
             messages: 0,
         })
@@ -238,12 +241,12 @@ impl<'a> Guest<'a> {
         let deadline = deadline.unwrap_or(FOREVER);
         let until = Instant::now() + deadline;
         let late = || format!("the program has not ended after {} s", deadline.as_secs());
-        let folder = self.folder;
+        let folder = self.view.home().to_owned();
         let hangs = || {
             format!(
                 "the guest did not start the program within {} s; {}",
                 BOOT_DEADLINE.as_secs(),
-                qemu::last_words(folder)
+                qemu::last_words(&folder)
             )
         };
         let mut begun = false;
@@ -285,7 +288,7 @@ impl<'a> Guest<'a> {
             self.signals
                 .wait(&[self.qemu.reports.as_fd()], until, late)?;
             match self.qemu.reports.read(&mut message[filled..]) {
-                Ok(0) => return Err(self.qemu.ended_early(self.folder)),
+                Ok(0) => return Err(self.qemu.ended_early(self.view.home())),
                 Ok(count) => filled += count,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

@@ -104,6 +104,8 @@ impl OwnKernel {
             )
         });
         kernel.sha256 = files::sha256_of_file(&self.bzimage)?;
+        let own = [&self.bzimage, &self.vmlinux].into_iter().chain(&self.tree);
+        kernel.places.extend(own.cloned());
         kernel.bzimage = self.bzimage;
         kernel.vmlinux = self.vmlinux;
         kernel.tree = self.tree.unwrap_or_else(|| kernel.tree.clone());

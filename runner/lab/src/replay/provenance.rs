@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -49,6 +48,7 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// When a part cannot be read, or a tool does not tell its version.
 pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
+    let version = |program| lab.sandbox.first_line(&[program, "--version"]);
     let facts = [
         (REPOSITORY, repository(root)?),
         ("linux", release(&lab.kernel.bzimage)),
@@ -59,12 +59,4 @@ pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
         ("gcc", version("gcc")?),
     ];
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
-}
-
-/// The first line that a program prints about its version.
-fn version(program: &str) -> anyhow::Result<String> {
-    let text = duct::cmd!(program, "--version")
-        .read()
-        .with_context(|| format!("ask {program} for its version"))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -1,16 +1,21 @@
 //! The folder in which a chapter is replayed: private, with the names that the book uses in it.
 //!
-//! `bzImage`, `vmlinux`, `linux`, `busybox`, `rootfs` and `kernel-configs` lead to the lab and the
-//! repository; `initramfs.cpio` is the root file system with the chapter's guest steps packed
-//! behind it.
+//! `bzImage`, `vmlinux`, `linux`, `busybox` and the tarballs lead to the lab, where its programs
+//! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
+//! root file system with the chapter's guest steps packed behind it.
 
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
+use walkdir::WalkDir;
 
 use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
+use crate::build::{pins, rootfs};
 use crate::machine::agent;
 use crate::machine::qemu::file;
 use crate::system::scratch::Scratch;
@@ -35,16 +40,25 @@ impl Workdir {
         let workdir = Self {
             folder: Scratch::new()?,
         };
+        let link = |name: &OsStr, target: &Path| {
+            symlink(lab.sandbox.inside(target), workdir.path().join(name))
+        };
         for (name, target) in [
             (file::KERNEL, &lab.kernel.bzimage),
             ("vmlinux", &lab.kernel.vmlinux),
             ("linux", &lab.kernel.tree),
             ("busybox", &lab.busybox.tree),
             ("rootfs.cpio", &lab.initramfs),
-            ("rootfs", &root.join("rootfs")),
-            ("kernel-configs", &root.join("kernel-configs")),
         ] {
-            symlink(target, workdir.path().join(name))?;
+            link(name.as_ref(), target)?;
+        }
+        for source in [&lab.kernel.source, &lab.busybox.source] {
+            if let Some(tarball) = source.tarball() {
+                link(tarball.file_name().unwrap_or_default(), tarball)?;
+            }
+        }
+        for name in [rootfs::FOLDER, pins::FOLDER] {
+            copy(&root.join(name), &workdir.path().join(name))?;
         }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
@@ -69,6 +83,23 @@ impl Workdir {
         let _ = fs::remove_file(&block);
         Ok(written?)
     }
+}
+
+/// Copies a folder of the repository. Of the modes only the executable bit counts, which git keeps.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in WalkDir::new(from) {
+        let entry = entry?;
+        let target = to.join(entry.path().strip_prefix(from)?);
+        let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
+        if entry.file_type().is_dir() {
+            fs::create_dir(&target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+        let mode = if executable { 0o755 } else { 0o644 };
+        fs::set_permissions(&target, Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// An archive with the file /steps, as `rootfs/agent.c` reads it.

@@ -7,8 +7,8 @@
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::os::unix::process::{CommandExt, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub const MOMENT: Duration = Duration::from_millis(2);
 pub struct Process {
     /// The child; its pipes may be taken.
     pub child: Child,
+    /// Whether it stands for another, whose end by a signal it tells as a shell does.
+    stands_for_another: bool,
 }
 
 impl Process {
@@ -60,13 +62,88 @@ impl Process {
     /// When the program cannot be started.
     pub fn start(program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
         let words = with_us();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(program).process_group(0);
+        let process = Self::start_group(&words[0], |command| {
+            command.args(&words[1..]).arg(program);
+            prepare(command);
+        });
+        process.with_context(|| format!("start {program} (through setpriv, of util-linux)"))
+    }
+
+    /// Starts `program` as the leader of a process group, and leaves it to it to end with the
+    /// runner.
+    pub(super) fn start_group(
+        program: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> std::io::Result<Self> {
+        let mut command = Command::new(program);
+        command.process_group(0);
         prepare(&mut command);
-        let child = command
-            .spawn()
-            .with_context(|| format!("start {program} (through setpriv, of util-linux)"))?;
-        Ok(Self { child })
+        Ok(Self {
+            child: command.spawn()?,
+            stands_for_another: false,
+        })
+    }
+
+    /// The same process, whose exit status is that of another: 128 + N if signal N ended that.
+    pub(super) fn standing_for_another(mut self) -> Self {
+        self.stands_for_another = true;
+        self
+    }
+
+    /// Reads its pipes to their ends, and waits for its own.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn output(mut self) -> anyhow::Result<Output> {
+        let stderr = self.child.stderr.take();
+        let complaints = std::thread::spawn(move || read(stderr));
+        let stdout = read(self.child.stdout.take())?;
+        let stderr = complaints.join().expect("reading does not panic")?;
+        Ok(Output {
+            status: self.wait()?,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// The exit status of the one that matters.
+    fn truly(&self, status: ExitStatus) -> ExitStatus {
+        match status.code() {
+            Some(code) if self.stands_for_another && code > 128 => {
+                ExitStatus::from_raw(code - 128)
+            }
+            _ => status,
+        }
+    }
+
+    /// Waits for the child's end.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        let status = self.child.wait().context("wait for a child's end")?;
+        Ok(self.truly(status))
+    }
+
+    /// The number of a process that the child has started. What runs in a sandbox has been started
+    /// by the one that waits for its end.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn first_child(&self) -> anyhow::Result<u32> {
+        let child = self.child.id();
+        let is_its_child = |process: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // NUMBER (NAME) STATE PARENT …
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?;
+            Some(parent.parse() == Ok(child))
+        };
+        let processes = std::fs::read_dir("/proc").context("list the processes")?;
+        let found = processes
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .find(|process| is_its_child(process) == Some(true));
+        found.with_context(|| format!("process {child} has started no other"))
     }
 
     /// Tells the child and what it has started that the reader pressed Ctrl-C.
@@ -82,7 +159,8 @@ impl Process {
     /// # Errors
     /// When the system does not tell.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        self.child.try_wait().context("ask for a child's state")
+        let status = self.child.try_wait().context("ask for a child's state")?;
+        Ok(status.map(|status| self.truly(status)))
     }
 
     /// A file that can be read once the child has ended.
@@ -100,7 +178,7 @@ impl Process {
         let until = Instant::now() + LAST_WORDS;
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return format!(" ({status})"),
+                Ok(Some(status)) => return format!(" ({})", self.truly(status)),
                 Ok(None) if Instant::now() < until => std::thread::sleep(MOMENT),
                 _ => return String::new(),
             }
@@ -112,6 +190,14 @@ impl Process {
         // They may have ended by themselves.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
+}
+
+fn read(pipe: Option<impl Read>) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).context("read from a child")?;
+    }
+    Ok(bytes)
 }
 
 impl Drop for Process {
