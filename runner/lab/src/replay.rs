@@ -128,7 +128,8 @@ impl<'a> Replay<'a> {
                 if self.host.is_none() {
                     // Chapter 1 types what builds the kernel, in its tree.
                     let places = self.kernel.iter();
-                    let view = places.fold(self.view.clone(), |view, place| view.with_writable(place));
+                    let view =
+                        places.fold(self.view.clone(), |view, place| view.with_writable(place));
                     self.host = Some(Shell::start(Terminal::Host, &view)?);
                 }
                 let host = self.host.as_mut().expect("it was just made");

@@ -100,7 +100,10 @@ pub fn qemu() -> Found {
 }
 
 fn sandbox() -> Vec<String> {
-    qemu::sandbox(&lab::system::sandbox::Sandbox::Machine).iter().map(ToString::to_string).collect()
+    qemu::sandbox(&lab::system::sandbox::Sandbox::Machine)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Has gdb stop the book's machine as the runner does, and do one step.

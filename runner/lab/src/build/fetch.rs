@@ -23,8 +23,15 @@ use crate::system::process::Process;
 const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
                        --location --max-redirs 10 --proto =http,https \
                        --no-buffer --include --suppress-connect-headers";
+/// How curl ends when it reaches nobody: a proxy or a site that cannot be found, or does not answer.
+const UNREACHABLE: [i32; 4] = [5, 6, 7, 28];
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
+
+/// Nobody has answered: it is of no use to ask the same site for something else.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +145,9 @@ impl<'a> Answer<'a> {
             };
             if !is_ready(&self.stdout, silence)? {
                 match count {
-                    None => bail!("cannot fetch {url}: timeout, no answer in {silence:?}"),
+                    None => bail!(Unreachable(format!(
+                        "cannot fetch {url}: timeout, no answer in {silence:?}"
+                    ))),
                     Some(count) => bail!("{url} fell silent for {silence:?} after {count} bytes"),
                 }
             }
@@ -165,7 +174,8 @@ impl<'a> Answer<'a> {
     /// Says what went wrong, if curl has not got all of it.
     fn end(mut self, count: Option<u64>) -> Result<()> {
         let end = self.curl.end();
-        if self.curl.ended()?.is_some_and(|status| status.success()) {
+        let status = self.curl.ended()?;
+        if status.is_some_and(|status| status.success()) {
             return Ok(());
         }
         // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
@@ -179,7 +189,11 @@ impl<'a> Answer<'a> {
             .context("curl has no errors")?;
         let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
         let (url, said) = (self.url, said.trim());
+        let code = status.and_then(|status| status.code());
         match count {
+            None if code.is_some_and(|code| UNREACHABLE.contains(&code)) => {
+                bail!(Unreachable(format!("cannot fetch {url}: {said}{end}")))
+            }
             None | Some(0) => bail!("cannot fetch {url}: {said}{end}"),
             Some(count) => bail!("{url} broke off after {count} bytes: {said}{end}"),
         }

@@ -120,12 +120,9 @@ mod tests {
         let view = Sandbox::Machine.view().starting_in(temp.path());
         let view = view.with_variable("GREETING", "hello");
         let mut seen = Vec::new();
-        run(
-            "echo $GREETING; echo there >&2",
-            &view,
-            &log,
-            |line| seen.push(line.to_owned()),
-        )
+        run("echo $GREETING; echo there >&2", &view, &log, |line| {
+            seen.push(line.to_owned())
+        })
         .unwrap();
         assert_eq!(seen, ["hello", "there"]);
         assert_eq!(

@@ -186,7 +186,9 @@ pub fn programs(
         for &(source, place) in places {
             let name = file_name(place);
             let output = target.join(name);
-            let view = view.clone().with_variable("OUTPUT", sandbox.inside(&output));
+            let view = view
+                .clone()
+                .with_variable("OUTPUT", sandbox.inside(&output));
             let line = format!(r#"{COMPILE} -ffile-prefix-map="$PWD"=. -o "$OUTPUT" {source}"#);
             recipe::run(&line, &view, &log, |_| {})?;
             outputs.push(name.to_owned());
@@ -235,7 +237,13 @@ mod tests {
         fs::write(folder.join("a.c"), "int main(void) { return 0; }").unwrap();
         let first = programs(&cache, &Sandbox::Machine, &folder, &[("a.c", "bin/a")]).unwrap();
         assert!(first.path("a").is_file());
-        let second = programs(&cache, &Sandbox::Machine, &folder, &[("a.c", "bin/a"), ("a.c", "bin/b")]).unwrap();
+        let second = programs(
+            &cache,
+            &Sandbox::Machine,
+            &folder,
+            &[("a.c", "bin/a"), ("a.c", "bin/b")],
+        )
+        .unwrap();
         second.sha256("b").unwrap();
     }
 

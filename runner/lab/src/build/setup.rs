@@ -11,7 +11,7 @@ use crate::build::cache::Cache;
 use crate::build::kernel::{self, Kernel};
 use crate::build::pins::{self, Pins};
 use crate::build::sources::{self, Source};
-use crate::build::rootfs;
+use crate::build::{rootfs, tools};
 use crate::system::sandbox::{Sandbox, View};
 
 /// The kernel of the book.
@@ -83,7 +83,11 @@ fn sandbox(options: &Options) -> Result<Sandbox> {
         return Ok(Sandbox::Machine);
     }
     Ok(Sandbox::Namespaces {
-        root: "/work/try/root".into(),
+        root: tools::ready(
+            &options.cache,
+            &options.repository,
+            options.mirror.as_deref(),
+        )?,
         cache: options.cache.root().to_owned(),
     })
 }
@@ -106,11 +110,7 @@ impl Lab {
 }
 
 /// busybox and the guest's root.
-pub fn guest(
-    options: &Options,
-    sandbox: &Sandbox,
-    pins: &Pins,
-) -> Result<(Busybox, PathBuf)> {
+pub fn guest(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<(Busybox, PathBuf)> {
     let source = sources::busybox(&options.cache, &pins.busybox)?;
     let busybox = busybox::ready(&options.cache, sandbox, &pins.busybox, &source)?;
     let initramfs = rootfs::ready(&options.cache, sandbox, &options.repository, &busybox)?;

@@ -222,8 +222,12 @@ fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
     // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only
     // tar's status counts.
     let line = r#"dpkg-deb --fsys-tarfile "$DEB" | tar -x "./$MEMBER""#;
-    let view = crate::system::sandbox::Sandbox::Machine.view().starting_in(&folder);
-    let view = view.with_variable("DEB", &deb).with_variable("MEMBER", &pin.member);
+    let view = crate::system::sandbox::Sandbox::Machine
+        .view()
+        .starting_in(&folder);
+    let view = view
+        .with_variable("DEB", &deb)
+        .with_variable("MEMBER", &pin.member);
     recipe::run(line, &view, &folder.join("log"), |_| {})
         .with_context(|| format!("cannot take {} out of {}", pin.member, deb.display()))?;
     keep(&folder.join(&pin.member), target, &pin.member_sha256)

@@ -159,7 +159,11 @@ pub fn sandbox(sandbox: &Sandbox) -> &'static [&'static str] {
         // The tool root's is known.
         !sandbox.is_machine() || sandbox.first_line(&words).is_ok()
     };
-    if *KNOWN.get_or_init(knows) { &SANDBOX } else { &[] }
+    if *KNOWN.get_or_init(knows) {
+        &SANDBOX
+    } else {
+        &[]
+    }
 }
 
 /// A running machine.

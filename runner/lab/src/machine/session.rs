@@ -658,7 +658,8 @@ impl<'a> Session<'a> {
         let mut pipes = vec![self.qemu.reports.as_fd()];
         pipes.extend(self.gdb.as_ref().map(|gdb| gdb.output.as_fd()));
         pipes.extend(self.lab.iter().flat_map(|lab| lab.shell.pipes()));
-        self.signals.wait(&pipes, until, || late(self.view.home()))?;
+        self.signals
+            .wait(&pipes, until, || late(self.view.home()))?;
         if let Some(lab) = &mut self.lab {
             lab.shell.read()?;
         }

@@ -277,7 +277,11 @@ mod tests {
     }
 
     fn start(folder: &tempfile::TempDir) -> Shell {
-        Shell::start(Terminal::Host, &Sandbox::Machine.view().at_home(folder.path())).unwrap()
+        Shell::start(
+            Terminal::Host,
+            &Sandbox::Machine.view().at_home(folder.path()),
+        )
+        .unwrap()
     }
 
     #[test]

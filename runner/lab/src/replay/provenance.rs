@@ -9,7 +9,7 @@ use crate::build::rootfs;
 use crate::build::setup::Lab;
 use crate::machine::qemu;
 use crate::replay::own_kernel::release;
-use crate::system::files::sha256_of_file;
+use crate::system::files::{hex, sha256_of_file};
 
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";
@@ -39,7 +39,7 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
             }
         }
     }
-    Ok(format!("{:x}", hash.finalize()))
+    Ok(hex(&hash.finalize()))
 }
 
 /// The provenance of a replay with `lab`: names and values, in the order in which they are

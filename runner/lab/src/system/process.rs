@@ -109,9 +109,7 @@ impl Process {
     /// The exit status of the one that matters.
     fn truly(&self, status: ExitStatus) -> ExitStatus {
         match status.code() {
-            Some(code) if self.stands_for_another && code > 128 => {
-                ExitStatus::from_raw(code - 128)
-            }
+            Some(code) if self.stands_for_another && code > 128 => ExitStatus::from_raw(code - 128),
             _ => status,
         }
     }

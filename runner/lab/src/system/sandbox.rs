@@ -250,7 +250,10 @@ impl View {
     /// When it cannot be run, or fails: with what it complains about.
     pub fn output(&self, words: &[&str], input: Stdio) -> Result<Vec<u8>> {
         let process = self.start(words, |command| {
-            command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+                .stdin(input)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
         })?;
         let output = process.output()?;
         ensure!(
@@ -288,7 +291,12 @@ impl View {
             let program = root.join("usr/bin").join(program);
             let libraries = root.join(LIBRARIES);
             let linker = root.join(LINKER);
-            vec![linker.into(), "--library-path".into(), libraries.into(), program.into()]
+            vec![
+                linker.into(),
+                "--library-path".into(),
+                libraries.into(),
+                program.into(),
+            ]
         };
         let bind = |option: &str, path: &Path, inside: &Path| -> [OsString; 3] {
             [option.into(), path.into(), inside.into()]
@@ -313,7 +321,10 @@ impl View {
         if let Some(home) = &self.home {
             all.extend(bind("--bind", home, Path::new(WORK)));
         }
-        let folder = self.folder.as_deref().map(|folder| self.sandbox.inside(folder));
+        let folder = self
+            .folder
+            .as_deref()
+            .map(|folder| self.sandbox.inside(folder));
         let folder = folder.unwrap_or_else(|| self.home_inside().to_owned());
         all.extend(["--chdir".into(), folder.into()]);
         all.extend(words("-- /usr/bin/env --default-signal=INT"));

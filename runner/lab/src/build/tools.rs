@@ -1,0 +1,322 @@
+//! The lab's own programs: a folder that is the root of all that the lab starts, made of Debian's
+//! packages.
+//!
+//! `kernel-configs/tools.lock` has each package with its hash, so every reader has the same bytes,
+//! whatever the machine's own programs are. What of them is not unpacked is in `tools.skip`. No
+//! script of a package is run: what the scripts would have made is made here.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+
+use crate::build::cache::{Cache, Inputs, Leftover};
+use crate::build::fetch::Patience;
+use crate::build::pool::{Pool, Pooled};
+use crate::build::{deb, pins};
+use crate::system::progress::Stage;
+
+/// How many packages are fetched at a time.
+const AT_ONCE: usize = 6;
+/// The root in the cache's entry.
+const ROOT: &str = "root";
+/// The packages while they are fetched, beside the root.
+const PACKAGES: &str = "packages";
+
+/// Folders that are empty until something is mounted or written there.
+const FOLDERS: [&str; 9] = [
+    "dev", "etc", "home", "lab", "proc", "run", "sys", "tmp", "work",
+];
+
+/// Links that the packages' scripts would have made: alternatives, for the most part.
+const LINKS: [(&str, &str); 11] = [
+    ("usr/bin/awk", "gawk"),
+    ("usr/sbin/ip6tables", "ip6tables-nft"),
+    ("usr/sbin/ip6tables-restore", "ip6tables-nft-restore"),
+    ("usr/sbin/ip6tables-save", "ip6tables-nft-save"),
+    ("usr/sbin/iptables", "iptables-nft"),
+    ("usr/sbin/iptables-restore", "iptables-nft-restore"),
+    ("usr/sbin/iptables-save", "iptables-nft-save"),
+    ("var/run", "/run"),
+    // gdb colours source by a library that uses Boost's regular expressions, which can do Unicode by
+    // ICU if they are asked to. Nobody asks them, so that library is never called; but it must be
+    // there when gdb starts, and has 40 MB. The C library, which is there anyway, stands in for it.
+    ("usr/lib/x86_64-linux-gnu/libicudata.so.72", "libc.so.6"),
+    ("usr/lib/x86_64-linux-gnu/libicui18n.so.72", "libc.so.6"),
+    ("usr/lib/x86_64-linux-gnu/libicuuc.so.72", "libc.so.6"),
+];
+
+/// Who there is, and where names come from.
+const FILES: [(&str, &str); 4] = [
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/bash\n\
+         reader:x:1000:1000:reader:/home:/bin/bash\n\
+         nobody:x:65534:65534:nobody:/:/bin/false\n",
+    ),
+    ("etc/group", "root:x:0:\nreader:x:1000:\nnogroup:x:65534:\n"),
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n",
+    ),
+    ("etc/hosts", "127.0.0.1 localhost\n"),
+];
+
+/// What is looked at before the root is used: what the others cannot start without, and what
+/// decides which bytes a build has.
+const OUTPUTS: [&str; 12] = [
+    "root/usr/bin/bwrap",
+    "root/usr/bin/dash",
+    "root/usr/bin/gdb",
+    "root/usr/bin/make",
+    "root/usr/bin/qemu-system-x86_64",
+    "root/usr/bin/tcpdump",
+    "root/usr/bin/x86_64-linux-gnu-as",
+    "root/usr/bin/x86_64-linux-gnu-gcc-12",
+    "root/usr/bin/x86_64-linux-gnu-ld.bfd",
+    "root/usr/lib/gcc/x86_64-linux-gnu/12/cc1",
+    "root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+    "root/usr/lib/x86_64-linux-gnu/libc.so.6",
+];
+
+/// A package of the lock.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How many bytes the `.deb` has.
+    pub size: u64,
+    /// The SHA-256 of the `.deb`.
+    pub sha256: String,
+    /// Its path in Debian's archive.
+    pub path: String,
+}
+
+/// What the root is made of.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    /// The day at which the archive of all days has exactly these packages.
+    pub snapshot: String,
+    /// The packages.
+    pub packages: Vec<Package>,
+    /// How the paths begin that are not unpacked.
+    pub skip: Vec<String>,
+}
+
+impl Lock {
+    /// Reads the lock of a repository.
+    pub fn read(repository: &Path) -> Result<Self> {
+        let folder = repository.join(pins::FOLDER);
+        let (mut snapshot, mut packages) = (None, Vec::new());
+        let path = folder.join("tools.lock");
+        for line in lines(&fs::read_to_string(&path)?) {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["snapshot", day] => snapshot = Some(day.to_owned()),
+                [name, version, size, sha256, place] => packages.push(Package {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    size: size.parse().with_context(|| path.display().to_string())?,
+                    sha256: sha256.to_owned(),
+                    path: place.to_owned(),
+                }),
+                _ => bail!("{}: nobody understands `{line}`", path.display()),
+            }
+        }
+        let snapshot = snapshot.with_context(|| format!("{} has no date", path.display()))?;
+        let skip = fs::read_to_string(folder.join("tools.skip"))?;
+        let skip = lines(&skip).map(str::to_owned).collect();
+        Ok(Self {
+            snapshot,
+            packages,
+            skip,
+        })
+    }
+
+    /// How many bytes are fetched.
+    pub fn bytes(&self) -> u64 {
+        self.packages.iter().map(|package| package.size).sum()
+    }
+
+    fn inputs(&self) -> Inputs {
+        let package = |package: &Package| format!("{} {}", package.name, package.sha256);
+        let packages: Vec<_> = self.packages.iter().map(package).collect();
+        Inputs::new()
+            .with("packages", packages.join("\n"))
+            .with("skip", self.skip.join("\n"))
+            .with("made", format!("{FOLDERS:?} {LINKS:?} {FILES:?}"))
+    }
+
+    fn wants(&self, path: &str) -> bool {
+        !self.skip.iter().any(|start| path.starts_with(start))
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The root, made if it is not in the cache. `mirror` is a folder or a URL that the reader names,
+/// with Debian's archive below it.
+///
+/// # Errors
+/// When a package cannot be had, or cannot be unpacked, or the cache cannot be written.
+pub fn ready(cache: &Cache, repository: &Path, mirror: Option<&str>) -> Result<PathBuf> {
+    let lock = Lock::read(repository)?;
+    let waiting =
+        || eprintln!("the lab's programs: another run is fetching them, waiting for that");
+    let entry = cache.ensure(
+        "tools",
+        &lock.inputs(),
+        Leftover::Discard,
+        waiting,
+        |folder| {
+            let made = make(&lock, &Pool::new(mirror, &lock.snapshot), folder);
+            if made.is_err() {
+                // The error matters more than whether its traces could be removed.
+                for part in [ROOT, PACKAGES] {
+                    let _ = fs::remove_dir_all(folder.join(part));
+                }
+            }
+            made?;
+            Ok(OUTPUTS.map(str::to_owned).to_vec())
+        },
+    )?;
+    Ok(entry.path(ROOT))
+}
+
+/// How far it has come.
+struct Progress {
+    stage: Stage,
+    packages: usize,
+    bytes: u64,
+    error: Option<anyhow::Error>,
+}
+
+fn make(lock: &Lock, pool: &Pool, folder: &Path) -> Result<()> {
+    let root = folder.join(ROOT);
+    let packages = folder.join(PACKAGES);
+    fs::create_dir_all(&packages)?;
+    skeleton(&root)?;
+    // The largest first, so that none of them is left alone at the end.
+    let mut queue: Vec<_> = lock.packages.iter().collect();
+    queue.sort_by_key(|package| std::cmp::Reverse(package.size));
+    let progress = Mutex::new(Progress {
+        stage: Stage::begin("the lab's programs"),
+        packages: 0,
+        bytes: 0,
+        error: None,
+    });
+    let next = AtomicUsize::new(0);
+    let at_work = || {
+        while let Some(package) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = one(lock, pool, package, &packages, &root, &progress) {
+                next.store(queue.len(), Ordering::Relaxed);
+                locked(&progress).error.get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(at_work);
+        }
+    });
+    let progress = progress
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = progress.error {
+        return Err(error);
+    }
+    furnish(&root)?;
+    fs::remove_dir(&packages)?;
+    progress.stage.done();
+    Ok(())
+}
+
+fn locked(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fetches and unpacks a package.
+fn one(
+    lock: &Lock,
+    pool: &Pool,
+    package: &Package,
+    packages: &Path,
+    root: &Path,
+    progress: &Mutex<Progress>,
+) -> Result<()> {
+    let Package { path, sha256, .. } = package;
+    let target = packages.join(path.rsplit('/').next().unwrap_or(path));
+    let mut before = 0;
+    let seen = |now: u64, _| {
+        let mut progress = locked(progress);
+        // A provider that fails is followed by another, which begins anew.
+        progress.bytes = progress.bytes.saturating_add(now).saturating_sub(before);
+        before = now;
+        progress.show(lock);
+    };
+    let tell = |line: &str| locked(progress).stage.note(line);
+    let file = Pooled { path, sha256 };
+    pool.fetch(file, &target, Patience::default(), seen, tell)?;
+    deb::unpack(&target, root, |path| lock.wants(path))?;
+    fs::remove_file(&target)?;
+    let mut progress = locked(progress);
+    progress.packages += 1;
+    progress.show(lock);
+    Ok(())
+}
+
+impl Progress {
+    fn show(&mut self, lock: &Lock) {
+        let (have, all) = (self.packages, lock.packages.len());
+        let [bytes, of] = [self.bytes, lock.bytes()].map(|bytes| bytes as f64 / 1e6);
+        let detail = format!("{have} of {all} packages, {bytes:.1} of {of:.1} MB");
+        self.stage.at(detail);
+    }
+}
+
+/// What must be there before anything is unpacked: a merged /usr.
+fn skeleton(root: &Path) -> Result<()> {
+    for folder in deb::MERGED {
+        fs::create_dir_all(root.join("usr").join(folder))?;
+        symlink(Path::new("usr").join(folder), root.join(folder))?;
+    }
+    Ok(())
+}
+
+/// What no package brings.
+fn furnish(root: &Path) -> Result<()> {
+    for folder in FOLDERS {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for (path, text) in FILES {
+        let path = root.join(path);
+        absent(&path)?;
+        fs::write(path, text)?;
+    }
+    for (path, target) in LINKS {
+        let path = root.join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        absent(&path)?;
+        symlink(target, path)?;
+    }
+    Ok(())
+}
+
+/// What a package has brought is not replaced.
+fn absent(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => bail!("a package has brought {}", path.display()),
+    }
+}
