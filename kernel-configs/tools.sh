@@ -65,9 +65,8 @@ left_out=(
     iso-codes libasound2 libasound2-data libbrlapi0.8 libcacard0 libdrm2 libdrm-common libepoxy0 libgbm1
     libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libnspr4 libnss3 liborc-0.4-0 libopus0 libpcsclite1
     libsndio7.0 libspice-server1 libunwind8 libusb-1.0-0 libusbredirparser1 libwayland-server0
-    # gdb colours source by a library that uses Boost's regular expressions, and these can do Unicode
-    # by ICU, which nobody asks of them: see what is made in its place in tools.rs.
-    libicu72 libsource-highlight-common
+    # gdb can colour source by a library that wants Boost and ICU. tools.rs has gdb do without.
+    libboost-regex1.74.0 libicu72 libsource-highlight4v5 libsource-highlight-common
     # A whole perl: the kernel's build takes perl-base only. file-rename and so on come with it.
     libfile-find-rule-perl libgdbm6 libgdbm-compat4 libnumber-compare-perl libperl5.36 libtext-glob-perl
     perl perl-modules-5.36

@@ -33,7 +33,7 @@ const FOLDERS: [&str; 9] = [
 ];
 
 /// Links that the packages' scripts would have made: alternatives, for the most part.
-const LINKS: [(&str, &str); 11] = [
+const LINKS: [(&str, &str); 9] = [
     ("usr/bin/awk", "gawk"),
     ("usr/sbin/ip6tables", "ip6tables-nft"),
     ("usr/sbin/ip6tables-restore", "ip6tables-nft-restore"),
@@ -42,16 +42,24 @@ const LINKS: [(&str, &str); 11] = [
     ("usr/sbin/iptables-restore", "iptables-nft-restore"),
     ("usr/sbin/iptables-save", "iptables-nft-save"),
     ("var/run", "/run"),
-    // gdb colours source by a library that uses Boost's regular expressions, which can do Unicode by
-    // ICU if they are asked to. Nobody asks them, so that library is never called; but it must be
-    // there when gdb starts, and has 40 MB. The C library, which is there anyway, stands in for it.
-    ("usr/lib/x86_64-linux-gnu/libicudata.so.72", "libc.so.6"),
-    ("usr/lib/x86_64-linux-gnu/libicui18n.so.72", "libc.so.6"),
-    ("usr/lib/x86_64-linux-gnu/libicuuc.so.72", "libc.so.6"),
+    // gdb can colour source by a library that takes 45 MB with those that it takes itself. gdb wants
+    // it to be there, and calls it only if it may (`PLAIN`), so the C library stands in for it.
+    (
+        "usr/lib/x86_64-linux-gnu/libsource-highlight.so.4",
+        "libc.so.6",
+    ),
 ];
 
+/// gdb reads it whenever it starts, whatever it is told not to read.
+const PLAIN: &str = "\
+# There is no library here that colours source.
+import gdb
+
+gdb.execute('maintenance set gnu-source-highlight enabled off')
+";
+
 /// Who there is, and where names come from.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "etc/passwd",
         "root:x:0:0:root:/root:/bin/bash\n\
@@ -63,6 +71,7 @@ const FILES: [(&str, &str); 4] = [
         "etc/nsswitch.conf",
         "passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n",
     ),
+    ("usr/share/gdb/python/gdb/command/plain.py", PLAIN),
     ("etc/hosts", "127.0.0.1 localhost\n"),
 ];
 
