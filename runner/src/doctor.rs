@@ -12,9 +12,10 @@ mod probe;
 mod screen;
 mod tools;
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::bail;
+use lab::system::sandbox::Sandbox;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -95,9 +96,11 @@ struct Check {
 }
 
 /// All checks: their word, what they are about, and who needs it.
-const CHECKS: [[&str; 3]; 16] = [
+const CHECKS: [[&str; 3]; 17] = [
     ["machine", "processor and system", "all chapters"],
-    ["packages", "programs, headers, libraries", "all chapters"],
+    ["tools", "the lab's own programs", "all chapters"],
+    ["namespaces", "namespaces for them", "all chapters"],
+    ["curl", "the program that fetches", "the lab"],
     ["temp", "the temporary folder", "all chapters"],
     ["compiler", "a static program", "the lab, chapters 1, 2"],
     ["qemu", "QEMU with the book's machine", "chapters 3 to 11"],
@@ -107,7 +110,6 @@ const CHECKS: [[&str; 3]; 16] = [
     ["memory", "memory for guest and build", "all chapters"],
     ["lab", "kernel, busybox, guest's files", "all chapters"],
     ["sources", "where they come from", "the lab"],
-    ["namespaces", "namespaces of one's own", "chapter 8"],
     ["tun", "the driver of the tap", "chapter 8"],
     ["nat", "tap, veth, address translation", "chapter 8"],
     ["tmux", "windows side by side", "`runner shell`"],
@@ -165,11 +167,19 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
         stands
     };
     note("machine", machine::is_right());
-    note("packages", tools::packages());
+    let (sandbox, said) = made::sandbox(context);
+    note("tools", said);
+    note("namespaces", network::namespaces(sandbox.as_ref()));
+    let sandbox = sandbox.filter(|sandbox| sandbox.view().output(&["true"], Stdio::null()).is_ok());
+    note("curl", tools::curl());
     let temp = note("temp", place::temp());
-    note("compiler", on(temp, "temp", tools::compiler));
-    let qemu = note("qemu", on(temp, "temp", tools::qemu));
-    note("gdb", on(qemu, "qemu", tools::gdb));
+    let try_it = |stands: bool, word: &str, check: fn(&Sandbox) -> Found| match &sandbox {
+        Some(sandbox) => on(stands, word, || check(sandbox)),
+        None => untried("tools"),
+    };
+    note("compiler", try_it(temp, "temp", tools::compiler));
+    let qemu = note("qemu", try_it(temp, "temp", tools::qemu));
+    note("gdb", try_it(qemu, "qemu", tools::gdb));
     let mut place = place::cache();
     let mut lab = Err(untried("cache"));
     if place.state != State::Bad {
@@ -188,10 +198,8 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     note("lab", made::made(&lab));
     let sources = lab.map_or_else(|_| untried("lab"), |lab| made::sources(&lab));
     note("sources", sources);
-    let namespaces = note("namespaces", network::namespaces());
     let tun = note("tun", network::tun());
-    let nat = || on(tun, "tun", network::nat);
-    note("nat", on(namespaces, "namespaces", nat));
+    note("nat", try_it(tun, "tun", network::nat));
     note("tmux", tools::tmux());
     note("mdbook", tools::mdbook());
     checks
@@ -203,8 +211,11 @@ pub use place::remedy;
 ///
 /// # Errors
 /// What is in the way and what helps.
-pub fn check_lab(chapter: u32) -> anyhow::Result<()> {
-    for check in [network::namespaces, network::tun, network::nat] {
+pub fn check_lab(sandbox: &Sandbox, chapter: u32) -> anyhow::Result<()> {
+    let checks: [&dyn Fn() -> Found; 3] = [&|| network::rights(sandbox), &network::tun, &|| {
+        network::nat(sandbox)
+    }];
+    for check in checks {
         if let Found {
             state: State::Bad,
             text,

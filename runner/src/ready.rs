@@ -36,7 +36,14 @@ impl Ready {
         chapters: impl IntoIterator<Item = &'a Chapter>,
         own: Option<OwnKernel>,
     ) -> Result<Self> {
-        let mut lab = setup::ready(options)?;
+        let sandbox = setup::sandbox(options)?;
+        let mut labs = chapters
+            .into_iter()
+            .filter(|chapter| chapter.has(Terminal::Lab));
+        if let Some(chapter) = labs.next() {
+            doctor::check_lab(&sandbox, chapter.number)?;
+        }
+        let mut lab = setup::made_with(options, sandbox)?;
         if let Some(own) = own {
             let first = own.note.clone();
             let notes = first.into_iter().chain(own.replace_in(&mut lab)?);

@@ -6,5 +6,4 @@ mod exit;
 mod fetch;
 mod help;
 mod house;
-mod packages;
 mod program;

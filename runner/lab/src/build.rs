@@ -8,7 +8,6 @@ pub mod deb;
 pub mod fetch;
 pub mod fresh;
 pub mod kernel;
-pub mod packages;
 pub mod pins;
 pub mod pool;
 pub(crate) mod recipe;

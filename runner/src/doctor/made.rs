@@ -6,6 +6,7 @@ use crate::repository;
 use lab::Error;
 use lab::build::pins::Pins;
 use lab::build::{setup, sources};
+use lab::system::sandbox::{self, Sandbox};
 
 /// What the cache has and lacks of the lab.
 #[derive(Debug)]
@@ -26,6 +27,36 @@ impl Lab {
     }
 }
 
+/// The lab's programs, if they are there, and what is to be said of them.
+pub fn sandbox(context: &Context) -> (Option<Sandbox>, Found) {
+    let look = || -> anyhow::Result<Sandbox> {
+        let mut options = context.options(&repository::find()?)?;
+        options.cache = options.cache.frozen();
+        setup::programs(&options)
+    };
+    match look() {
+        Ok(Sandbox::Machine) => {
+            let missing = sandbox::missing_programs();
+            let found = match missing.is_empty() {
+                true => Found::ok("the machine's own are to be used, and are there"),
+                false => Found::bad(
+                    format!(
+                        "the machine's own are to be used; missing: {}",
+                        missing.join(" ")
+                    ),
+                    "Install them, or leave --host-tools away: the lab brings its own",
+                ),
+            };
+            (missing.is_empty().then_some(Sandbox::Machine), found)
+        }
+        Ok(sandbox) => (Some(sandbox), Found::ok("all there")),
+        Err(error) => (
+            None,
+            Found::skip(format!("{error:#}; the first run fetches them")),
+        ),
+    }
+}
+
 /// Looks for all parts of the lab.
 ///
 /// # Errors
@@ -36,18 +67,25 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
         let mut options = context.options(&root)?;
         options.cache = options.cache.frozen();
         let pins = Pins::read(&options.repository)?;
+        let parts = match setup::programs(&options) {
+            Ok(sandbox) => vec![
+                setup::kernel(&options, &sandbox, &pins).map(drop),
+                setup::guest(&options, &sandbox, &pins).map(drop),
+            ],
+            // What is built is known by the compiler.
+            Err(error) => vec![
+                Err(error),
+                sources::kernel(&options.cache, pins.kernel(setup::KERNEL)?).map(drop),
+                sources::busybox(&options.cache, &pins.busybox).map(drop),
+            ],
+        };
         let mut absent = Vec::new();
-        for part in [
-            setup::kernel(&options, &lab::system::sandbox::Sandbox::Machine, &pins).map(drop),
-            setup::guest(&options, &lab::system::sandbox::Sandbox::Machine, &pins).map(drop),
-        ] {
-            if let Err(error) = part {
-                match Error::of(&error) {
-                    Some(Error::Absent { kind, .. }) => {
-                        absent.push((kind.clone(), error.to_string()));
-                    }
-                    _ => return Err(error),
+        for error in parts.into_iter().filter_map(Result::err) {
+            match Error::of(&error) {
+                Some(Error::Absent { kind, .. }) => {
+                    absent.push((kind.clone(), error.to_string()));
                 }
+                _ => return Err(error),
             }
         }
         Ok(Lab { pins, absent })

@@ -6,16 +6,35 @@ use std::path::Path;
 
 use super::Found;
 use super::probe::{self, PATIENCE};
-use lab::machine::tap;
+use lab::system::sandbox::{Network, Sandbox};
 
 const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
                           In a container: start it with --device /dev/net/tun";
 
-/// Makes the namespaces as the lab does.
-pub fn namespaces() -> Found {
-    match within(&["true"]) {
-        Ok(()) => Found::ok("the system makes them for you"),
+/// Runs a program as the lab runs them all. Without the lab's own, the machine's is tried.
+pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
+    let said = match sandbox {
+        Some(Sandbox::Machine) => return Found::skip("the machine's own programs are to be used"),
+        Some(sandbox) => probe::run(&sandbox.view(), &["true"], PATIENCE),
+        None => probe::on_machine(&["unshare", "--user", "--map-root-user", "--mount", "true"]),
+    };
+    match said {
+        Ok(ended) if ended.status == Some(0) => Found::ok("the system makes them for you"),
+        Ok(ended) => {
+            let Found { text, remedy, .. } = no_namespaces(&ended.stderr, &setting);
+            let remedy = remedy.unwrap_or_default();
+            let without = "the machine's own programs are used, and compared by meaning";
+            Found::warn(format!("{text}; so {without}"), remedy)
+        }
+        Err(said) => Found::skip(format!("not tried: {said}")),
+    }
+}
+
+/// Makes a network as chapter 8 has it.
+pub fn rights(sandbox: &Sandbox) -> Found {
+    match within(sandbox, &["true"]) {
+        Ok(()) => Found::ok("the system makes one for you"),
         Err(said) => no_namespaces(&said, &setting),
     }
 }
@@ -35,14 +54,17 @@ pub fn tun() -> Found {
 }
 
 /// Makes a tap and a pair of cards, and has addresses translated, all in namespaces of its own.
-pub fn nat() -> Found {
-    if let Err(said) = within(&["ip", "tuntap", "add", "dev", "tap0", "mode", "tap"]) {
+pub fn nat(sandbox: &Sandbox) -> Found {
+    if let Err(said) = within(
+        sandbox,
+        &["ip", "tuntap", "add", "dev", "tap0", "mode", "tap"],
+    ) {
         return Found::bad(format!("no tap can be made: {said}"), TUN_REMEDY);
     }
-    let script = "mount -t tmpfs tmpfs /run && ip link add type veth \
+    let script = "ip link add type veth \
                   && iptables -t nat -A POSTROUTING -j MASQUERADE \
                   && iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT && conntrack -L";
-    match within(&["bash", "-c", script]) {
+    match within(sandbox, &["bash", "-c", script]) {
         Ok(()) => Found::ok("all of them work in namespaces"),
         Err(said) => Found::bad(
             format!("your kernel makes no veth pair or translates no addresses: {said}"),
@@ -52,10 +74,9 @@ pub fn nat() -> Found {
     }
 }
 
-fn within(words: &[&'static str]) -> Result<(), String> {
-    let mut all: Vec<String> = Vec::new();
-    all.extend(words.iter().copied().map(str::to_owned));
-    let ended = probe::run(&all, Path::new("/"), PATIENCE)?;
+fn within(sandbox: &Sandbox, words: &[&str]) -> Result<(), String> {
+    let view = sandbox.view().with_network(Network::Rights);
+    let ended = probe::run(&view, words, PATIENCE)?;
     match ended.status {
         Some(0) => Ok(()),
         _ => Err(ended.stderr),

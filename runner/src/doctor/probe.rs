@@ -1,12 +1,11 @@
 //! A program that is tried: bounded in time, with all that it starts, and with what it says kept.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use lab::build::packages;
 use lab::system::process::{Process, drain, set_nonblocking};
+use lab::system::sandbox::{Sandbox, View};
 
 /// How long a program may take that answers at once on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,18 +24,22 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs a program in `folder` to its end.
+/// Runs a program of this machine to its end.
+///
+/// # Errors
+/// As [`run`].
+pub fn on_machine(words: &[&str]) -> Result<Ended, String> {
+    run(&Sandbox::Machine.view(), words, PATIENCE)
+}
+
+/// Runs a program to its end.
 ///
 /// # Errors
 /// When it cannot be started, or has not ended within `patience`.
-pub fn run<S: AsRef<OsStr>>(
-    words: &[S],
-    folder: &Path,
-    patience: Duration,
-) -> Result<Ended, String> {
+pub fn run<S: AsRef<OsStr>>(view: &View, words: &[S], patience: Duration) -> Result<Ended, String> {
     let name = words[0].as_ref().to_string_lossy();
     let until = Instant::now() + patience;
-    let mut process = start(words, folder)?;
+    let mut process = start(view, words)?;
     let told = |error: anyhow::Error| format!("{name}: {error:#}");
     let mut stdout = process.child.stdout.take().ok_or("no standard output")?;
     let mut stderr = process.child.stderr.take().ok_or("no standard error")?;
@@ -50,9 +53,11 @@ pub fn run<S: AsRef<OsStr>>(
         complained.extend(drain(&mut stderr).map_err(told)?.0);
         if let Some(status) = status {
             let stderr = in_one_line(&complained);
-            // The program is started by sh, which ends so if there is none.
-            return match stderr.split_once(": exec: ") {
-                Some((_, why)) if status.code() == Some(127) => Err(format!("cannot run {why}")),
+            // The program is started by sh or by env, which end so if there is none.
+            let none = ["exec: ", "env: "].into_iter();
+            let mut none = none.filter_map(|word| Some(stderr.split_once(word)?.1));
+            return match none.next() {
+                Some(why) if status.code() == Some(127) => Err(format!("cannot run {why}")),
                 _ => Ok(Ended {
                     status: status.code(),
                     stdout: String::from_utf8_lossy(&printed).into_owned(),
@@ -79,17 +84,14 @@ pub fn run<S: AsRef<OsStr>>(
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn start<S: AsRef<OsStr>>(words: &[S], folder: &Path) -> Result<Process, String> {
-    let name = words[0].as_ref().to_string_lossy();
-    Process::start(&name, |command| {
-        command.args(&words[1..]).current_dir(folder);
-        command.env("LC_ALL", "C").env("PATH", packages::path());
+pub fn start<S: AsRef<OsStr>>(view: &View, words: &[S]) -> Result<Process, String> {
+    let started = view.start(words, |command| {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-    })
-    .map_err(|error| format!("{error:#}"))
+    });
+    started.map_err(|error| format!("{error:#}"))
 }
 
 /// Kills a process, and says whether it has ended. One that has not is left behind, since waiting
@@ -119,21 +121,21 @@ mod tests {
     fn a_program_that_hangs_is_ended_with_its_children() {
         let begun = Instant::now();
         let words = ["sh", "-c", "trap '' TERM; sleep 1000 & wait; sleep 1000"];
-        let error = run(&words, Path::new("/"), Duration::from_millis(100)).unwrap_err();
+        let error = run(&Sandbox::Machine.view(), &words, Duration::from_millis(100)).unwrap_err();
         assert_eq!(error, "sh was not done after 0 s");
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
     fn a_program_that_there_is_not_cannot_be_started() {
-        let error = run(&["there-is-none"], Path::new("/"), PATIENCE).unwrap_err();
+        let error = on_machine(&["there-is-none"]).unwrap_err();
         assert!(error.contains("cannot run there-is-none"), "{error}");
     }
 
     #[test]
     fn both_streams_and_the_status_are_told() {
         let words = ["sh", "-c", "echo out; echo a >&2; echo b >&2; exit 3"];
-        let ended = run(&words, Path::new("/"), PATIENCE).unwrap();
+        let ended = on_machine(&words).unwrap();
         let Ended {
             status,
             stdout,

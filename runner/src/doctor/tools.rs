@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::Found;
 use super::probe::{self, Ended, PATIENCE};
 use crate::tools::{REMEDY, TOOLS};
-use lab::build::packages;
 use lab::machine::gdb::{Gdb, SETTINGS};
 use lab::machine::qemu::{self, Network, file};
+use lab::system::sandbox::{Sandbox, View};
 use lab::system::scratch::Scratch;
 
 /// A firmware of two instructions, which ends QEMU with [`SAID`]:
@@ -26,36 +26,32 @@ const ENDING: [&str; 4] = [
 /// What the device makes of 16.
 const SAID: i32 = 16 << 1 | 1;
 
-/// Whether all that `runner setup` would install is there.
-pub fn packages() -> Found {
-    let missing = packages::missing();
-    if missing.is_empty() {
-        return Found::ok(format!("all {} are there", packages::needs().count()));
+/// Whether there is a program that fetches.
+pub fn curl() -> Found {
+    match probe::on_machine(&["curl", "--version"]) {
+        Ok(ended) if ended.status == Some(0) => {
+            let words: Vec<&str> = ended.stdout.split(' ').take(2).collect();
+            Found::ok(words.join(" "))
+        }
+        _ => Found::warn(
+            "it cannot be started; what the lab still lacks cannot be fetched",
+            "Install curl: sudo apt-get install curl, or as your distribution does",
+        ),
     }
-    let mut names: Vec<&str> = missing.iter().map(|need| need.debian).collect();
-    names.dedup();
-    Found::bad(
-        format!("some are missing: {}", names.join(" ")),
-        "`runner setup` shows what each is for, and asks before it installs them",
-    )
 }
 
 /// Compiles a static program and runs it, as the lab and chapter 2 do.
-pub fn compiler() -> Found {
-    let versions = format!("{}, {}", version("gcc"), version("make"));
-    let tried = in_folder(|folder| {
+pub fn compiler(sandbox: &Sandbox) -> Found {
+    let versions = format!("{}, {}", version(sandbox, "gcc"), version(sandbox, "make"));
+    let tried = in_folder(sandbox, |view, folder| {
         let source = "int main(void) { return 7; }\n";
         std::fs::write(folder.join("seven.c"), source).map_err(|error| error.to_string())?;
-        let compiled = probe::run(
-            &["gcc", "-static", "-o", "seven", "seven.c"],
-            folder,
-            PATIENCE,
-        )?;
+        let words = ["gcc", "-static", "-o", "seven", "seven.c"];
+        let compiled = probe::run(view, &words, PATIENCE)?;
         if compiled.status != Some(0) {
             return Err(format!("gcc -static makes no program: {}", compiled.stderr));
         }
-        let program = folder.join("seven");
-        match probe::run(&[&program], folder, PATIENCE)?.status {
+        match probe::run(view, &["./seven"], PATIENCE)?.status {
             Some(7) => Ok(()),
             other => Err(format!(
                 "a program that should end with 7 ended with {other:?}"
@@ -66,26 +62,29 @@ pub fn compiler() -> Found {
         Ok(()) => Found::ok(versions),
         Err(said) => Found::bad(
             format!("{said} ({versions})"),
-            "Install a compiler for this machine with the static C library; `runner setup` names the packages",
+            remedy(
+                sandbox,
+                "Install a compiler for this machine with the static C library",
+            ),
         ),
     }
 }
 
 /// Has QEMU run the firmware on the book's machine.
-pub fn qemu() -> Found {
-    let sandbox = sandbox();
+pub fn qemu(sandbox: &Sandbox) -> Found {
+    let locked = locked(sandbox);
     let words = [
         &[qemu::PROGRAM.to_owned()],
-        &sandbox[..],
+        &locked[..],
         &qemu::machine(Network::Hub, false)[..],
         // So chapter 3 types it.
         &["-nic", "none"].map(str::to_owned),
         &ENDING.map(str::to_owned),
     ]
     .concat();
-    let version = version(qemu::PROGRAM);
-    match in_folder(|folder| runs_firmware(&words, folder)) {
-        Ok(()) if sandbox.is_empty() => Found::warn(
+    let version = version(sandbox, qemu::PROGRAM);
+    match in_folder(sandbox, |view, folder| runs_firmware(view, &words, folder)) {
+        Ok(()) if locked.is_empty() => Found::warn(
             format!(
                 "it runs the book's machine, but was built without seccomp and does not lock itself in ({version})"
             ),
@@ -94,31 +93,32 @@ pub fn qemu() -> Found {
         Ok(()) => Found::ok(version),
         Err(said) => Found::bad(
             format!("it does not run the book's machine: {said} ({version})"),
-            "QEMU 2.12 and newer have all its options (`-nic` came last); the book was recorded with 7.2",
+            remedy(
+                sandbox,
+                "QEMU 2.12 and newer have all its options (`-nic` came last); the book was recorded with 7.2",
+            ),
         ),
     }
 }
 
-fn sandbox() -> Vec<String> {
-    qemu::sandbox(&lab::system::sandbox::Sandbox::Machine)
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+fn locked(sandbox: &Sandbox) -> Vec<String> {
+    let words = qemu::sandbox(sandbox).iter();
+    words.map(ToString::to_string).collect()
 }
 
 /// Has gdb stop the book's machine as the runner does, and do one step.
-pub fn gdb() -> Found {
-    let version = version("gdb");
-    let tried = in_folder(|folder| {
+pub fn gdb(sandbox: &Sandbox) -> Found {
+    let version = version(sandbox, "gdb");
+    let tried = in_folder(sandbox, |view, folder| {
         let words = [
             &[qemu::PROGRAM.to_owned()],
-            &sandbox()[..],
+            &locked(sandbox)[..],
             &qemu::machine(Network::Hub, true)[..],
             &ENDING.map(str::to_owned),
         ]
         .concat();
         prepare(folder)?;
-        let machine = probe::start(&words, folder)?;
+        let machine = probe::start(view, &words)?;
         let until = Instant::now() + PATIENCE;
         while !folder.join(file::STUB).exists() {
             if Instant::now() > until {
@@ -127,7 +127,7 @@ pub fn gdb() -> Found {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let stepped = steps(folder);
+        let stepped = steps(view, folder);
         probe::bury(machine);
         stepped
     });
@@ -135,12 +135,15 @@ pub fn gdb() -> Found {
         Ok(()) => Found::ok(version),
         Err(said) => Found::bad(
             format!("it cannot stop the book's machine: {said} ({version})"),
-            "gdb 11 and newer can, if Python is built in; the book was recorded with 13.1",
+            remedy(
+                sandbox,
+                "gdb 11 and newer can, if Python is built in; the book was recorded with 13.1",
+            ),
         ),
     }
 }
 
-fn steps(folder: &Path) -> Result<(), String> {
+fn steps(view: &View, folder: &Path) -> Result<(), String> {
     let mut script: Vec<&str> = SETTINGS.to_vec();
     let target = format!("target remote {}", file::STUB);
     let boundary = Gdb::watch_boundary();
@@ -148,16 +151,16 @@ fn steps(folder: &Path) -> Result<(), String> {
     script.extend([&*target, &boundary, "stepi", "print $al"]);
     std::fs::write(folder.join("script"), script.join("\n")).map_err(|error| error.to_string())?;
     let words = ["gdb", "-nx", "-q", "-batch", "-x", "script"];
-    let Ended { stdout, stderr, .. } = probe::run(&words, folder, PATIENCE)?;
+    let Ended { stdout, stderr, .. } = probe::run(view, &words, PATIENCE)?;
     if stdout.contains("$1 = 16") {
         return Ok(());
     }
     Err(if stderr.is_empty() { stdout } else { stderr })
 }
 
-fn runs_firmware<S: AsRef<std::ffi::OsStr>>(words: &[S], folder: &Path) -> Result<(), String> {
+fn runs_firmware(view: &View, words: &[String], folder: &Path) -> Result<(), String> {
     prepare(folder)?;
-    let ended = probe::run(words, folder, PATIENCE)?;
+    let ended = probe::run(view, words, PATIENCE)?;
     match ended.status {
         Some(SAID) => Ok(()),
         _ if !ended.stderr.is_empty() => Err(ended.stderr),
@@ -177,7 +180,7 @@ fn prepare(folder: &Path) -> Result<(), String> {
 /// Whether the programs are there that lay out the pages.
 pub fn mdbook() -> Found {
     let lacks = TOOLS.iter().find_map(|tool| {
-        let ended = probe::run(&[tool.name, "--help"], Path::new("/"), PATIENCE);
+        let ended = probe::on_machine(&[tool.name, "--help"]);
         ended.err().map(|_| tool.name)
     });
     match lacks {
@@ -193,7 +196,7 @@ pub fn mdbook() -> Found {
 
 /// Whether a visit can have its windows side by side.
 pub fn tmux() -> Found {
-    let said = probe::run(&["tmux", "-V"], Path::new("/"), PATIENCE);
+    let said = probe::on_machine(&["tmux", "-V"]);
     match said.map(|ended| ended.stdout.trim().to_owned()) {
         Ok(version) if !version.is_empty() => Found::ok(version),
         _ => Found::warn(
@@ -204,8 +207,8 @@ pub fn tmux() -> Found {
 }
 
 /// What a program calls itself.
-fn version(program: &str) -> String {
-    let said = probe::run(&[program, "--version"], Path::new("/"), PATIENCE);
+fn version(sandbox: &Sandbox, program: &str) -> String {
+    let said = probe::run(&sandbox.view(), &[program, "--version"], PATIENCE);
     let said = said.map(|ended| ended.stdout).unwrap_or_default();
     match said.lines().next() {
         Some(line) if !line.is_empty() => line.to_owned(),
@@ -213,7 +216,20 @@ fn version(program: &str) -> String {
     }
 }
 
-fn in_folder<T>(work: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
+fn in_folder<T>(
+    sandbox: &Sandbox,
+    work: impl FnOnce(&View, &Path) -> Result<T, String>,
+) -> Result<T, String> {
     let folder = Scratch::new().map_err(|error| format!("no temporary folder: {error}"))?;
-    work(folder.path())
+    work(&sandbox.view().at_home(folder.path()), folder.path())
+}
+
+/// What helps: with the lab's own programs, another attempt to have them right.
+fn remedy(sandbox: &Sandbox, own: &str) -> String {
+    match sandbox.is_machine() {
+        true => own.to_owned(),
+        false => "`runner clean` removes the lab's programs, and the next run fetches them anew; \
+                  if that does not help, it is a mistake of the book's: report it"
+            .to_owned(),
+    }
 }

@@ -1,9 +1,10 @@
-//! From nothing to a bootable lab: packages, sources, kernel, busybox, initramfs, in this order,
+//! From nothing to a bootable lab: programs, sources, kernel, busybox, initramfs, in this order,
 //! each only if it is not there. When all is there this takes milliseconds and prints nothing.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 
 use crate::build::busybox::{self, Busybox};
@@ -12,7 +13,7 @@ use crate::build::kernel::{self, Kernel};
 use crate::build::pins::{self, Pins};
 use crate::build::sources::{self, Source};
 use crate::build::{rootfs, tools};
-use crate::system::sandbox::{Sandbox, View};
+use crate::system::sandbox::{self, Sandbox, View};
 
 /// The kernel of the book.
 pub const KERNEL: &str = crate::SERIES;
@@ -65,8 +66,15 @@ pub fn ready(options: &Options) -> Result<Lab> {
 }
 
 fn make(options: &Options) -> Result<Lab> {
+    made_with(options, sandbox(options)?)
+}
+
+/// As [`ready`], with programs that are there.
+///
+/// # Errors
+/// As [`ready`].
+pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
     let pins = Pins::read(&options.repository)?;
-    let sandbox = sandbox(options)?;
     let kernel = kernel(options, &sandbox, &pins)?;
     let (busybox, initramfs) = guest(options, &sandbox, &pins)?;
     Ok(Lab {
@@ -77,19 +85,50 @@ fn make(options: &Options) -> Result<Lab> {
     })
 }
 
-/// The programs of the options.
-fn sandbox(options: &Options) -> Result<Sandbox> {
+/// The programs of the options, whether this machine can run them or not.
+///
+/// # Errors
+/// When the tool root cannot be made.
+pub fn programs(options: &Options) -> Result<Sandbox> {
     if options.host_tools {
         return Ok(Sandbox::Machine);
     }
+    let Options { cache, mirror, .. } = options;
     Ok(Sandbox::Namespaces {
-        root: tools::ready(
-            &options.cache,
-            &options.repository,
-            options.mirror.as_deref(),
-        )?,
-        cache: options.cache.root().to_owned(),
+        root: tools::ready(cache, &options.repository, mirror.as_deref())?,
+        cache: cache.root().to_owned(),
     })
+}
+
+/// The programs of the options: those of the tool root, in namespaces. Where the system makes none,
+/// they are the machine's own, and what they print is compared by meaning.
+///
+/// # Errors
+/// When the tool root cannot be made, or the machine's own programs are not all there.
+pub fn sandbox(options: &Options) -> Result<Sandbox> {
+    let sandbox = programs(options)?;
+    if !sandbox.is_machine() {
+        match sandbox.view().output(&["true"], Stdio::null()) {
+            Ok(_) => return Ok(sandbox),
+            Err(error) => eprintln!(
+                "note: the system makes no namespaces for the lab's own programs, so this machine's \
+                 are used, and what they print is compared by meaning; `runner doctor` says what \
+                 helps ({error:#})"
+            ),
+        }
+    }
+    let missing = sandbox::missing_programs();
+    ensure!(
+        missing.is_empty(),
+        "this machine's own programs are to be used, and it has no {}: install them{}",
+        missing.join(", "),
+        if options.host_tools {
+            ", or leave --host-tools away"
+        } else {
+            ""
+        }
+    );
+    Ok(Sandbox::Machine)
 }
 
 impl Lab {

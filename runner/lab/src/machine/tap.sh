@@ -1,8 +1,7 @@
 # What the lab is before a chapter's first step in it. Nothing here is the reader's own network: /run, /sys and
 # /proc/sys/net are the namespaces' own.
 set -e
-# `ip netns` and iptables keep files in /run; /sys would show the machine's interfaces.
-busybox mount -t tmpfs tmpfs /run
+# /sys would show the machine's interfaces.
 busybox mount -t tmpfs tmpfs /sys
 # A new network begins with the machine's settings for IPv4: a router's, say. IPv6 would announce itself on each cable.
 cd /proc/sys/net

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::system::process::{Process, WATCHED};
+use crate::system::process::{Process, WATCHED, with_us};
 
 /// Where a program finds its private folder.
 pub const WORK: &str = "/work";
@@ -70,6 +70,29 @@ pub enum Network {
     Rights,
     /// That of the process of this number, which is the first in a sandbox, without rights.
     Of(u32),
+}
+
+impl Network {
+    /// The words that run the rest of the line in it, by the machine's own programs. The user
+    /// namespace comes first, as it lends the right to make the others.
+    fn on_machine(self) -> Vec<String> {
+        let words = |line: &str| Vec::from_iter(line.split(' ').map(str::to_owned));
+        match self {
+            Self::None => Vec::new(),
+            Self::Rights => {
+                let user = "unshare --user --map-user=1000 --map-group=1000 --keep-caps";
+                let others = "unshare --net --mount --pid --fork --kill-child --mount-proc";
+                // New credentials take back the signal for the runner's death.
+                let own = "mount -t tmpfs tmpfs /run && exec \"$@\"";
+                let own = ["sh", "-c", own, "sh"].map(str::to_owned);
+                [words(user), with_us(), words(others), own.into()].concat()
+            }
+            // Its /proc belongs to other processes, so the mount namespace stays.
+            Self::Of(process) => words(&format!(
+                "nsenter --target {process} --user --net --preserve-credentials"
+            )),
+        }
+    }
 }
 
 /// What a program sees beside the tools.
@@ -236,8 +259,8 @@ impl View {
                 Ok(process.standing_for_another())
             }
             Sandbox::Machine => Process::start(WATCHED[0], |command| {
-                command.args(&WATCHED[1..]).args(words);
-                command.env_clear().envs(environment);
+                command.args(&WATCHED[1..]).args(self.network.on_machine());
+                command.args(words).env_clear().envs(environment);
                 command.current_dir(self.folder.as_deref().unwrap_or(self.home()));
                 prepare(command);
             }),
@@ -267,10 +290,19 @@ impl View {
     }
 
     fn path(&self) -> OsString {
-        match &self.sandbox {
+        let mut path = OsString::new();
+        if let Some(front) = std::env::var_os(IN_FRONT) {
+            path.push(match &self.sandbox {
+                Sandbox::Namespaces { .. } => FRONT.into(),
+                Sandbox::Machine => front,
+            });
+            path.push(":");
+        }
+        path.push(match &self.sandbox {
             Sandbox::Namespaces { .. } => PATH.into(),
             Sandbox::Machine => machine_path(),
-        }
+        });
+        path
     }
 
     /// All variables of the program.
@@ -318,6 +350,9 @@ impl View {
             let option = if *writable { "--bind" } else { "--ro-bind" };
             all.extend(bind(option, path, &self.sandbox.inside(path)));
         }
+        if let Some(front) = std::env::var_os(IN_FRONT) {
+            all.extend(bind("--ro-bind", front.as_ref(), Path::new(FRONT)));
+        }
         if let Some(home) = &self.home {
             all.extend(bind("--bind", home, Path::new(WORK)));
         }
@@ -332,8 +367,53 @@ impl View {
     }
 }
 
+/// A folder of programs that stand in front of all others: a test's, which are not what they should
+/// be.
+const IN_FRONT: &str = "THESEUS_PROGRAMS";
+/// Where it is found.
+const FRONT: &str = "/home";
+
 /// The same for every program that the lab runs.
 const COMMON: [(&str, &str); 3] = [("LC_ALL", "C.UTF-8"), ("TERM", "dumb"), ("TZ", "UTC")];
+
+/// What the lab runs of the machine's own programs, where there is no tool root.
+const PROGRAMS: [&str; 24] = [
+    "bash",
+    "bc",
+    "bison",
+    "bzip2",
+    "cmp",
+    "cpio",
+    "file",
+    "find",
+    "flex",
+    "gcc",
+    "gdb",
+    "ip",
+    "iptables",
+    "ld",
+    "lz4",
+    "make",
+    "mke2fs",
+    "prlimit",
+    "qemu-system-x86_64",
+    "setpriv",
+    "tar",
+    "tcpdump",
+    "unshare",
+    "xz",
+];
+
+/// Those that are not on this machine.
+#[must_use]
+pub fn missing_programs() -> Vec<&'static str> {
+    let path = machine_path();
+    let is_there = |name: &&str| std::env::split_paths(&path).any(|at| at.join(name).is_file());
+    PROGRAMS
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .collect()
+}
 
 /// The reader's PATH, and behind it the folders for administrators, which ordinary users of Debian
 /// do not have on theirs.
