@@ -140,6 +140,7 @@ pub fn hangs(command: &mut Command, place: &Place, name: &str) {
     let path = std::env::var("PATH").unwrap();
     command
         .env("PATH", format!("{}:{path}", programs.display()))
+        .env("THESEUS_PROGRAMS", &programs)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
 }

@@ -1,8 +1,8 @@
 //! A cache of a test's own.
 //!
 //! Its lab has the bytes of the machine's own, so that it can be replayed with, but is made in
-//! seconds: the kernel's source is a tarball with little in it, and the `make` on PATH copies what
-//! a real one has built.
+//! seconds: the kernel's source is a tarball with little in it, and a `make` in front of the tools
+//! copies what a real one has built. The tool root is the machine's own.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use lab::build::cache::{Cache, Inputs, Stamp};
 use lab::build::setup;
+use lab::system::sandbox::Sandbox;
 
 use crate::fixture::{Book, Ran, repository, runner};
 use crate::folder;
@@ -20,8 +21,10 @@ use crate::folder;
 /// What the caches of the tests are copied from.
 struct Master {
     cache: PathBuf,
-    /// A folder for PATH.
+    /// The programs in front of the tools.
     programs: PathBuf,
+    /// The tools.
+    tools: PathBuf,
     /// A tarball for `--kernel-source`.
     source: PathBuf,
 }
@@ -32,15 +35,26 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     fs::create_dir_all(cache.join("ship-of-theseus")).unwrap();
     fs::create_dir(&programs).unwrap();
     let lab = setup::ready(&setup::Options::new(repository()).unwrap()).unwrap();
-    let (tree, busybox) = (lab.kernel.tree.display(), lab.busybox.tree.display());
+    for path in [
+        &lab.kernel.vmlinux,
+        &lab.kernel.bzimage,
+        &lab.busybox.binary,
+    ] {
+        fs::copy(path, programs.join(path.file_name().unwrap())).unwrap();
+    }
+    let links = lab.busybox.install.display();
+    run(&programs, &format!("cp -a {links} ."));
+    let Sandbox::Namespaces { root: tools, .. } = lab.sandbox else {
+        panic!("these tests take the lab's own programs");
+    };
     program(
         &programs.join("make"),
         &format!(
-            "case $PWD:$* in\n\
+            "here=${{0%/*}}; case $PWD:$* in\n\
              */linux:*bzImage*) echo '  CC      init/main.o'; mkdir -p arch/x86/boot scripts/gdb\n\
-             cp {tree}/vmlinux .; cp {tree}/arch/x86/boot/bzImage arch/x86/boot; echo pass | tee vmlinux-gdb.py >scripts/gdb/x.py;;\n\
-             */busybox:-j*) cp {busybox}/busybox .;;\n\
-             */busybox:install) cp -a {busybox}/_install .;;\n\
+             cp $here/vmlinux .; cp $here/bzImage arch/x86/boot; echo pass | tee vmlinux-gdb.py >scripts/gdb/x.py;;\n\
+             */busybox:-j*) cp $here/busybox .;;\n\
+             */busybox:install) cp -a $here/_install .;;\n\
              */busybox:*config) touch .config;;\n\
              *) exit 9;;\n\
              esac"
@@ -66,6 +80,7 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     let master = Master {
         cache,
         programs,
+        tools,
         source: folder.join("linux.tar.xz"),
     };
     let made = command(&master, &master.cache, &["setup"])
@@ -87,13 +102,13 @@ fn program(path: &Path, script: &str) {
 
 fn command(master: &Master, cache: &Path, arguments: &[&str]) -> Command {
     let mut command = runner();
-    let path = std::env::var("PATH").unwrap();
     command
         .args(arguments)
         .current_dir(repository())
         .env("XDG_CACHE_HOME", cache)
         .env("THESEUS_KERNEL_SOURCE", &master.source)
-        .env("PATH", format!("{}:{path}", master.programs.display()));
+        .env("THESEUS_TOOLS", &master.tools)
+        .env("THESEUS_PROGRAMS", &master.programs);
     command
 }
 

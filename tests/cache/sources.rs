@@ -353,7 +353,12 @@ fn a_good_tarball_is_unpacked_as_tar_does() {
     for packed in ["gzip.tar", "xz.tar", "bzip2.tar", "cat.tar"] {
         let tree = temp.path().join(packed.replace(".tar", ""));
         fs::create_dir(&tree).unwrap();
-        lab::build::tarball::unpack(&temp.path().join(packed), &tree).unwrap();
+        lab::build::tarball::unpack(
+            &lab::system::sandbox::Sandbox::Machine,
+            &temp.path().join(packed),
+            &tree,
+        )
+        .unwrap();
         let compared = Command::new("diff")
             .args(["-r", "--no-dereference"])
             .args([&temp.path().join("top"), &tree])

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::traces::{Held, Place, ended, send};
 
-/// A folder for PATH with a program in it; what the runner only asks for its version is answered.
+/// A folder with a program in it that stands in front of the tools; what the runner only asks for its version is answered.
 fn with(name: &str, script: &str) -> tempfile::TempDir {
     let version = "case \"$*\" in *-version*) echo version; exit;; esac";
     with_all(name, &format!("{version}\n{script}"))
@@ -32,8 +32,7 @@ fn replay(steps: &[&str], name: &str, script: &str) -> Ran {
 }
 
 fn on_path(command: &mut Command, folder: &std::path::Path) {
-    let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", folder.display()));
+    command.env("THESEUS_PROGRAMS", folder);
 }
 
 /// Answers each command, and then does what stands behind.

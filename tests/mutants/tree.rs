@@ -5,13 +5,14 @@
 //! killed, says what it wants the source to be.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use lab::build::cache::Cache;
 use lab::build::kernel;
 use lab::build::pins::Pins;
 use lab::build::setup::{self, Options};
 use lab::build::sources;
+use lab::system::sandbox::View;
 
 use crate::changes::Change;
 use crate::repository;
@@ -19,6 +20,8 @@ use crate::repository;
 /// A built kernel, and the files of it that may be changed.
 pub struct Tree {
     pub root: PathBuf,
+    /// How its `make` sees it: where it was built first.
+    view: View,
     files: Vec<PathBuf>,
 }
 
@@ -29,35 +32,38 @@ impl Tree {
         let pin = pins.kernel(lab::SERIES).unwrap();
         let source = sources::kernel(&Cache::of_user().unwrap(), pin).unwrap();
         let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels"));
-        Self::of(
-            kernel::ready(&cache, pin, fragment, &source).unwrap().tree,
-            changes,
-        )
+        let sandbox = setup::programs(&Options {
+            cache: cache.clone(),
+            ..Options::new(repository()).unwrap()
+        });
+        let sandbox = sandbox.unwrap();
+        let kernel = kernel::ready(&cache, &sandbox, pin, fragment, &source).unwrap();
+        let view = sandbox.view().with_writable(&kernel.places[0]);
+        let view = view.starting_in(&kernel.tree);
+        Self::of(kernel.tree, view, changes)
     }
 
     /// A copy of the lab's own tree, with all that was built in it: nothing but what is changed is
     /// compiled.
     pub fn copied(changes: &[&Change]) -> Self {
         let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
-        let from = lab.kernel.tree.canonicalize().unwrap();
+        let from = &lab.kernel.tree;
         let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied/linux");
-        // The compiler's options name the tree, and make compiles all when one of them differs from
-        // the last time.
-        let line = "rm -rf \"$2\"; mkdir -p \"$2\"; cp -a --reflink=auto \"$1/.\" \"$2\"; cd \"$2\"\n\
-                    find . -name '.*.cmd' -exec sed -i \"s|$1|$2|g\" {} +";
+        let line = "rm -rf \"$2\"; mkdir -p \"$2\"; cp -a --reflink=auto \"$1/.\" \"$2\"";
         let copied = Command::new("bash")
             .args(["-ec", line, "bash"])
-            .args([&from, &tree])
+            .args([from, &tree])
             .status();
         assert!(copied.unwrap().success(), "copy {}", from.display());
-        Self::of(tree, changes)
+        let view = lab.sandbox.view().with_another(&tree, from);
+        Self::of(tree, view.starting_in(from), changes)
     }
 
-    fn of(root: PathBuf, changes: &[&Change]) -> Self {
+    fn of(root: PathBuf, view: View, changes: &[&Change]) -> Self {
         let mut files: Vec<_> = changes.iter().map(|c| root.join(c.file)).collect();
         files.sort();
         files.dedup();
-        Self { root, files }
+        Self { root, view, files }
     }
 
     /// Makes the kernel with these changes of the book's source, and no other.
@@ -76,13 +82,12 @@ impl Tree {
         }
         // The banner says how often the tree was made, and the guest's time hangs on its length.
         let _ = std::fs::remove_file(self.root.join(".version"));
-        let made = Command::new("make")
-            .args(["-s", "-j2", "bzImage"])
-            .envs(kernel::environment(&self.root))
-            .current_dir(&self.root)
-            .status()
-            .unwrap();
-        assert!(made.success(), "make in {}", self.root.display());
+        let mut view = self.view.clone();
+        for (name, value) in kernel::environment(&view.folder_inside()) {
+            view = view.with_variable(name, value);
+        }
+        let make = ["make", "-s", "-j2", "bzImage"];
+        view.output(&make, Stdio::null()).unwrap();
     }
 }
 

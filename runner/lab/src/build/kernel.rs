@@ -81,7 +81,7 @@ pub fn ready(
     if sandbox.is_machine() {
         check_path(cache.root())?;
     }
-    let inputs = inputs(fragment, source, sandbox)?;
+    let inputs = inputs(fragment, source, &compiler(sandbox)?);
     let waiting = || eprintln!("the kernel: another run is building it, waiting for that");
     let entry = cache.ensure("kernel", &inputs, Leftover::Resume, waiting, |folder| {
         build(folder, sandbox, pin, fragment, source)?;
@@ -133,13 +133,13 @@ fn outputs(folder: &Path) -> Vec<String> {
     outputs
 }
 
-fn inputs(fragment: &str, source: &Source, sandbox: &Sandbox) -> Result<Inputs> {
+fn inputs(fragment: &str, source: &Source, compiler: &str) -> Inputs {
     let environment = environment(Path::new("TREE"));
     let environment: Vec<_> = environment
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let inputs = Inputs::new()
+    Inputs::new()
         .with("source", source.identity())
         // Only what counts: a better comment is no reason to build.
         .with(
@@ -148,8 +148,7 @@ fn inputs(fragment: &str, source: &Source, sandbox: &Sandbox) -> Result<Inputs> 
         )
         .with("recipe", RECIPE.join("\n"))
         .with("environment", environment.join("\n"))
-        .with("compiler", compiler(sandbox)?);
-    Ok(inputs)
+        .with("compiler", compiler)
 }
 
 fn build(
@@ -413,7 +412,7 @@ mod tests {
         fs::write(top.join("Makefile"), "mrproper:\n\trm -f vmlinux\n").unwrap();
         fs::write(top.join("vmlinux"), "of another build").unwrap();
         let tarball = temp.path().join("linux.tar");
-        let tar = cmd!("tar", "-c", "-f", &tarball, "linux-1").dir(temp.path());
+        let tar = duct::cmd!("tar", "-c", "-f", &tarball, "linux-1").dir(temp.path());
         tar.run().unwrap();
         let tree = temp.path().join("tree");
         fs::create_dir(&tree).unwrap();
@@ -426,6 +425,7 @@ mod tests {
         };
         let sha256 = files::sha256_of_file(&tarball).unwrap();
         unpack(
+            &Sandbox::Machine,
             &Source::Tarball {
                 path: tarball,
                 sha256,
@@ -436,7 +436,12 @@ mod tests {
         assert_eq!(names(), ["Makefile", "vmlinux"]);
         let fingerprint = String::new();
         let path = top.clone();
-        unpack(&Source::Tree { path, fingerprint }, &tree).unwrap();
+        unpack(
+            &Sandbox::Machine,
+            &Source::Tree { path, fingerprint },
+            &tree,
+        )
+        .unwrap();
         assert_eq!(names(), ["Makefile"]);
         assert!(
             top.join("vmlinux").exists(),
@@ -483,7 +488,14 @@ mod tests {
             .nth(2)
             .unwrap();
         let pins = crate::build::pins::Pins::read(root).unwrap();
-        build(&linked, pins.kernel("6.1").unwrap(), "", &source).unwrap();
+        build(
+            &linked,
+            &Sandbox::Machine,
+            pins.kernel("6.1").unwrap(),
+            "",
+            &source,
+        )
+        .unwrap();
     }
 
     #[test]

@@ -105,8 +105,8 @@ pub struct View {
     folder: Option<PathBuf>,
     /// Its network.
     network: Network,
-    /// What else it sees, and whether it may write to it.
-    seen: Vec<(PathBuf, bool)>,
+    /// What else it sees, where, and whether it may write to it.
+    seen: Vec<(PathBuf, PathBuf, bool)>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -178,14 +178,24 @@ impl View {
     /// The same view with a file or folder in it that can be read.
     #[must_use]
     pub fn with(mut self, path: &Path) -> Self {
-        self.seen.push((path.to_owned(), false));
+        let inside = self.sandbox.inside(path);
+        self.seen.push((path.to_owned(), inside, false));
         self
     }
 
     /// The same view with a folder in it that can be written.
     #[must_use]
     pub fn with_writable(mut self, path: &Path) -> Self {
-        self.seen.push((path.to_owned(), true));
+        let inside = self.sandbox.inside(path);
+        self.seen.push((path.to_owned(), inside, true));
+        self
+    }
+
+    /// The same view with another folder, which can be written, in place of one.
+    #[must_use]
+    pub fn with_another(mut self, path: &Path, in_place_of: &Path) -> Self {
+        let inside = self.sandbox.inside(in_place_of);
+        self.seen.push((path.to_owned(), inside, true));
         self
     }
 
@@ -224,6 +234,15 @@ impl View {
             Sandbox::Namespaces { .. } if self.home.is_some() => Path::new(WORK),
             Sandbox::Namespaces { .. } => Path::new("/tmp"),
             Sandbox::Machine => self.home(),
+        }
+    }
+
+    /// Where the program begins, as it finds it.
+    #[must_use]
+    pub fn folder_inside(&self) -> PathBuf {
+        match &self.folder {
+            Some(folder) => self.sandbox.inside(folder),
+            None => self.home_inside().to_owned(),
         }
     }
 
@@ -346,9 +365,9 @@ impl View {
             Network::Rights => RIGHTS,
             Network::Of(_) => "--dev-bind /dev/net/tun /dev/net/tun",
         }));
-        for (path, writable) in &self.seen {
+        for (path, inside, writable) in &self.seen {
             let option = if *writable { "--bind" } else { "--ro-bind" };
-            all.extend(bind(option, path, &self.sandbox.inside(path)));
+            all.extend(bind(option, path, inside));
         }
         if let Some(front) = std::env::var_os(IN_FRONT) {
             all.extend(bind("--ro-bind", front.as_ref(), Path::new(FRONT)));
@@ -356,12 +375,7 @@ impl View {
         if let Some(home) = &self.home {
             all.extend(bind("--bind", home, Path::new(WORK)));
         }
-        let folder = self
-            .folder
-            .as_deref()
-            .map(|folder| self.sandbox.inside(folder));
-        let folder = folder.unwrap_or_else(|| self.home_inside().to_owned());
-        all.extend(["--chdir".into(), folder.into()]);
+        all.extend(["--chdir".into(), self.folder_inside().into()]);
         all.extend(words("-- /usr/bin/env --default-signal=INT"));
         all
     }
