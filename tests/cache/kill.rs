@@ -176,10 +176,11 @@ fn what_copies_a_tree_or_fetches_ends_with_its_runner() {
         ("make", Signal::KILL),
         ("make", Signal::INT),
         ("apt-get", Signal::KILL),
+        ("curl", Signal::KILL),
     ] {
         let place = Place::without(&["kernel"]);
         let mut command = place.command(&["setup"]);
-        if program == "apt-get" {
+        if ["apt-get", "curl"].contains(&program) {
             command.env_remove("THESEUS_KERNEL_SOURCE");
         } else {
             let tree = place.folder.path().join("tree");

@@ -8,3 +8,6 @@ mod help;
 mod house;
 mod packages;
 mod program;
+
+#[path = "../support/server.rs"]
+mod server;

@@ -13,11 +13,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use duct::cmd;
 use fs_err as fs;
 
 use crate::build::fetch::{self, Patience, Unreachable, Wanted};
+use crate::build::recipe;
 use crate::system::files;
+use crate::system::progress::Stage;
 
 /// The public mirrors: of the releases that Debian still looks after, and of the others.
 const MIRRORS: [&str; 2] = [
@@ -75,6 +76,32 @@ impl Pool {
             }
         }
         Self(known)
+    }
+
+    /// Fetches one file into `target`, whatever its size.
+    ///
+    /// # Errors
+    /// When no provider has it. Then nothing is there.
+    pub fn one(&self, path: &str, sha256: &str, target: &Path, stage: &mut Stage) -> Result<()> {
+        let mut failures = Vec::new();
+        for base in &self.0 {
+            stage.at(format!("from {base}"));
+            let fetched = match is_url(base) {
+                true => {
+                    let url = format!("{base}/{}", escaped(path));
+                    let seen = |bytes, all| stage.at_bytes(bytes, all);
+                    fetch::file(&url, target, sha256, Patience::default(), seen)
+                }
+                false => copy(base, path, sha256, target),
+            };
+            let Err(error) = fetched else {
+                return Ok(());
+            };
+            let failure = format!("{base}: {error:#}");
+            stage.note(&format!("  not from {failure}"));
+            failures.push(failure);
+        }
+        bail!("{path} could not be had:\n  {}", failures.join("\n  "))
     }
 
     /// Fetches the files into `folder`, each by its own name. `arrived` is given each that has
@@ -148,7 +175,8 @@ fn ask(
         return fetch::files(&wanted, folder, patience, ended);
     }
     for (number, file) in files.iter().enumerate() {
-        if ended(number, copy(base, file, folder))?.is_break() {
+        let copied = copy(base, file.path, file.sha256, &folder.join(file.name()));
+        if ended(number, copied)?.is_break() {
             break;
         }
     }
@@ -156,19 +184,20 @@ fn ask(
 }
 
 /// Takes a file from a folder.
-fn copy(base: &str, file: &Pooled, folder: &Path) -> Result<()> {
+fn copy(base: &str, path: &str, sha256: &str, target: &Path) -> Result<()> {
     if !Path::new(base).join("pool").is_dir() {
         let why = "it is neither a URL nor a folder that has a pool/".to_owned();
         bail!(Unreachable(why));
     }
-    let found = Path::new(base).join(file.path);
-    fetch::pinned(
-        found.display(),
-        &files::sha256_of_file(&found)?,
-        file.sha256,
-    )?;
-    fs::copy(&found, folder.join(file.name()))?;
+    let found = Path::new(base).join(path);
+    fetch::pinned(found.display(), &files::sha256_of_file(&found)?, sha256)?;
+    fs::copy(&found, target)?;
     Ok(())
+}
+
+fn is_url(base: &str) -> bool {
+    let schemes = ["http://", "https://"];
+    schemes.iter().any(|scheme| base.starts_with(scheme))
 }
 
 /// A path as it stands in a URL. Some servers take a plus for a blank.
@@ -185,9 +214,18 @@ fn escaped(path: &str) -> String {
 /// The machine's own mirrors, as its apt would ask them; none where there is no apt. (`apt-get
 /// indextargets` names them too, but not on a machine that has never fetched its lists.)
 fn own_mirrors() -> Vec<String> {
-    let asked = cmd!("apt-get", "update", "--print-uris");
-    let lines = asked.stderr_null().unchecked().read();
-    lines.map(|lines| pick_sites(&lines)).unwrap_or_default()
+    let mut lines = String::new();
+    let asked = recipe::watched(
+        |command| {
+            command.args(["apt-get", "update", "--print-uris"]);
+        },
+        |line| {
+            lines.push_str(line);
+            lines.push('\n');
+            Ok(())
+        },
+    );
+    asked.map_or(Vec::new(), |_| pick_sites(&lines))
 }
 
 /// Of lines `'site/dists/suite/file' ...`, the sites that may be mirrors of Debian, likely ones

@@ -72,7 +72,7 @@ fn make(options: &Options) -> Result<Lab> {
 
 /// busybox and the guest's root.
 pub fn guest(options: &Options, pins: &Pins) -> Result<(Busybox, PathBuf)> {
-    let source = sources::busybox(&options.cache, &pins.busybox)?;
+    let source = sources::busybox(&options.cache, &pins.busybox, None)?;
     let busybox = busybox::ready(&options.cache, &pins.busybox, &source)?;
     let initramfs = rootfs::ready(&options.cache, &options.repository, &busybox)?;
     Ok((busybox, initramfs))
@@ -85,7 +85,7 @@ pub fn kernel(options: &Options, pins: &Pins) -> Result<Kernel> {
     let fragment = fs::read_to_string(configs.join(format!("{KERNEL}.config")))?;
     let source = match &options.kernel_source {
         Some(path) => Source::given(path)?,
-        None => sources::kernel(&options.cache, pin)?,
+        None => sources::kernel(&options.cache, pin, None)?,
     };
     kernel::ready(&options.cache, pin, &fragment, &source)
 }
