@@ -186,7 +186,10 @@ pub fn files(
 impl Wanted<'_> {
     /// Has curl fetch it into the current folder.
     fn config(&self) -> String {
-        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let quoted = |text: &str| {
+            let text = text.replace('\\', r"\\").replace('"', r#"\""#);
+            text.replace('\n', r"\n")
+        };
         let (url, name) = (quoted(&self.url), quoted(self.name));
         format!("url = \"{url}\"\noutput = \"{name}\"\n")
     }
