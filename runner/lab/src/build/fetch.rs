@@ -31,7 +31,7 @@ const ONE: &str = "--no-buffer --include --suppress-connect-headers";
 /// others. No curl before 7.75 says why.
 const MANY: &str = "--no-progress-meter --parallel --parallel-max 6 --config - --speed-limit 1 --write-out \
                     %{stderr}%{http_code}\\t%{filename_effective}\\t%{errormsg}\\n";
-/// How curl ends when it reaches nobody: a proxy or a site that cannot be found, or does not answer.
+/// How curl ends when it reaches nobody: neither proxy nor site can be found, or answers.
 const UNREACHABLE: [i32; 4] = [5, 6, 7, 28];
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
@@ -116,8 +116,8 @@ pub struct Wanted<'a> {
 }
 
 /// Fetches many files into `folder`, a few at a time and over few connections, roughly in their
-/// order. `ended` is told how it went with each, by its number, and may say that the rest is not wanted any more.
-/// A file is there afterwards only if it went well.
+/// order. `ended` is told how it went with each, by its number, and may say that the rest is not
+/// wanted any more. A file is there afterwards only if it went well.
 ///
 /// # Errors
 /// When curl cannot be started; what `ended` says.
