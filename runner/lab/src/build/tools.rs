@@ -44,7 +44,7 @@ const LINKS: [(&str, &str); 12] = [
     ("usr/sbin/iptables-save", "iptables-nft-save"),
     ("usr/sbin/rmt", "rmt-tar"),
     ("var/run", "/run"),
-    // gdb can colour source by a library that takes 45 MB with those that it takes itself. gdb
+    // gdb can colour source by a library that has 38 MB with those that it needs itself. gdb
     // wants it to be there, and calls it only if it may (`PLAIN`), so the C library stands in.
     (
         "usr/lib/x86_64-linux-gnu/libsource-highlight.so.4",
