@@ -28,9 +28,11 @@ const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
 /// For one file: each byte at once, behind the heads.
 const ONE: &str = "--no-buffer --include --suppress-connect-headers";
 /// For many files: so many at once, and for each that has ended a line, which does not wait for
-/// others. No curl before 7.75 says why.
+/// others. No curl before 7.75 says how and why.
 const MANY: &str = "--no-progress-meter --parallel --parallel-max 6 --config - --speed-limit 1 --write-out \
-                    %{stderr}%{http_code}\\t%{filename_effective}\\t%{errormsg}\\n";
+                    %{stderr}%{http_code}\\t%{filename_effective}\\t%{exitcode}\\t%{errormsg}\\n";
+/// How curl ends, as it says itself, when it cannot write what it has fetched.
+const UNWRITTEN: &str = "23";
 /// How curl ends when it reaches nobody: neither proxy nor site can be found, or answers.
 const UNREACHABLE: [i32; 4] = [5, 6, 7, 28];
 /// The longest text, in bytes.
@@ -120,7 +122,7 @@ pub struct Wanted<'a> {
 /// wanted any more. A file is there afterwards only if it went well.
 ///
 /// # Errors
-/// When curl cannot be started; what `ended` says.
+/// When curl cannot be started, or what it fetches cannot be written; what `ended` says.
 pub fn files(
     wanted: &[Wanted],
     folder: &Path,
@@ -150,12 +152,18 @@ pub fn files(
     let mut is_enough = false;
     for line in BufReader::new(stderr).lines() {
         let line = line.context("read from curl")?;
-        let mut parts = line.splitn(3, '\t');
-        let [status, name, why] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        let mut parts = line.splitn(4, '\t');
+        let [status, name, code, why] = [(); 4].map(|()| parts.next().unwrap_or_default());
         let Some(number) = missing.remove(name) else {
             said.push(line);
             continue;
         };
+        // Nobody else's bytes could be written either.
+        ensure!(
+            code != UNWRITTEN,
+            "cannot write {}: {why}",
+            folder.join(name).display()
+        );
         let result = wanted[number].arrived(&folder.join(name), status, why);
         if result.is_err() {
             // It may never have been made.
