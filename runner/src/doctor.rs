@@ -12,7 +12,7 @@ mod probe;
 mod screen;
 mod tools;
 
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
 use anyhow::bail;
 use lab::system::sandbox::Sandbox;
@@ -170,7 +170,7 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     let (sandbox, said) = made::sandbox(context);
     note("tools", said);
     note("namespaces", network::namespaces(sandbox.as_ref()));
-    let sandbox = sandbox.filter(|sandbox| sandbox.view().output(&["true"], Stdio::null()).is_ok());
+    let sandbox = sandbox.and_then(|sandbox| sandbox.tried().ok());
     note("curl", tools::curl());
     let temp = note("temp", place::temp());
     let try_it = |stands: bool, word: &str, check: fn(&Sandbox) -> Found| match &sandbox {
@@ -180,11 +180,11 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
     note("compiler", try_it(temp, "temp", tools::compiler));
     let qemu = note("qemu", try_it(temp, "temp", tools::qemu));
     note("gdb", try_it(qemu, "qemu", tools::gdb));
-    let mut place = place::cache();
+    let mut place = place::cache(context.host_tools);
     let mut lab = Err(untried("cache"));
     if place.state != State::Bad {
-        lab = made::look(context);
-    } else if let Ok(made) = made::look(context)
+        lab = made::look(context, sandbox.as_ref());
+    } else if let Ok(made) = made::look(context, sandbox.as_ref())
         && made.is_made()
     {
         place.state = State::Warn;
@@ -212,15 +212,12 @@ pub use place::remedy;
 /// # Errors
 /// What is in the way and what helps.
 pub fn check_lab(sandbox: &Sandbox, chapter: u32) -> anyhow::Result<()> {
-    let checks: [&dyn Fn() -> Found; 3] = [&|| network::rights(sandbox), &network::tun, &|| {
-        network::nat(sandbox)
-    }];
-    for check in checks {
+    for check in [|_: &Sandbox| network::tun(), network::rights, network::nat] {
         if let Found {
             state: State::Bad,
             text,
             remedy,
-        } = check()
+        } = check(sandbox)
         {
             let remedy = remedy.unwrap_or_default();
             bail!("chapter {chapter} needs a network of its own, and {text}\n{remedy}");

@@ -11,10 +11,12 @@ mod tools;
 #[allow(dead_code, reason = "the book of the fixture is for other tests")]
 mod fixture;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fixture::{Ran, repository};
+use lab::build::setup::{self, Options};
+use lab::system::sandbox::Sandbox;
 use serde_json::Value;
 
 /// The runner's own command, in the repository.
@@ -22,6 +24,17 @@ fn runner(arguments: &[&str]) -> Command {
     let mut command = fixture::runner();
     command.args(arguments).current_dir(repository());
     command
+}
+
+/// Hides the static C library of the lab's own programs.
+const WITHOUT_LIBC: &str = "mount --bind /dev/null $TOOLS/usr/lib/x86_64-linux-gnu/libc.a";
+
+/// The lab's own programs.
+fn tools() -> PathBuf {
+    match setup::programs(&Options::new(repository()).unwrap()).unwrap() {
+        Sandbox::Namespaces { root, .. } => root,
+        Sandbox::Machine => panic!("these tests are for the lab's own programs"),
+    }
 }
 
 /// What `doctor --json` finds in a machine that `script` has made poorer, as root of a user
@@ -37,8 +50,9 @@ fn in_namespace(script: &str, arguments: &str) -> Command {
     command
         .args(["--user", "--map-root-user", "--mount", "bash", "-ec"])
         .arg(format!(
-            "HERE=/mnt; mount -t tmpfs tmpfs $HERE; cd $HERE\n{script}\n\
-             cd ${{GO-{repository}}}; {runner} {arguments}"
+            "TOOLS={}; HERE=/mnt; mount -t tmpfs tmpfs $HERE; cd $HERE\n{script}\n\
+             cd ${{GO-{repository}}}; {runner} {arguments}",
+            tools().display()
         ));
     command
 }
@@ -100,7 +114,7 @@ impl Found {
     }
 }
 
-/// Writes a program into a folder that is to stand first on PATH.
+/// Writes a program into a folder that is to stand in front of the lab's own.
 fn program(folder: &Path, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join(name);
@@ -108,12 +122,9 @@ fn program(folder: &Path, name: &str, script: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The doctor with `folder` first on PATH.
+/// The doctor with the programs of `folder` in front of the lab's own.
 fn with_programs(folder: &Path) -> Found {
-    let mut path = folder.as_os_str().to_owned();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap());
     let mut command = runner(&["doctor", "--json"]);
-    command.env("PATH", path);
+    command.env("THESEUS_PROGRAMS", folder);
     Found::of(command)
 }

@@ -10,30 +10,22 @@ const CLOSED_TUN: &str = "mount -t tmpfs tmpfs /dev/net; mkdir /dev/net/tun";
 #[test]
 fn what_is_missing_is_said_before_anything_starts() {
     let book = Book::new(&["lab true"]);
-    for (script, id, cause, remedy) in [
-        (
-            NO_NAMESPACES,
-            "namespaces",
-            "the system makes no namespaces for you (none may be made): unshare",
-            "sudo sysctl -w user.max_user_namespaces=15000",
-        ),
+    for (script, cause, remedy) in [
         (
             NO_TUN,
-            "tun",
             "/dev/net/tun, with which a tap is made, cannot be opened: No such file or directory",
             "sudo modprobe tun",
         ),
         (
             CLOSED_TUN,
-            "tun",
             "/dev/net/tun, with which a tap is made, cannot be opened: Is a directory",
             "sudo chmod 666 /dev/net/tun",
         ),
     ] {
         poorer(script)
-            .only_bad(&[id])
-            .says(id, "bad", &[cause, remedy])
-            .says("nat", "skip", &[&format!("`{id}`")]);
+            .only_bad(&["tun"])
+            .says("tun", "bad", &[cause, remedy])
+            .says("nat", "skip", &["`tun`"]);
         let go = format!("{script}; GO={}", book.folder.path().display());
         for command in ["chapter 5", "verify"] {
             let ran = Ran::of(in_namespace(&go, command));
@@ -47,14 +39,34 @@ fn what_is_missing_is_said_before_anything_starts() {
 }
 
 #[test]
+fn without_namespaces_the_machines_own_programs_are_to_do() {
+    let remedy = "sudo sysctl -w user.max_user_namespaces=15000";
+    poorer(NO_NAMESPACES)
+        .only_bad(&[])
+        .says(
+            "namespaces",
+            "warn",
+            &["(none may be made)", "compared by meaning", remedy],
+        )
+        .says("qemu", "skip", &["`tools`"]);
+    // And where these are not all there, it is said at once.
+    let script = format!("{NO_NAMESPACES}; mount --bind /dev/null $(command -v tar)");
+    Ran::of(in_namespace(&script, "chapter 5"))
+        .ends_with(3)
+        .complains("the system makes no namespaces for the lab's own programs")
+        .complains("`runner doctor` says what helps")
+        .complains(" tar");
+}
+
+#[test]
 fn a_kernel_that_translates_no_addresses_is_told() {
-    let broken = "mkdir b; printf '#!/bin/sh\\necho no nf_tables here >&2\\nexit 3\\n' > b/iptables; chmod +x b/iptables; PATH=$HERE/b:$PATH";
+    let broken = "mkdir b; printf '#!/bin/sh\\necho no nf_tables here >&2\\nexit 3\\n' > b/iptables; chmod +x b/iptables; export THESEUS_PROGRAMS=$HERE/b";
     poorer(broken).only_bad(&["nat"]).says(
         "nat",
         "bad",
         &["no nf_tables here", "sudo modprobe -a veth nf_tables"],
     );
-    let no_tap = "mkdir b; printf '#!/bin/sh\\necho no tap >&2\\nexit 2\\n' > b/ip; chmod +x b/ip; PATH=$HERE/b:$PATH";
+    let no_tap = "mkdir b; printf '#!/bin/sh\\necho no tap >&2\\nexit 2\\n' > b/ip; chmod +x b/ip; export THESEUS_PROGRAMS=$HERE/b";
     poorer(no_tap).only_bad(&["nat"]).says(
         "nat",
         "bad",

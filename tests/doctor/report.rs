@@ -1,11 +1,13 @@
 //! How the doctor tells it: to people, to programs, and to a shell.
 
 use crate::fixture::Ran;
-use crate::{Found, in_namespace, runner};
+use crate::{Found, WITHOUT_LIBC, in_namespace, runner};
 
-const IDS: [&str; 16] = [
+const IDS: [&str; 17] = [
     "machine",
-    "packages",
+    "tools",
+    "namespaces",
+    "curl",
     "temp",
     "compiler",
     "qemu",
@@ -15,7 +17,6 @@ const IDS: [&str; 16] = [
     "memory",
     "lab",
     "sources",
-    "namespaces",
     "tun",
     "nat",
     "tmux",
@@ -53,7 +54,7 @@ fn people_get_a_line_for_each_check_and_colours_on_a_terminal_only() {
     let plain = Ran::of(runner(&["doctor"]));
     plain
         .ends_with(0)
-        .prints("ok    packages    all chapters")
+        .prints("ok    tools       all chapters")
         .prints("ok    nat         chapter 8")
         .prints("\nAll that the book needs is there.\n");
     assert!(!plain.stdout.contains('\u{1b}'), "{plain:#?}");
@@ -74,7 +75,7 @@ fn one_thing_in_the_way_says_which_chapters_go_on() {
         .prints("-> In a container: start it with --device /dev/net/tun\n")
         .prints("skip  nat         chapter 8")
         .prints("\nChapter 8 cannot run; the rest of the book can.\n");
-    let both = format!("{no_tun}; mount --bind /dev/null $(gcc -print-file-name=libc.a)");
+    let both = format!("{no_tun}; {WITHOUT_LIBC}");
     Ran::of(in_namespace(&both, "doctor"))
         .ends_with(3)
         .prints("\n2 things are in the way; begin with `compiler`.\n");

@@ -57,25 +57,25 @@ pub fn sandbox(context: &Context) -> (Option<Sandbox>, Found) {
     }
 }
 
-/// Looks for all parts of the lab.
+/// Looks for all parts of the lab. Without programs that run, what they build is not looked for.
 ///
 /// # Errors
 /// What keeps it from looking, as the finding of the check.
-pub fn look(context: &Context) -> Result<Lab, Found> {
+pub fn look(context: &Context, sandbox: Option<&Sandbox>) -> Result<Lab, Found> {
     let root = repository::find().map_err(|error| Found::skip(format!("{error:#}")))?;
     let look = || -> anyhow::Result<Lab> {
         let mut options = context.options(&root)?;
         options.cache = options.cache.frozen();
         let pins = Pins::read(&options.repository)?;
-        let parts = match setup::programs(&options) {
-            Ok(sandbox) => vec![
-                setup::kernel(&options, &sandbox, &pins).map(drop),
-                setup::guest(&options, &sandbox, &pins).map(drop),
+        let parts = match sandbox {
+            Some(sandbox) => vec![
+                setup::kernel(&options, sandbox, &pins).map(drop),
+                setup::guest(&options, sandbox, &pins).map(drop),
             ],
             // What is built is known by the compiler.
-            Err(error) => vec![
-                Err(error),
-                sources::kernel(&options.cache, pins.kernel(setup::KERNEL)?).map(drop),
+            None => vec![
+                setup::programs(&options).map(drop),
+                setup::kernel_source(&options, &pins).map(drop),
                 sources::busybox(&options.cache, &pins.busybox).map(drop),
             ],
         };
@@ -90,10 +90,16 @@ pub fn look(context: &Context) -> Result<Lab, Found> {
         }
         Ok(Lab { pins, absent })
     };
-    look().map_err(|error| {
-        let remedy = "Mend that, and look again; without it no lab can be made";
-        Found::bad(format!("{error:#}"), remedy)
-    })
+    match look() {
+        Ok(lab) if lab.is_made() && sandbox.is_none() => Err(Found::skip(
+            "not looked for, as the compiler that it was built with cannot be run",
+        )),
+        Ok(lab) => Ok(lab),
+        Err(error) => Err(Found::bad(
+            format!("{error:#}"),
+            "Mend that, and look again; without it no lab can be made",
+        )),
+    }
 }
 
 /// Tells whether the lab is made.

@@ -16,7 +16,14 @@ const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
 pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
     let said = match sandbox {
         Some(Sandbox::Machine) => return Found::skip("the machine's own programs are to be used"),
-        Some(sandbox) => probe::run(&sandbox.view(), &["true"], PATIENCE),
+        Some(sandbox) => match sandbox.clone().tried() {
+            Ok(Sandbox::Namespaces {
+                processes: false, ..
+            }) => {
+                return Found::ok("the system makes them for you, without a /proc of their own");
+            }
+            _ => probe::run(&sandbox.view(), &["true"], PATIENCE),
+        },
         None => probe::on_machine(&["unshare", "--user", "--map-root-user", "--mount", "true"]),
     };
     match said {

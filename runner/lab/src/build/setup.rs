@@ -2,7 +2,6 @@
 //! each only if it is not there. When all is there this takes milliseconds and prints nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
@@ -97,13 +96,11 @@ pub fn programs(options: &Options) -> Result<Sandbox> {
         return Ok(Sandbox::Machine);
     }
     let Options { cache, mirror, .. } = options;
-    Ok(Sandbox::Namespaces {
-        root: match std::env::var_os(TOOLS) {
-            Some(root) => root.into(),
-            None => tools::ready(cache, &options.repository, mirror.as_deref())?,
-        },
-        cache: cache.root().to_owned(),
-    })
+    let root = match std::env::var_os(TOOLS) {
+        Some(root) => root.into(),
+        None => tools::ready(cache, &options.repository, mirror.as_deref())?,
+    };
+    Ok(Sandbox::new(root, cache.root()))
 }
 
 /// The programs of the options: those of the tool root, in namespaces. Where the system makes none,
@@ -114,8 +111,8 @@ pub fn programs(options: &Options) -> Result<Sandbox> {
 pub fn sandbox(options: &Options) -> Result<Sandbox> {
     let sandbox = programs(options)?;
     if !sandbox.is_machine() {
-        match sandbox.view().output(&["true"], Stdio::null()) {
-            Ok(_) => return Ok(sandbox),
+        match sandbox.tried() {
+            Ok(sandbox) => return Ok(sandbox),
             Err(error) => eprintln!(
                 "note: the system makes no namespaces for the lab's own programs, so this machine's \
                  are used, and what they print is compared by meaning; `runner doctor` says what \
@@ -162,14 +159,22 @@ pub fn guest(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<(Busyb
     Ok((busybox, initramfs))
 }
 
+/// The source of the options' kernel.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn kernel_source(options: &Options, pins: &Pins) -> Result<Source> {
+    match &options.kernel_source {
+        Some(path) => Source::given(path),
+        None => sources::kernel(&options.cache, pins.kernel(KERNEL)?),
+    }
+}
+
 /// The kernel of the options.
 pub fn kernel(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<Kernel> {
     let pin = pins.kernel(KERNEL)?;
     let configs = options.repository.join(pins::FOLDER);
     let fragment = fs::read_to_string(configs.join(format!("{KERNEL}.config")))?;
-    let source = match &options.kernel_source {
-        Some(path) => Source::given(path)?,
-        None => sources::kernel(&options.cache, pin)?,
-    };
+    let source = kernel_source(options, pins)?;
     kernel::ready(&options.cache, sandbox, pin, &fragment, &source)
 }

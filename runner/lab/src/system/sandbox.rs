@@ -35,12 +35,12 @@ const START: &str = r#"trap '' INT; [ $PPID = $0 ] && exec "$@""#;
 /// What is the same for every program in the sandbox. It is no `root`: tcpdump would change to
 /// another user, and there is none.
 const ALWAYS: &str = "--die-with-parent --unshare-user --uid 1000 --gid 1000 \
-    --unshare-pid --unshare-ipc --unshare-uts --hostname theseus --clearenv \
+    --unshare-ipc --unshare-uts --hostname theseus --clearenv \
     --perms 0755 --tmpfs /dev --dev-bind /dev/null /dev/null --dev-bind /dev/zero /dev/zero \
     --dev-bind /dev/full /dev/full --dev-bind /dev/random /dev/random \
     --dev-bind /dev/urandom /dev/urandom --symlink /proc/self/fd /dev/fd \
     --symlink /proc/self/fd/0 /dev/stdin --symlink /proc/self/fd/1 /dev/stdout \
-    --symlink /proc/self/fd/2 /dev/stderr --proc /proc --perms 1777 --tmpfs /tmp --tmpfs /lab";
+    --symlink /proc/self/fd/2 /dev/stderr --perms 1777 --tmpfs /tmp --tmpfs /lab";
 /// All rights over a network of its own, the driver of taps, and a /sys to cover: without one, none
 /// can be mounted for a further network namespace.
 const RIGHTS: &str = "--unshare-net --cap-add ALL --dev-bind /dev/net/tun /dev/net/tun \
@@ -55,6 +55,8 @@ pub enum Sandbox {
         root: PathBuf,
         /// The cache.
         cache: PathBuf,
+        /// Whether there is a process namespace, too, with a /proc of its own.
+        processes: bool,
     },
     /// The machine's own programs, with the machine's own files in sight.
     Machine,
@@ -111,6 +113,35 @@ pub struct View {
 }
 
 impl Sandbox {
+    /// The tool root in namespaces.
+    #[must_use]
+    pub fn new(root: PathBuf, cache: &Path) -> Self {
+        Self::Namespaces {
+            root,
+            cache: cache.to_owned(),
+            processes: true,
+        }
+    }
+
+    /// The sandbox as far as the system makes it. In a container in which parts of /proc are
+    /// covered, the system mounts no other: there the machine's own processes are seen.
+    ///
+    /// # Errors
+    /// What the system says to the first attempt.
+    pub fn tried(mut self) -> Result<Self> {
+        let attempt = |sandbox: &Self| sandbox.view().output(&["true"], Stdio::null()).map(drop);
+        let first = attempt(&self);
+        if let Self::Namespaces { processes, .. } = &mut self
+            && first.is_err()
+        {
+            *processes = false;
+            if attempt(&self).is_ok() {
+                return Ok(self);
+            }
+        }
+        first.map(|()| self)
+    }
+
     /// Whether it is the machine's own programs that run.
     #[must_use]
     pub fn is_machine(&self) -> bool {
@@ -258,10 +289,14 @@ impl View {
     ) -> Result<Process> {
         let environment = self.environment();
         match &self.sandbox {
-            Sandbox::Namespaces { root, .. } => {
+            Sandbox::Namespaces {
+                root, processes, ..
+            } => {
                 let us = std::process::id().to_string();
                 let process = Process::start_group("/bin/sh", |command| {
-                    command.args(["-c", START, &us]).args(self.enter(root));
+                    command
+                        .args(["-c", START, &us])
+                        .args(self.enter(root, *processes));
                     command.args(environment.iter().map(|(name, value)| {
                         let mut setting = name.clone();
                         setting.push("=");
@@ -336,7 +371,7 @@ impl View {
     }
 
     /// The words behind which stand the variables and the words of a program in the sandbox.
-    fn enter(&self, root: &Path) -> Vec<OsString> {
+    fn enter(&self, root: &Path, processes: bool) -> Vec<OsString> {
         let words = |line: &str| Vec::from_iter(line.split_ascii_whitespace().map(OsString::from));
         let linked = |program: &str| -> Vec<OsString> {
             let program = root.join("usr/bin").join(program);
@@ -360,6 +395,10 @@ impl View {
         all.extend(linked("bwrap"));
         all.extend(bind("--ro-bind", root, Path::new("/")));
         all.extend(words(ALWAYS));
+        all.extend(words(match processes {
+            true => "--unshare-pid --proc /proc",
+            false => "--bind /proc /proc",
+        }));
         all.extend(words(match self.network {
             Network::None => "--unshare-net",
             Network::Rights => RIGHTS,
