@@ -38,6 +38,9 @@ struct Global {
     /// Use this machine's own compiler, QEMU and gdb, in place of those that the lab brings
     #[arg(long, env = "THESEUS_HOST_TOOLS", global = true)]
     host_tools: bool,
+    /// A folder or URL with Debian's pool, to fetch from before all others
+    #[arg(long, value_name = "PLACE", env = "THESEUS_MIRROR", global = true)]
+    mirror: Option<String>,
     /// A Linux tarball or unpacked tree to build, in place of the pinned source
     #[arg(
         long,
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         yes: cli.global.yes,
         kernel_source: cli.global.kernel_source,
         host_tools: cli.global.host_tools,
+        mirror: cli.global.mirror,
         given: Given::default(),
     };
     let result = match cli.command {

@@ -13,6 +13,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether the machine's own programs are to be used.
     pub host_tools: bool,
+    /// A folder or URL with Debian's pool.
+    pub mirror: Option<String>,
     /// A Linux tarball or unpacked tree of the user's own.
     pub kernel_source: Option<PathBuf>,
     /// What the run is given of the cache.
@@ -28,6 +30,7 @@ impl Context {
         let mut options = Options::new(repository)?;
         options.cache = options.cache.noting(self.given.clone());
         options.host_tools = self.host_tools;
+        options.mirror.clone_from(&self.mirror);
         options.kernel_source.clone_from(&self.kernel_source);
         Ok(options)
     }

@@ -1,8 +1,8 @@
 //! Downloads from a server on this machine that behaves, and from ones that do not.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,36 +12,13 @@ use lab::build::sources;
 use lab::system::files::sha256_of;
 use lab::system::progress::Stage;
 
+use crate::server::{refuse, respond, serve};
+
 const BODY: &[u8] = b"the bytes of a tarball";
 const PATIENCE: Patience = Patience {
     answer: Duration::from_millis(300),
     silence: Duration::from_millis(300),
 };
-
-/// Serves every request with what `answer` writes for its path, for as long as the test runs.
-fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 2048];
-            let count = stream.read(&mut request).unwrap();
-            let request = String::from_utf8_lossy(&request[..count]).into_owned();
-            answer(request.split(' ').nth(1).unwrap_or_default(), &mut stream);
-        }
-    });
-    url
-}
-
-fn respond(stream: &mut TcpStream, length: usize, body: &[u8]) {
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    stream.write_all(body).unwrap();
-}
 
 /// Fetches, and returns the error if there is one, after checking that then nothing is kept.
 fn fetch(url: &str, sha256: &str) -> Option<String> {
@@ -109,11 +86,7 @@ fn full_disk_is_told_and_left_empty() {
 
 #[test]
 fn missing_file_is_named() {
-    let url = serve(|_, stream| {
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            .unwrap();
-    });
+    let url = serve(|_, stream| refuse(stream));
     let error = fetch(&url, &sha256_of(BODY)).unwrap();
     assert!(error.contains(&url) && error.contains("404"), "{error}");
 }

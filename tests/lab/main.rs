@@ -7,3 +7,6 @@ mod fetch;
 mod help;
 mod house;
 mod program;
+
+#[path = "../support/server.rs"]
+mod server;

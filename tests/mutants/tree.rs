@@ -30,7 +30,7 @@ impl Tree {
     pub fn built(fragment: &str, changes: &[&Change]) -> Self {
         let pins = Pins::read(&repository()).unwrap();
         let pin = pins.kernel(lab::SERIES).unwrap();
-        let source = sources::kernel(&Cache::of_user().unwrap(), pin).unwrap();
+        let source = sources::kernel(&Cache::of_user().unwrap(), pin, None).unwrap();
         let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels"));
         let sandbox = setup::programs(&Options {
             cache: cache.clone(),

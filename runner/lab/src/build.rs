@@ -1,6 +1,5 @@
 //! From pinned sources to a bootable lab: each part is made once, and kept in the cache.
 
-pub(crate) mod apt;
 pub(crate) mod busybox;
 pub mod cache;
 pub mod cpio;

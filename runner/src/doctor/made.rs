@@ -76,7 +76,7 @@ pub fn look(context: &Context, sandbox: Option<&Sandbox>) -> Result<Lab, Found> 
             None => vec![
                 setup::programs(&options).map(drop),
                 setup::kernel_source(&options, &pins).map(drop),
-                sources::busybox(&options.cache, &pins.busybox).map(drop),
+                sources::busybox(&options.cache, &pins.busybox, None).map(drop),
             ],
         };
         let mut absent = Vec::new();

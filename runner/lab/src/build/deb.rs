@@ -33,8 +33,8 @@ const MEMORY: u32 = 128 << 10;
 pub fn unpack(deb: &Path, root: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let place = |name: &Path| {
         let path = merged(name);
-        let text = path.to_str()?;
-        (!text.is_empty() && wanted(text)).then_some(path)
+        let is_wanted = wanted(&path.to_string_lossy());
+        (!path.as_os_str().is_empty() && is_wanted).then_some(path)
     };
     let rules = Rules {
         what: "a package",

@@ -4,13 +4,16 @@
 //! silence, not for the whole: a large file over a slow line may take its time as long as bytes
 //! arrive. curl measures silence in whole seconds and after its own buffers, so the pipe is timed.
 
-use std::io::{Read, Write as _};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fs_err::{self as fs, File};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sha2::{Digest as _, Sha256};
@@ -19,11 +22,16 @@ use crate::system::files;
 use crate::system::process::Process;
 
 /// What curl is told besides the URL: no file of the reader's own, nothing but HTTP, no answer that
-/// is an error, no endless chain of redirects, and each byte at once, behind the heads.
+/// is an error, no endless chain of redirects.
 const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
-                       --location --max-redirs 10 --proto =http,https \
-                       --no-buffer --include --suppress-connect-headers";
-/// How curl ends when it reaches nobody: a proxy or a site that cannot be found, or does not answer.
+                       --location --max-redirs 10 --proto =http,https";
+/// For one file: each byte at once, behind the heads.
+const ONE: &str = "--no-buffer --include --suppress-connect-headers";
+/// For many files: so many at once, and a line for each that has ended; no older curl says why.
+const MANY: &str = "--parallel --parallel-max 6 --config - --speed-limit 1 \
+                    --write-out %{http_code}\\t%{filename_effective}\\t%{errormsg}\\n";
+/// How curl ends when it reaches nobody: a proxy or a site that cannot be found, or does not
+/// answer.
 const UNREACHABLE: [i32; 4] = [5, 6, 7, 28];
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
@@ -62,20 +70,23 @@ pub fn file(
 ) -> Result<()> {
     let partial = target.with_extension("partial");
     let result = download(url, &partial, patience, seen).and_then(|hash| {
-        if hash == sha256 {
-            Ok(fs::rename(&partial, target)?)
-        } else {
-            bail!(
-                "{url} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it \
-                 was kept"
-            )
-        }
+        pinned(url, &hash, sha256)?;
+        Ok(fs::rename(&partial, target)?)
     });
     if result.is_err() {
         // It may never have been made.
         let _ = fs::remove_file(&partial);
     }
     result
+}
+
+/// Refuses what has another hash than it should. Whoever calls keeps nothing of it.
+pub(super) fn pinned(what: impl Display, hash: &str, sha256: &str) -> Result<()> {
+    ensure!(
+        hash == sha256,
+        "{what} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it was kept"
+    );
+    Ok(())
 }
 
 /// Fetches a short text, at most a megabyte.
@@ -89,6 +100,108 @@ pub fn text(url: &str, patience: Patience) -> Result<String> {
         }
     })?;
     String::from_utf8(text).with_context(|| format!("{url} is no text"))
+}
+
+/// One of many files.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Where it is.
+    pub url: String,
+    /// What it is called here.
+    pub name: &'a str,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Their SHA-256.
+    pub sha256: &'a str,
+}
+
+/// Fetches many files into `folder`, a few at a time and over few connections, roughly in their
+/// order. `ended` is told how it went with each, by its number, and may say that the rest is not
+/// wanted any more. A file is there afterwards only if it went well.
+///
+/// # Errors
+/// When curl cannot be started; what `ended` says.
+pub fn files(
+    wanted: &[Wanted],
+    folder: &Path,
+    patience: Patience,
+    mut ended: impl FnMut(usize, Result<()>) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let numbered = wanted.iter().enumerate();
+    let mut missing: BTreeMap<_, _> = numbered.map(|(number, one)| (one.name, number)).collect();
+    let config: String = wanted.iter().map(Wanted::config).collect();
+    let [answer, silence] = [patience.answer, patience.silence].map(|time| time.as_secs().max(1));
+    let mut curl = Process::start("curl", |command| {
+        command
+            .args(words(&[OPTIONS, MANY]))
+            .args(["--connect-timeout", &answer.to_string()])
+            .args(["--speed-time", &silence.to_string()])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    })?;
+    let mut stdin = curl.child.stdin.take().context("curl has no input")?;
+    // If it has ended already, it says why.
+    let _ = stdin.write_all(config.as_bytes());
+    drop(stdin);
+    let stdout = curl.child.stdout.take().context("curl has no output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("read from curl")?;
+        let mut parts = line.splitn(3, '\t');
+        let [status, name, why] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        let Some(number) = missing.remove(name) else {
+            continue;
+        };
+        let path = folder.join(name);
+        let result = wanted[number].arrived(&path, status, why);
+        if result.is_err() {
+            // It may never have been made.
+            let _ = fs::remove_file(&path);
+        }
+        if ended(number, result)?.is_break() {
+            return Ok(());
+        }
+    }
+    let (said, end, _) = last_words(curl)?;
+    for (name, number) in missing {
+        let _ = fs::remove_file(folder.join(name));
+        let error = anyhow!("{} was not fetched: {said}{end}", wanted[number].url);
+        if ended(number, Err(error))?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Wanted<'_> {
+    /// Has curl fetch it into the current folder.
+    fn config(&self) -> String {
+        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let (url, name) = (quoted(&self.url), quoted(self.name));
+        format!("url = \"{url}\"\noutput = \"{name}\"\n")
+    }
+
+    /// Whether what has arrived is what was wanted.
+    fn arrived(&self, path: &Path, status: &str, why: &str) -> Result<()> {
+        let url = &self.url;
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        if status == "000" {
+            bail!(Unreachable(format!("cannot fetch {url}{why}")));
+        }
+        ensure!(status.starts_with('2'), "cannot fetch {url}: {status}{why}");
+        let size = fs::metadata(path)?.len();
+        let all = self.size;
+        ensure!(
+            size >= all,
+            "{url} broke off after {size} of {all} bytes{why}"
+        );
+        pinned(url, &files::sha256_of_file(path)?, self.sha256)
+    }
 }
 
 /// The SHA-256 that a list in the format of `sha256sum` has for a file name. Text around the list,
@@ -115,7 +228,7 @@ impl<'a> Answer<'a> {
         let seconds = patience.answer.as_secs_f64().to_string();
         let mut curl = Process::start("curl", |command| {
             command
-                .args(OPTIONS.split(' '))
+                .args(words(&[OPTIONS, ONE]))
                 .args(["--connect-timeout", &seconds, "--url", url])
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -172,24 +285,13 @@ impl<'a> Answer<'a> {
     }
 
     /// Says what went wrong, if curl has not got all of it.
-    fn end(mut self, count: Option<u64>) -> Result<()> {
-        let end = self.curl.end();
-        let status = self.curl.ended()?;
+    fn end(self, count: Option<u64>) -> Result<()> {
+        let (said, end, status) = last_words(self.curl)?;
         if status.is_some_and(|status| status.success()) {
             return Ok(());
         }
-        // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
-        self.curl.kill();
-        let mut said = String::new();
-        let stderr = self
-            .curl
-            .child
-            .stderr
-            .take()
-            .context("curl has no errors")?;
-        let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
-        let (url, said) = (self.url, said.trim());
         let code = status.and_then(|status| status.code());
+        let url = self.url;
         match count {
             None if code.is_some_and(|code| UNREACHABLE.contains(&code)) => {
                 bail!(Unreachable(format!("cannot fetch {url}: {said}{end}")))
@@ -198,6 +300,23 @@ impl<'a> Answer<'a> {
             Some(count) => bail!("{url} broke off after {count} bytes: {said}{end}"),
         }
     }
+}
+
+/// What curl has complained of before it closed its output, how it ended, and the same as it stands
+/// in a message.
+fn last_words(mut curl: Process) -> Result<(String, String, Option<ExitStatus>)> {
+    let end = curl.end();
+    let status = curl.ended()?;
+    // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
+    curl.kill();
+    let mut said = String::new();
+    let stderr = curl.child.stderr.take().context("curl has no errors")?;
+    let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
+    Ok((said.trim().to_owned(), end, status))
+}
+
+fn words<'a>(lists: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    lists.iter().flat_map(|list| list.split_ascii_whitespace())
 }
 
 /// Whether the pipe can be read, or has been closed, before so much time has passed.
@@ -241,7 +360,6 @@ fn download(
         seen(count, all);
         Ok(())
     })?;
-    file.sync_all()?;
     Ok(files::hex(&hash.finalize()))
 }
 

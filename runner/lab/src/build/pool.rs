@@ -9,15 +9,16 @@
 //! kept. One that cannot be reached, or that has failed a few times before it delivered anything,
 //! is not asked again.
 
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Mutex;
 
 use anyhow::{Result, bail};
-use duct::cmd;
 use fs_err as fs;
 
-use crate::build::fetch::{self, Patience};
+use crate::build::fetch::{self, Patience, Unreachable, Wanted};
+use crate::build::recipe;
 use crate::system::files;
+use crate::system::progress::Stage;
 
 /// The public mirrors: of the releases that Debian still looks after, and of the others.
 const MIRRORS: [&str; 2] = [
@@ -26,168 +27,177 @@ const MIRRORS: [&str; 2] = [
 ];
 /// Has every file that Debian ever had, by the day.
 const SNAPSHOTS: &str = "http://mirror.example/archive/debian";
-/// How often in a row a provider may fail.
+/// How many files in a row a provider may fail to deliver.
 const PATIENCE: u32 = 3;
 
-/// The providers of the archive's files.
-#[derive(Debug)]
-pub struct Pool(Vec<Provider>);
-
-/// A folder or a mirror.
-#[derive(Debug)]
-struct Provider {
-    base: String,
-    state: Mutex<State>,
-}
-
-/// What a provider has shown of itself.
-#[derive(Debug)]
-struct State {
-    /// How many more failures it is forgiven.
-    left: u32,
-    /// Whether it has ever delivered anything.
-    delivered: bool,
-    /// How it has failed last.
-    why: String,
-}
+/// The providers of the archive's files: folders and URLs.
+#[derive(Clone, Debug)]
+pub struct Pool(Vec<String>);
 
 /// A file of the archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Pooled<'a> {
     /// The path from the top of the archive.
     pub path: &'a str,
-    /// The SHA-256 of its bytes.
+    /// How many bytes it has.
+    pub size: u64,
+    /// Their SHA-256.
     pub sha256: &'a str,
+}
+
+impl<'a> Pooled<'a> {
+    /// The name of the file.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
 }
 
 impl Pool {
     /// The providers for this machine. `mirror` is a folder or a URL that the reader names, and
     /// `snapshot` the day at which the archive of all days has the files.
     pub fn new(mirror: Option<&str>, snapshot: &str) -> Self {
-        let named = mirror.map(|mirror| mirror.trim_end_matches('/').to_owned());
+        let named = mirror.map(str::to_owned).into_iter().chain(own_mirrors());
         let public = MIRRORS.map(str::to_owned);
-        let all = named.into_iter().chain(own_mirrors()).chain(public);
-        Self::of(all.chain([format!("{SNAPSHOTS}/{snapshot}")]))
+        Self::of(
+            named
+                .chain(public)
+                .chain([format!("{SNAPSHOTS}/{snapshot}")]),
+        )
     }
 
     /// These providers, each once.
     pub fn of(bases: impl IntoIterator<Item = String>) -> Self {
-        let mut providers: Vec<Provider> = Vec::new();
+        let mut known: Vec<String> = Vec::new();
         for base in bases {
-            if !providers.iter().any(|known| known.base == base) {
-                let state = Mutex::new(State {
-                    left: PATIENCE,
-                    delivered: false,
-                    why: String::new(),
-                });
-                providers.push(Provider { base, state });
+            let base = base.trim_end_matches('/');
+            if !known.iter().any(|known| known == base) {
+                known.push(base.to_owned());
             }
         }
-        Self(providers)
+        Self(known)
     }
 
-    /// Where a file would be asked for, in order.
-    pub fn bases(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|provider| &*provider.base)
-    }
-
-    /// Fetches a file into `target`. `seen` is told the bytes so far and, where known, in all;
-    /// `tell` what has failed, and will not fail the whole.
+    /// Fetches one file into `target`, whatever its size.
     ///
     /// # Errors
     /// When no provider has it. Then nothing is there.
+    pub fn one(&self, path: &str, sha256: &str, target: &Path, stage: &mut Stage) -> Result<()> {
+        let mut failures = Vec::new();
+        for base in &self.0 {
+            stage.at(format!("from {base}"));
+            let fetched = match is_url(base) {
+                true => {
+                    let url = format!("{base}/{}", escaped(path));
+                    let seen = |bytes, all| stage.at_bytes(bytes, all);
+                    fetch::file(&url, target, sha256, Patience::default(), seen)
+                }
+                false => copy(base, path, sha256, target),
+            };
+            let Err(error) = fetched else {
+                return Ok(());
+            };
+            let failure = format!("{base}: {error:#}");
+            stage.note(&format!("  not from {failure}"));
+            failures.push(failure);
+        }
+        bail!("{path} could not be had:\n  {}", failures.join("\n  "))
+    }
+
+    /// Fetches the files into `folder`, each by its own name. `arrived` is given each that has
+    /// arrived, and `tell` what a provider has failed at, which the next one may mend.
+    ///
+    /// # Errors
+    /// When a file cannot be had from any provider; what `arrived` says. Some may have arrived.
     pub fn fetch(
         &self,
-        file: Pooled,
-        target: &Path,
+        files: &[Pooled],
+        folder: &Path,
         patience: Patience,
-        mut seen: impl FnMut(u64, Option<u64>),
-        tell: impl Fn(&str),
+        mut arrived: impl FnMut(usize) -> Result<()>,
+        mut tell: impl FnMut(&str),
     ) -> Result<()> {
-        let name = file.path.rsplit('/').next().unwrap_or(file.path);
+        let mut missing: Vec<usize> = (0..files.len()).collect();
         let mut failures = Vec::new();
-        for provider in &self.0 {
-            if let Some(why) = provider.given_up() {
-                failures.push(format!("{}, not asked again: {why}", provider.base));
-                continue;
-            }
-            match provider.fetch(file, target, patience, &mut seen) {
-                Ok(()) => {
-                    provider.delivered();
-                    return Ok(());
-                }
-                Err(error) => {
-                    let failure = format!("{}: {error:#}", provider.base);
-                    if provider.failed(&error) {
-                        tell(&format!("  no {name} from {failure}"));
-                    }
-                    failures.push(failure);
-                }
+        for base in &self.0 {
+            let mut left = PATIENCE;
+            let mut delivered = Vec::new();
+            let wanted: Vec<_> = missing.iter().map(|&index| files[index]).collect();
+            ask(base, &wanted, folder, patience, |number, result| {
+                let index = missing[number];
+                let Err(error) = result else {
+                    left = PATIENCE;
+                    delivered.push(index);
+                    return arrived(index).map(ControlFlow::Continue);
+                };
+                let is_reached = !delivered.is_empty() || !error.is::<Unreachable>();
+                left = if is_reached { left - 1 } else { 0 };
+                let failure = format!("{} from {base}: {error:#}", files[index].name());
+                tell(&format!("  no {failure}"));
+                failures.push(failure);
+                Ok(match left {
+                    0 => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                })
+            })?;
+            missing.retain(|index| !delivered.contains(index));
+            if missing.is_empty() {
+                return Ok(());
             }
         }
-        bail!("{name} could not be had:\n  {}", failures.join("\n  "))
+        bail!(
+            "{} could not be had:\n  no {}",
+            files[missing[0]].name(),
+            failures.join("\n  no ")
+        )
     }
 }
 
-impl Provider {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Asks one provider for files, and tells how it went with each, by its number.
+fn ask(
+    base: &str,
+    files: &[Pooled],
+    folder: &Path,
+    patience: Patience,
+    mut ended: impl FnMut(usize, Result<()>) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let is_url = ["http://", "https://"]
+        .iter()
+        .any(|start| base.starts_with(start));
+    if is_url {
+        let wanted = files.iter().map(|file| Wanted {
+            url: format!("{base}/{}", escaped(file.path)),
+            name: file.name(),
+            size: file.size,
+            sha256: file.sha256,
+        });
+        let wanted: Vec<_> = wanted.collect();
+        return fetch::files(&wanted, folder, patience, ended);
     }
-
-    fn given_up(&self) -> Option<String> {
-        let state = self.state();
-        (state.left == 0).then(|| state.why.clone())
-    }
-
-    fn delivered(&self) {
-        let mut state = self.state();
-        (state.left, state.delivered) = (PATIENCE, true);
-    }
-
-    /// Notes a failure, and says whether it is news: who has been given up fails no more.
-    fn failed(&self, error: &anyhow::Error) -> bool {
-        let mut state = self.state();
-        if state.left == 0 {
-            return false;
+    for (number, file) in files.iter().enumerate() {
+        let copied = copy(base, file.path, file.sha256, &folder.join(file.name()));
+        if ended(number, copied)?.is_break() {
+            break;
         }
-        let is_reached = state.delivered || !error.is::<fetch::Unreachable>();
-        state.left = if is_reached { state.left - 1 } else { 0 };
-        state.why = format!("{error:#}");
-        true
     }
+    Ok(())
+}
 
-    fn fetch(
-        &self,
-        file: Pooled,
-        target: &Path,
-        patience: Patience,
-        seen: impl FnMut(u64, Option<u64>),
-    ) -> Result<()> {
-        let Pooled { path, sha256 } = file;
-        let is_url = ["http://", "https://"]
-            .iter()
-            .any(|start| self.base.starts_with(start));
-        if is_url {
-            let url = format!("{}/{}", self.base, escaped(path));
-            return fetch::file(&url, target, sha256, patience, seen);
-        }
-        let found = Path::new(&self.base).join(path);
-        if !Path::new(&self.base).join("pool").is_dir() {
-            let why = "it is neither a URL nor a folder that has a pool/".to_owned();
-            bail!(fetch::Unreachable(why));
-        }
-        let hash = files::sha256_of_file(&found)?;
-        if hash != sha256 {
-            bail!(
-                "{} is not the pinned file: its SHA-256 is {hash}, not {sha256}",
-                found.display()
-            );
-        }
-        fs::copy(&found, target)?;
-        Ok(())
+/// Takes a file from a folder.
+fn copy(base: &str, path: &str, sha256: &str, target: &Path) -> Result<()> {
+    if !Path::new(base).join("pool").is_dir() {
+        let why = "it is neither a URL nor a folder that has a pool/".to_owned();
+        bail!(Unreachable(why));
     }
+    let found = Path::new(base).join(path);
+    fetch::pinned(found.display(), &files::sha256_of_file(&found)?, sha256)?;
+    fs::copy(&found, target)?;
+    Ok(())
+}
+
+fn is_url(base: &str) -> bool {
+    let schemes = ["http://", "https://"];
+    schemes.iter().any(|scheme| base.starts_with(scheme))
 }
 
 /// A path as it stands in a URL. Some servers take a plus for a blank.
@@ -204,9 +214,18 @@ fn escaped(path: &str) -> String {
 /// The machine's own mirrors, as its apt would ask them; none where there is no apt. (`apt-get
 /// indextargets` names them too, but not on a machine that has never fetched its lists.)
 fn own_mirrors() -> Vec<String> {
-    let asked = cmd!("apt-get", "update", "--print-uris");
-    let lines = asked.stderr_null().unchecked().read();
-    lines.map(|lines| pick_sites(&lines)).unwrap_or_default()
+    let mut lines = String::new();
+    let asked = recipe::watched(
+        |command| {
+            command.args(["apt-get", "update", "--print-uris"]);
+        },
+        |line| {
+            lines.push_str(line);
+            lines.push('\n');
+            Ok(())
+        },
+    );
+    asked.map_or(Vec::new(), |_| pick_sites(&lines))
 }
 
 /// Of lines `'site/dists/suite/file' ...`, the sites that may be mirrors of Debian, likely ones

@@ -153,7 +153,7 @@ impl Lab {
 
 /// busybox and the guest's root.
 pub fn guest(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<(Busybox, PathBuf)> {
-    let source = sources::busybox(&options.cache, &pins.busybox)?;
+    let source = sources::busybox(&options.cache, &pins.busybox, options.mirror.as_deref())?;
     let busybox = busybox::ready(&options.cache, sandbox, &pins.busybox, &source)?;
     let initramfs = rootfs::ready(&options.cache, sandbox, &options.repository, &busybox)?;
     Ok((busybox, initramfs))
@@ -166,7 +166,11 @@ pub fn guest(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<(Busyb
 pub fn kernel_source(options: &Options, pins: &Pins) -> Result<Source> {
     match &options.kernel_source {
         Some(path) => Source::given(path),
-        None => sources::kernel(&options.cache, pins.kernel(KERNEL)?),
+        None => sources::kernel(
+            &options.cache,
+            pins.kernel(KERNEL)?,
+            options.mirror.as_deref(),
+        ),
     }
 }
 

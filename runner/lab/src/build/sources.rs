@@ -11,11 +11,11 @@ use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
-use crate::build::apt::Apt;
 use crate::build::cache::{Cache, Inputs, Leftover};
+use crate::build::deb;
 use crate::build::fetch::{self, Patience};
 use crate::build::pins::{BusyboxPin, DebianPackage, DebianSource, KernelPin, Pins, Upstream};
-use crate::build::recipe;
+use crate::build::pool::Pool;
 use crate::system::files;
 use crate::system::progress::Stage;
 
@@ -96,6 +96,9 @@ const KERNEL: &str = "kernel-source";
 /// The cache's word for busybox's source.
 const BUSYBOX: &str = "busybox-source";
 
+/// The day at which the archive of all days has the sources.
+const SNAPSHOT: &str = "20261128T000000Z";
+
 /// What would be asked for each source, in order, by the cache's word for it.
 pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
     let kernel = pins.kernel.get(crate::SERIES).map(kernel_providers);
@@ -121,14 +124,18 @@ fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
 }
 
 /// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
-pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
+/// `mirror` is a folder or a URL that the reader names, with Debian's archive below it.
+pub fn kernel(cache: &Cache, pin: &KernelPin, mirror: Option<&str>) -> Result<Source> {
     let file = format!("linux-{}.tar.xz", pin.version);
     let inputs = Inputs::new()
         .with("file", &file)
         .with("debian", &pin.debian.member_sha256)
         .with("upstream", &pin.upstream.url);
     let [debian, site] = kernel_providers(pin);
-    let of_debian = |target: &Path, _: &mut Stage| debian_package(&pin.debian, target);
+    let of_debian = |target: &Path, stage: &mut Stage| {
+        let pool = Pool::new(mirror, SNAPSHOT);
+        debian_package(&pin.debian, &pool, target, stage)
+    };
     let of_site = |target: &Path, stage: &mut Stage| {
         upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
         stage.note(
@@ -143,16 +150,16 @@ pub fn kernel(cache: &Cache, pin: &KernelPin) -> Result<Source> {
 }
 
 /// The pinned busybox source: from the cache, or else from Debian's source package, or upstream.
-pub fn busybox(cache: &Cache, pin: &BusyboxPin) -> Result<Source> {
+/// `mirror` is as for [`kernel`].
+pub fn busybox(cache: &Cache, pin: &BusyboxPin, mirror: Option<&str>) -> Result<Source> {
     let file = format!("busybox-{}.tar.bz2", pin.version);
     let inputs = Inputs::new()
         .with("file", &file)
         .with("sha256", &pin.sha256);
     let [debian, site] = busybox_providers(pin);
-    let of_debian = |target: &Path, _: &mut Stage| {
-        let apt = Apt::prepare(&target.with_file_name("apt"), "deb-src", &pin.debian.suite)?;
-        let found = apt.source(&pin.debian.source, &pin.debian.file)?;
-        keep(&found, target, &pin.sha256)
+    let of_debian = |target: &Path, stage: &mut Stage| {
+        let path = format!("pool/main/b/busybox/{}", pin.debian.file);
+        Pool::new(mirror, SNAPSHOT).one(&path, &pin.sha256, target, stage)
     };
     let of_site = |target: &Path, stage: &mut Stage| {
         let seen = |bytes, all| stage.at_bytes(bytes, all);
@@ -175,12 +182,6 @@ fn cached(
     let entry = cache.ensure(kind, inputs, Leftover::Discard, waiting, |folder| {
         let mut stage = Stage::begin(name);
         first_that_delivers(name, providers, &folder.join(file), &mut stage)?;
-        // The lists and packages of the providers have done their work.
-        for part in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
-            if part.is_dir() {
-                fs::remove_dir_all(&part)?;
-            }
-        }
         stage.done();
         Ok(vec![file.to_owned()])
     })?;
@@ -214,22 +215,20 @@ fn first_that_delivers(
     )
 }
 
-fn debian_package(pin: &DebianPackage, target: &Path) -> Result<()> {
-    let folder = target.with_file_name("apt");
-    let apt = Apt::prepare(&folder, "deb", &pin.suite)?;
-    let deb = apt.download(&pin.package, &pin.version)?;
-    check(&deb, &pin.sha256)?;
-    // tar names members as they were packed: with a leading `./`. What comes out is hashed, so only
-    // tar's status counts.
-    let line = r#"dpkg-deb --fsys-tarfile "$DEB" | tar -x "./$MEMBER""#;
-    let view = crate::system::sandbox::Sandbox::Machine
-        .view()
-        .starting_in(&folder);
-    let view = view
-        .with_variable("DEB", &deb)
-        .with_variable("MEMBER", &pin.member);
-    recipe::run(line, &view, &folder.join("log"), |_| {})
-        .with_context(|| format!("cannot take {} out of {}", pin.member, deb.display()))?;
+/// Fetches a package, and takes the tarball out of it.
+fn debian_package(
+    pin: &DebianPackage,
+    pool: &Pool,
+    target: &Path,
+    stage: &mut Stage,
+) -> Result<()> {
+    let folder = tempfile::tempdir_in(target.parent().unwrap_or(Path::new(".")))?;
+    let folder = folder.path();
+    let path = format!("pool/main/l/linux/{}_{}_all.deb", pin.package, pin.version);
+    let deb = folder.join("package.deb");
+    pool.one(&path, &pin.sha256, &deb, stage)?;
+    stage.at("unpack the package");
+    deb::unpack(&deb, folder, |path| path == pin.member)?;
     keep(&folder.join(&pin.member), target, &pin.member_sha256)
 }
 
@@ -251,21 +250,15 @@ pub fn upstream(
 
 /// Moves a file to its place if it is the pinned one.
 fn keep(found: &Path, target: &Path, sha256: &str) -> Result<()> {
-    check(found, sha256)?;
-    Ok(fs::rename(found, target)?)
-}
-
-fn check(path: &Path, sha256: &str) -> Result<()> {
-    let hash = files::sha256_of_file(path)?;
-    if hash != sha256 {
+    let name = found.file_name().unwrap_or_default().display();
+    let kept = files::sha256_of_file(found)
+        .and_then(|hash| fetch::pinned(name, &hash, sha256))
+        .and_then(|()| Ok(fs::rename(found, target)?));
+    if kept.is_err() {
         // The error matters more than whether the file could be removed.
-        let _ = fs::remove_file(path);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        bail!(
-            "{name} is not the pinned file: its SHA-256 is {hash}, not {sha256}; nothing of it was kept"
-        );
+        let _ = fs::remove_file(found);
     }
-    Ok(())
+    kept
 }
 
 /// Hashing a gigabyte of sources on every run would take longer than a chapter. Names, sizes and

@@ -5,13 +5,15 @@
 //! whatever the machine's own programs are. What of them is not unpacked is in `tools.skip`. No
 //! script of a package is run: what the scripts would have made is made here.
 
+use std::cmp::Reverse;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fs_err as fs;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
@@ -20,30 +22,32 @@ use crate::build::pool::{Pool, Pooled};
 use crate::build::{deb, pins};
 use crate::system::progress::Stage;
 
-/// How many packages are fetched at a time.
-const AT_ONCE: usize = 6;
 /// The root in the cache's entry.
 const ROOT: &str = "root";
 /// The packages while they are fetched, beside the root.
 const PACKAGES: &str = "packages";
 
 /// Folders that are empty until something is mounted or written there.
-const FOLDERS: [&str; 9] = [
-    "dev", "etc", "home", "lab", "proc", "run", "sys", "tmp", "work",
+const FOLDERS: [&str; 11] = [
+    "dev", "etc", "home", "lab", "proc", "root", "run", "sys", "tmp", "var/tmp", "work",
 ];
 
 /// Links that the packages' scripts would have made: alternatives, for the most part.
-const LINKS: [(&str, &str); 9] = [
+const LINKS: [(&str, &str); 12] = [
     ("usr/bin/awk", "gawk"),
+    ("usr/bin/cc", "gcc"),
+    ("usr/bin/yacc", "bison.yacc"),
     ("usr/sbin/ip6tables", "ip6tables-nft"),
     ("usr/sbin/ip6tables-restore", "ip6tables-nft-restore"),
     ("usr/sbin/ip6tables-save", "ip6tables-nft-save"),
     ("usr/sbin/iptables", "iptables-nft"),
     ("usr/sbin/iptables-restore", "iptables-nft-restore"),
     ("usr/sbin/iptables-save", "iptables-nft-save"),
+    ("usr/sbin/rmt", "rmt-tar"),
     ("var/run", "/run"),
-    // gdb can colour source by a library that takes 45 MB with those that it takes itself. gdb wants
-    // it to be there, and calls it only if it may (`PLAIN`), so the C library stands in for it.
+    // gdb can colour source by a library that takes 45 MB with those that it takes itself. gdb
+    // wants it to be there, and calls it only if it may (`PLAIN`), so the C library stands in for
+    // it.
     (
         "usr/lib/x86_64-linux-gnu/libsource-highlight.so.4",
         "libc.so.6",
@@ -116,6 +120,16 @@ pub struct Lock {
     pub packages: Vec<Package>,
     /// How the paths begin that are not unpacked.
     pub skip: Vec<String>,
+}
+
+impl Package {
+    fn pooled(&self) -> Pooled<'_> {
+        Pooled {
+            path: &self.path,
+            size: self.size,
+            sha256: &self.sha256,
+        }
+    }
 }
 
 impl Lock {
@@ -200,94 +214,92 @@ pub fn ready(cache: &Cache, repository: &Path, mirror: Option<&str>) -> Result<P
     Ok(entry.path(ROOT))
 }
 
-/// How far it has come.
-struct Progress {
-    stage: Stage,
-    packages: usize,
-    bytes: u64,
-    error: Option<anyhow::Error>,
-}
-
+/// Fetches the packages, and unpacks those that have arrived while others are on their way.
 fn make(lock: &Lock, pool: &Pool, folder: &Path) -> Result<()> {
     let root = folder.join(ROOT);
     let packages = folder.join(PACKAGES);
     fs::create_dir_all(&packages)?;
     skeleton(&root)?;
-    // The largest first, so that none of them is left alone at the end.
-    let mut queue: Vec<_> = lock.packages.iter().collect();
-    queue.sort_by_key(|package| std::cmp::Reverse(package.size));
     let progress = Mutex::new(Progress {
         stage: Stage::begin("the lab's programs"),
         packages: 0,
         bytes: 0,
-        error: None,
     });
-    let next = AtomicUsize::new(0);
-    let at_work = || {
-        while let Some(package) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = one(lock, pool, package, &packages, &root, &progress) {
-                next.store(queue.len(), Ordering::Relaxed);
-                locked(&progress).error.get_or_insert(error);
-            }
+    // The largest first, so that none of them is left alone at the end.
+    let mut queue: Vec<Pooled> = lock.packages.iter().map(Package::pooled).collect();
+    queue.sort_by_key(|file| Reverse(file.size));
+    let (arrived, arrivals) = channel::<usize>();
+    let arrivals = Mutex::new(arrivals);
+    let unpack = || -> Result<()> {
+        // Whoever waits for the next one has the receiver, and the others wait for it.
+        while let Ok(index) = { locked(&arrivals).recv() } {
+            let file = packages.join(queue[index].name());
+            deb::unpack(&file, &root, |path| lock.wants(path))?;
+            fs::remove_file(&file)?;
+            locked(&progress).unpacked(lock);
         }
+        Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(at_work);
+    std::thread::scope(|scope| -> Result<()> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let workers: Vec<_> = (0..workers.min(8)).map(|_| scope.spawn(unpack)).collect();
+        let fetched = pool.fetch(
+            &queue,
+            &packages,
+            Patience::default(),
+            |index| {
+                locked(&progress).fetched(lock, queue[index].size);
+                // Who has failed says why, below.
+                let has_failed = workers.iter().any(ScopedJoinHandle::is_finished);
+                ensure!(!has_failed, "nobody unpacks any more");
+                Ok(arrived.send(index)?)
+            },
+            |line| locked(&progress).stage.note(line),
+        );
+        drop(arrived);
+        for worker in workers {
+            let ended = worker.join();
+            ended.map_err(|_| anyhow!("unpacking a package has panicked"))??;
         }
-    });
+        fetched
+    })?;
+    furnish(&root)?;
+    fs::remove_dir(&packages)?;
     let progress = progress
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = progress.error {
-        return Err(error);
-    }
-    furnish(&root)?;
-    fs::remove_dir(&packages)?;
     progress.stage.done();
     Ok(())
 }
 
-fn locked(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
-    progress.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fetches and unpacks a package.
-fn one(
-    lock: &Lock,
-    pool: &Pool,
-    package: &Package,
-    packages: &Path,
-    root: &Path,
-    progress: &Mutex<Progress>,
-) -> Result<()> {
-    let Package { path, sha256, .. } = package;
-    let target = packages.join(path.rsplit('/').next().unwrap_or(path));
-    let mut before = 0;
-    let seen = |now: u64, _| {
-        let mut progress = locked(progress);
-        // A provider that fails is followed by another, which begins anew.
-        progress.bytes = progress.bytes.saturating_add(now).saturating_sub(before);
-        before = now;
-        progress.show(lock);
-    };
-    let tell = |line: &str| locked(progress).stage.note(line);
-    let file = Pooled { path, sha256 };
-    pool.fetch(file, &target, Patience::default(), seen, tell)?;
-    deb::unpack(&target, root, |path| lock.wants(path))?;
-    fs::remove_file(&target)?;
-    let mut progress = locked(progress);
-    progress.packages += 1;
-    progress.show(lock);
-    Ok(())
+/// How far it has come.
+struct Progress {
+    stage: Stage,
+    packages: usize,
+    bytes: u64,
 }
 
 impl Progress {
+    fn fetched(&mut self, lock: &Lock, bytes: u64) {
+        self.bytes += bytes;
+        self.show(lock);
+    }
+
+    fn unpacked(&mut self, lock: &Lock) {
+        self.packages += 1;
+        self.show(lock);
+    }
+
     fn show(&mut self, lock: &Lock) {
-        let (have, all) = (self.packages, lock.packages.len());
         let [bytes, of] = [self.bytes, lock.bytes()].map(|bytes| bytes as f64 / 1e6);
-        let detail = format!("{have} of {all} packages, {bytes:.1} of {of:.1} MB");
-        self.stage.at(detail);
+        let (packages, all) = (self.packages, lock.packages.len());
+        self.stage.at(format!(
+            "{bytes:.1} of {of:.1} MB, {packages} of {all} packages unpacked"
+        ));
     }
 }
 
