@@ -14,6 +14,8 @@ mod place;
 mod seed;
 mod shim;
 mod sources;
+#[path = "../support/toolbox.rs"]
+mod toolbox;
 
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]

@@ -16,7 +16,7 @@ use lab::build::setup;
 use lab::system::sandbox::Sandbox;
 
 use crate::fixture::{Book, Ran, repository, runner};
-use crate::folder;
+use crate::{folder, toolbox};
 
 /// What the caches of the tests are copied from.
 struct Master {
@@ -74,7 +74,7 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
         &top.join("scripts/kconfig/merge_config.sh"),
         "grep -v '=n$' ../fragment.config >.config",
     );
-    run(&folder, "tar -cJf linux.tar.xz -C source linux");
+    toolbox::run(&folder, "tar -cJf linux.tar.xz -C source linux");
     let real = Cache::of_user().unwrap().root().join("busybox-source");
     run(&cache, &format!("cp -a {} ship-of-theseus", real.display()));
     let master = Master {

@@ -2,16 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tar::{Builder, EntryType, Header};
 
 use crate::fixture::Ran;
 use crate::place::{Place, exists};
+use crate::toolbox::{self, through};
 
 /// A tarball under construction, whose names and links are written as they are.
 struct Tarball(Builder<Vec<u8>>);
@@ -48,25 +49,6 @@ fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> Head
     header.set_mtime(1_000_000_000);
     header.set_cksum();
     header
-}
-
-/// The bytes through a program such as `xz`.
-fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(program)
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut packed = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(bytes).unwrap());
-        stdout.read_to_end(&mut packed).unwrap();
-    });
-    assert!(child.wait().unwrap().success());
-    packed
 }
 
 /// Gives the bytes as the kernel's source; they are refused, and nothing is left of them.
@@ -347,24 +329,13 @@ fn a_good_tarball_is_unpacked_as_tar_does() {
          touch -d 2001-02-03 {long}; ln -s nowhere dangling; touch -d 2101-02-03 set/future; echo ü >ü; cd ..; \
          for z in gzip xz bzip2 cat; do tar -cf - top | $z >$z.tar; done"
     );
-    let mut made = Command::new("bash");
-    made.args(["-ec", &script]).current_dir(temp.path());
-    assert!(made.status().unwrap().success());
+    toolbox::run(temp.path(), &script);
     for packed in ["gzip.tar", "xz.tar", "bzip2.tar", "cat.tar"] {
         let tree = temp.path().join(packed.replace(".tar", ""));
         fs::create_dir(&tree).unwrap();
-        lab::build::tarball::unpack(
-            &lab::system::sandbox::Sandbox::Machine,
-            &temp.path().join(packed),
-            &tree,
-        )
-        .unwrap();
-        let compared = Command::new("diff")
-            .args(["-r", "--no-dereference"])
-            .args([&temp.path().join("top"), &tree])
-            .output()
-            .unwrap();
-        assert!(compared.status.success(), "{packed}: {compared:?}");
+        lab::build::tarball::unpack(&toolbox::tools(), &temp.path().join(packed), &tree).unwrap();
+        let name = tree.file_name().unwrap().display();
+        toolbox::run(temp.path(), &format!("diff -r --no-dereference top {name}"));
         let data = |name: &str| fs::metadata(tree.join(name)).unwrap();
         let mode = |name: &str| data(name).permissions().mode() & 0o7111;
         assert_eq!(

@@ -1,9 +1,9 @@
 # Runs a command as a user of another machine: enter.sh ROOT USER WORD…
 #
-# ROOT is the root of a distribution, USER a user in it. What a container would make is made here: namespaces,
-# /proc, /dev and /sys. In the end the root is a mount of its own, to which `pivot_root` goes: who
-# is in a chroot may make no namespace. /dev has what udev makes for everybody, with its rights.
-# RUST is the folder with Rust's toolchain; the network is this machine's.
+# ROOT is the root of a distribution, USER a user in it. What a container would make is made here:
+# namespaces, /proc, /dev and /sys. In the end the root is a mount of its own, to which `pivot_root`
+# goes: who is in a chroot may make no namespace. /dev has what udev makes for everybody, with its
+# rights. RUST is the folder with Rust's toolchain; the network is this machine's.
 if [ "$1" != inside ]; then
     exec unshare --mount --pid --fork --kill-child --propagation private sh "$0" inside "$@"
 fi

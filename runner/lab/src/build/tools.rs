@@ -28,8 +28,9 @@ const ROOT: &str = "root";
 const PACKAGES: &str = "packages";
 
 /// Folders that are empty until something is mounted or written there.
-const FOLDERS: [&str; 11] = [
-    "dev", "etc", "home", "lab", "proc", "root", "run", "sys", "tmp", "var/tmp", "work",
+const FOLDERS: [&str; 13] = [
+    "dev", "etc", "home", "host", "lab", "mnt", "proc", "root", "run", "sys", "tmp", "var/tmp",
+    "work",
 ];
 
 /// Links that the packages' scripts would have made: alternatives, for the most part.
