@@ -9,6 +9,9 @@ mod folder;
 mod full;
 mod kill;
 mod place;
+#[path = "../support/processes.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod processes;
 #[path = "../support/seed.rs"]
 #[allow(dead_code, reason = "each target draws in its own way")]
 mod seed;
