@@ -49,16 +49,14 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     };
     program(
         &programs.join("make"),
-        &format!(
-            "here=${{0%/*}}; case $PWD:$* in\n\
+        "here=${0%/*}; case $PWD:$* in\n\
              */linux:*bzImage*) echo '  CC      init/main.o'; mkdir -p arch/x86/boot scripts/gdb\n\
              cp $here/vmlinux .; cp $here/bzImage arch/x86/boot; echo pass | tee vmlinux-gdb.py >scripts/gdb/x.py;;\n\
              */busybox:-j*) cp $here/busybox .;;\n\
              */busybox:install) cp -a $here/_install .;;\n\
              */busybox:*config) touch .config;;\n\
              *) exit 9;;\n\
-             esac"
-        ),
+             esac",
     );
     let top = source.join("linux");
     for (path, text) in [
