@@ -120,7 +120,9 @@ fn kill_at_random(by_kill: usize, by_others: usize) {
 pub fn hangs(command: &mut Command, place: &Place, name: &str) {
     let programs = place.folder.path().join("bin");
     fs::create_dir(&programs).unwrap();
-    let script = "#!/bin/bash\ntrap '' INT TERM HUP PIPE\nsleep 1000\n";
+    // curl starts nobody.
+    let exec = if name == "curl" { "exec " } else { "" };
+    let script = format!("#!/bin/bash\ntrap '' INT TERM HUP PIPE\n{exec}sleep 1000\n");
     let program = programs.join(name);
     fs::write(&program, script).unwrap();
     fs::set_permissions(

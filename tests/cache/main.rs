@@ -15,6 +15,9 @@ mod processes;
 #[path = "../support/seed.rs"]
 #[allow(dead_code, reason = "each target draws in its own way")]
 mod seed;
+#[path = "../support/server.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod server;
 mod shim;
 mod sources;
 #[path = "../support/toolbox.rs"]

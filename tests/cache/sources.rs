@@ -1,4 +1,5 @@
-//! Sources that lie: tarballs that climb out, that never end, that end too soon, that are none.
+//! Sources that lie: tarballs that climb out, that never end, that end too soon, that are none; and
+//! where the true ones come from.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,7 +11,9 @@ use std::process::Command;
 
 use tar::{Builder, EntryType, Header};
 
+use crate::fixture::Ran;
 use crate::place::{Place, exists};
+use crate::server::{refuse, respond, serve};
 use crate::toolbox::{self, through};
 
 /// A tarball under construction, whose names and links are written as they are.
@@ -363,4 +366,37 @@ fn a_packed_tarball_without_its_program_names_the_program() {
     let ran = place.run(&["setup", "--kernel-source", path.to_str().unwrap()]);
     ran.ends_with(3)
         .complains("it takes zstd to unpack it, which is not there");
+}
+
+#[test]
+fn the_machines_own_mirror_is_asked_before_the_public_ones() {
+    let place = Place::made();
+    let entry = place.entries("busybox-source").remove(0);
+    let tarball = fs::read(entry.join("busybox-1.35.0.tar.bz2")).unwrap();
+    fs::remove_dir_all(place.root().join("busybox-source")).unwrap();
+    let url = serve(move |path, stream| match path {
+        "/mine/debian/pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2" => {
+            respond(stream, tarball.len(), &tarball);
+        }
+        _ => refuse(stream),
+    });
+    // What apt tells on a machine that has two mirrors, of which one has nothing.
+    let script = format!(
+        "#!/bin/sh\necho \"'{url}/none/debian/dists/stable/InRelease' a 0\"\n\
+         echo \"'{url}/mine/debian/dists/bookworm/InRelease' b 0\"\n"
+    );
+    let programs = place.folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    let apt = programs.join("apt-get");
+    fs::write(&apt, script).unwrap();
+    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.command(&["setup"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    let ran = Ran::of(command);
+    ran.ends_with(0)
+        .complains(&format!("not from {url}/none/debian: cannot fetch"))
+        .complains("source of busybox 1.35.0: done");
+    assert_eq!(ran.stderr.matches("not from").count(), 1, "{ran:#?}");
+    place.is_as_made();
 }
