@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -183,10 +184,13 @@ fn inspect(place: &Place, has_tap: bool) {
     let status = fs::read_to_string(format!("/proc/{qemu}/status")).unwrap();
     assert!(status.contains("\nSeccomp:\t2\n"), "no sandbox: {status}");
     assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
-    // Its own network, but for the lab's of the machine's.
-    let [net, sockets] = ["ns/net", "net"].map(|name| format!("/proc/{qemu}/{name}"));
-    let ours = fs::read_link("/proc/self/ns/net").unwrap();
-    assert_eq!(fs::read_link(net).unwrap() != ours, has_tap);
+    // Nothing of the machine's: neither its network nor its files, nor its processes.
+    for kind in ["net", "mnt", "pid", "user", "ipc", "uts"] {
+        let [its, ours] = [&qemu.to_string(), "self"]
+            .map(|process| fs::read_link(format!("/proc/{process}/ns/{kind}")).unwrap());
+        assert_ne!(its, ours);
+    }
+    let sockets = format!("/proc/{qemu}/net");
     let held: Vec<String> = links(qemu, "fd")
         .iter()
         .map(|link| link.display().to_string())
@@ -201,8 +205,15 @@ fn inspect(place: &Place, has_tap: bool) {
             assert!(!is_there, "QEMU holds a {kind} socket: {all}");
         }
     }
+    // It has other names for the files of its private folder.
     let private = place.private();
-    let is_inside = |path: &str| Path::new(path).starts_with(&private);
+    let of_file = |data: fs::Metadata| (data.dev(), data.ino());
+    let inside: Vec<_> = fs::read_dir(&private)
+        .unwrap()
+        .map(|entry| of_file(entry.unwrap().metadata().unwrap()))
+        .collect();
+    let is_inside =
+        |link: &Path| fs::metadata(link).is_ok_and(|data| inside.contains(&of_file(data)));
     for entry in fs::read_dir(format!("/proc/{qemu}/fd")).unwrap() {
         let entry = entry.unwrap();
         let link = fs::read_link(entry.path()).unwrap().display().to_string();
@@ -214,7 +225,7 @@ fn inspect(place: &Place, has_tap: bool) {
             .unwrap();
         let writes = u32::from_str_radix(flags, 8).unwrap() & 3 != 0;
         let is_harmless = !link.starts_with('/')
-            || is_inside(&link)
+            || is_inside(&entry.path())
             || link == "/dev/null"
             || (has_tap && link == "/dev/net/tun");
         assert!(!writes || is_harmless, "QEMU can write to {link}");
@@ -224,13 +235,14 @@ fn inspect(place: &Place, has_tap: bool) {
         let words: Vec<&str> = map.split_whitespace().collect();
         if words[1].starts_with("rw") && words[1].ends_with('s') {
             let file = words.get(5).unwrap_or(&"");
+            let inode: u64 = words[4].parse().unwrap();
             assert!(
-                is_inside(file) || !file.starts_with('/'),
+                inside.iter().any(|(_, own)| *own == inode) || !file.starts_with('/'),
                 "QEMU can write to {map}"
             );
         }
     }
-    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&private).unwrap());
+    let mode = fs::metadata(&private).unwrap().mode();
     assert_eq!(mode & 0o7777, 0o700);
 }
 

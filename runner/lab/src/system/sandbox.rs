@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::system::files::write_whole;
 use crate::system::process::{Process, WATCHED, with_us};
 
 /// Where a program finds its private folder.
@@ -173,14 +174,33 @@ impl Sandbox {
         }
     }
 
-    /// The first line that a program prints, which tells its version.
+    /// The first line that a program prints, which tells its version. A program of the tool root
+    /// always says the same, so that is kept beside the root: gdb takes long to start.
     ///
     /// # Errors
     /// When it cannot be run.
     pub fn first_line(&self, words: &[&str]) -> Result<String> {
+        let kept = match self {
+            Self::Namespaces { root, .. } if std::env::var_os(IN_FRONT).is_none() => {
+                Some(root.with_file_name("said").join(words.join(" ")))
+            }
+            _ => None,
+        };
+        if let Some(said) = kept
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok())
+        {
+            return Ok(said);
+        }
         let output = self.view().output(words, Stdio::null())?;
         let text = String::from_utf8_lossy(&output);
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        let line = text.lines().next().unwrap_or_default();
+        if let Some(path) = kept {
+            // Where nothing can be written, it is asked again.
+            let folder = path.parent().map(std::fs::create_dir_all);
+            let _ = folder.map(|_| write_whole(&path, line.as_bytes()));
+        }
+        Ok(line.to_owned())
     }
 }
 
