@@ -93,6 +93,11 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     master
 });
 
+/// The tool root.
+pub fn tools() -> &'static Path {
+    &MASTER.tools
+}
+
 fn program(path: &Path, script: &str) {
     fs::write(path, format!("#!/bin/bash\n{script}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
