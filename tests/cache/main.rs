@@ -20,6 +20,8 @@ mod seed;
 mod server;
 mod shim;
 mod sources;
+#[path = "../support/toolbox.rs"]
+mod toolbox;
 
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::fixture::{Book, HEEDING};
-use crate::processes::{command_line, of_place};
+use crate::processes::{and_theirs, command_line, has};
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
 
@@ -201,7 +201,8 @@ impl Drop for Screen {
 /// started.
 fn processes_in(folder: &Path) -> Vec<String> {
     let variable = format!("TMPDIR={}\0", folder.display());
-    of_place(&variable).into_iter().map(command_line).collect()
+    let found = and_theirs(|pid| has(pid, "environ", &variable));
+    found.into_iter().map(command_line).collect()
 }
 
 #[test]

@@ -6,13 +6,19 @@ use std::fs;
 /// The processes that have this path in their environment or on their command line, and those that
 /// they have started: in the sandbox nothing tells where its private folder lies.
 pub fn of_place(path: &str) -> Vec<u32> {
-    let has = |pid: &u32, file: &str| {
-        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).contains(path)
-    };
+    and_theirs(|pid| has(pid, "environ", path) || has(pid, "cmdline", path))
+}
+
+/// Whether a file that tells of a process holds this.
+pub fn has(pid: u32, file: &str, text: &str) -> bool {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).contains(text)
+}
+
+/// Some processes, and those that they have started.
+pub fn and_theirs(some: impl Fn(u32) -> bool) -> Vec<u32> {
     let all = all();
-    let marked = |pid: &u32| has(pid, "environ") || has(pid, "cmdline");
-    let mut found: BTreeSet<u32> = all.iter().copied().filter(marked).collect();
+    let mut found: BTreeSet<u32> = all.iter().copied().filter(|pid| some(*pid)).collect();
     loop {
         let children = all.iter().copied().filter(|pid| {
             !found.contains(pid) && parent(*pid).is_some_and(|parent| found.contains(&parent))

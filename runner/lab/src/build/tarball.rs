@@ -26,6 +26,9 @@ pub const PACKERS: [(&[u8], &[&str]); 6] = [
     (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
 ];
 
+/// The exit status of a shell, and of `env`, for a program that is not there.
+const NO_PROGRAM: i32 = 127;
+
 /// How much a tarball may be when it is unpacked: Linux 6.1 has 1.4 GB in 84 thousand members, and
 /// has doubled in ten years. Of the modes only the executable bit counts.
 const RULES: Rules = Rules {
@@ -61,8 +64,7 @@ pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
     });
-    let mut process = process
-        .with_context(|| format!("it takes {} to unpack it, which cannot be run", words[0]))?;
+    let mut process = process?;
     let unpacked = match &mut process.child.stdout {
         Some(bytes) => unpack::into(folder, bytes, &RULES),
         None => bail!("{} has no output", words[0]),
@@ -73,6 +75,11 @@ pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
         return unpacked;
     }
     let output = process.output()?;
+    ensure!(
+        output.status.code() != Some(NO_PROGRAM),
+        "it takes {} to unpack it, which is not there: unpack it yourself, and give the folder",
+        words[0]
+    );
     ensure!(
         output.status.success(),
         "{}",
