@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::help;
 use crate::{doctor, exit, tools, visit};
 use lab::build::cache::{Cache, Given};
+use lab::system::{limits, process};
 
 #[derive(Parser)]
 #[command(
@@ -103,6 +104,11 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    limits::settle();
+    if let Err(error) = process::heed_children() {
+        eprintln!("{error:#}");
+        return exit::LAB.into();
+    }
     let context = Context {
         yes: cli.global.yes,
         kernel_source: cli.global.kernel_source,
@@ -139,7 +145,7 @@ pub fn main() -> ExitCode {
             if lab::Error::is_interrupted(&error) {
                 return exit::code(&error).into();
             }
-            if let Some(remedy) = doctor::remedy(&format!("{error:#}")) {
+            if let Some(remedy) = doctor::remedy(&error) {
                 eprintln!("{remedy}");
             }
             exit::code(&error).into()

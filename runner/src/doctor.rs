@@ -96,8 +96,9 @@ struct Check {
 }
 
 /// All checks: their word, what they are about, and who needs it.
-const CHECKS: [[&str; 3]; 17] = [
+const CHECKS: [[&str; 3]; 18] = [
     ["machine", "processor and system", "all chapters"],
+    ["limits", "what the system lets you take", "all chapters"],
     ["tools", "the lab's own programs", "all chapters"],
     ["namespaces", "namespaces for them", "all chapters"],
     ["curl", "the program that fetches", "the lab"],
@@ -167,6 +168,7 @@ fn visit(context: &Context, tell: &dyn Fn(&Check)) -> Vec<Check> {
         stands
     };
     note("machine", machine::is_right());
+    note("limits", machine::limits());
     let (sandbox, said) = made::sandbox(context);
     note("tools", said);
     note("namespaces", network::namespaces(sandbox.as_ref()));
@@ -220,7 +222,9 @@ pub fn check_lab(sandbox: &Sandbox, chapter: u32) -> anyhow::Result<()> {
         } = check(sandbox)
         {
             let remedy = remedy.unwrap_or_default();
-            bail!("chapter {chapter} needs a network of its own, and {text}\n{remedy}");
+            let told =
+                format!("chapter {chapter} needs a network of its own, and {text}\n{remedy}");
+            bail!(lab::Error::NoNamespaces(told));
         }
     }
     Ok(())

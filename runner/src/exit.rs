@@ -35,7 +35,11 @@ fn of_lab(error: &lab::Error) -> u8 {
     match error {
         Error::UnexpectedStatus { .. } => DIFFERENT,
         Error::Unfit(_) | Error::Misuse(_) | Error::Overrun(_) => WRONG,
-        Error::Absent { .. } | Error::ShellEnded(_) | Error::Flood(_) | Error::Late(_) => LAB,
+        Error::Absent { .. }
+        | Error::NoNamespaces(_)
+        | Error::ShellEnded(_)
+        | Error::Flood(_)
+        | Error::Late(_) => LAB,
         Error::Interrupted(signal) => u8::try_from(*signal).map_or(u8::MAX, |n| SIGNAL + n),
     }
 }
@@ -65,12 +69,13 @@ mod tests {
             line: 1,
             message: text(),
         };
-        let table: [(anyhow::Error, u8); 16] = [
+        let table: [(anyhow::Error, u8); 17] = [
             (status.into(), DIFFERENT),
             (Error::Unfit(text()).into(), WRONG),
             (Error::Misuse(text()).into(), WRONG),
             (Error::Overrun(text()).into(), WRONG),
             (absent.into(), LAB),
+            (Error::NoNamespaces(text()).into(), LAB),
             (Error::ShellEnded(text()).into(), LAB),
             (Error::Flood(1).into(), LAB),
             (Error::Late(text()).into(), LAB),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fixture::{Book, Ran, repository};
-use crate::place::{Place, exists, in_own_mounts};
+use crate::place::{Place, exists, in_own_mounts, tools};
 use crate::seed::{Random, seed};
 use crate::shim;
 

@@ -10,7 +10,7 @@ pub mod kernel;
 pub mod pins;
 pub mod pool;
 pub(crate) mod recipe;
-pub(crate) mod rootfs;
+pub mod rootfs;
 pub mod setup;
 pub mod sources;
 pub mod tarball;

@@ -39,6 +39,10 @@ pub enum Error {
         /// Whether it is not there, not finished, or damaged.
         how: String,
     },
+    /// The system makes no namespaces for the lab's own programs, or not those of a chapter's
+    /// network; with what it said.
+    #[error("{0}")]
+    NoNamespaces(String),
     /// A step has ended its shell.
     #[error("{0}")]
     ShellEnded(String),

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod files;
+pub mod limits;
 pub mod process;
 pub mod progress;
 pub mod sandbox;

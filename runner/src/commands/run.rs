@@ -1,11 +1,13 @@
 //! `runner run`: one program of this machine in the guest, with its output and its exit status.
 //!
 //! Its environment and its working directory are those of the runner, but of the files there only
-//! those that were asked for are packed. Its standard input is empty.
+//! those that were asked for are packed. Its standard input is empty. The runner itself is run
+//! where it is: as cargo's runner, it is given that, too.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +15,7 @@ use anyhow::Context as _;
 use lab::Error;
 use lab::build::setup;
 use lab::machine::qemu::file;
+use lab::program::closure;
 use lab::program::guest::{self, Program};
 
 use crate::context::Context;
@@ -49,6 +52,12 @@ pub struct Args {
 /// [`Error::Unfit`] when the program cannot run in the guest; otherwise when the guest cannot run,
 /// or not to the program's end.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if is_ourselves(&closure::find(&args.command[0])?) {
+        let error = Command::new(&args.command[0])
+            .args(&args.command[1..])
+            .exec();
+        return Err(error).context("run the runner, which is no program for the guest");
+    }
     let repository = repository::find_or_own()?;
     let program = Program::pack(&args.command, &args.with)?;
     let kernel = args.kernel.as_deref().map(image).transpose()?;
@@ -58,6 +67,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let deadline = args.deadline.map(Duration::from_secs);
     let status = program.run(&options, &lab, &kernel, deadline)?;
     Ok(ExitCode::from(status))
+}
+
+/// Whether a program is the runner: so it is when cargo's runner is this one, and what cargo runs is
+/// `cargo run -p runner`. It would find no lab in the guest.
+fn is_ourselves(program: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let ours = std::env::current_exe().ok();
+    let ours = ours.as_deref().and_then(real);
+    ours.is_some() && ours == real(program)
 }
 
 /// The kernel image at `path`: itself, or what lies in a built tree.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Found;
 use super::made::Lab;
+use lab::system::limits::{self, Tight};
 
 /// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and
 /// something over.
@@ -27,6 +28,14 @@ pub fn is_right() -> Found {
         format!("{text}, and the lab is built by an x86-64 Linux for itself"),
         "Run it on an x86-64 Linux, or in a virtual machine of that kind (it needs no KVM in there)",
     )
+}
+
+/// Compares what the system lets a process take with what the lab takes.
+pub fn limits() -> Found {
+    match limits::check() {
+        Ok(()) => Found::ok("enough memory, files, processes and time"),
+        Err(Tight { text, remedy }) => Found::bad(text, remedy),
+    }
 }
 
 /// Compares the memory that is left with what a replay takes, and the build if it is still to come.

@@ -13,36 +13,44 @@ use rustix::fs::statvfs;
 
 use super::Found;
 use super::made::Lab;
+use lab::Error;
 use lab::build::cache::Cache;
 use lab::build::kernel;
-use lab::system::scratch::Scratch;
+use lab::system::scratch::{self, Scratch};
 
 const MB: u64 = 1 << 20;
-/// The most that a replay puts into its folder, in megabytes: chapter 3 does with 31.
-const REPLAY_MB: u64 = 64;
+const REPLAY_MB: u64 = scratch::ROOM / MB;
 /// A lab from nothing has 2,400 MB in 98,000 files, of which the kernel's tree has four fifths.
 const LAB_MB: u64 = 2800;
 const LAB_FILES: u64 = 110_000;
 /// With the lab made, the cache still takes captures and names.
 const MADE_MB: u64 = 50;
 
-/// Tries the folder for what is gone after a replay.
+/// Tries the folder for what is gone after a replay. Where it does not serve, the cache's does.
 pub fn temp() -> Found {
-    let folder = std::env::temp_dir();
+    let folder = scratch::temporary();
     let remedy = "Set TMPDIR to a folder of yours on a disk";
-    if let Err(trouble) = serves(&folder) {
-        return Found::bad(format!("{}: {trouble}", folder.display()), remedy);
-    }
-    match room(&folder) {
-        Ok((mb, _)) if mb < REPLAY_MB => {
-            let text = format!(
-                "{} has {mb} MB left, and a replay takes up to {REPLAY_MB}",
-                folder.display()
-            );
-            Found::bad(text, remedy)
+    let shown = folder.display();
+    let trouble = match (serves(&folder), room(&folder)) {
+        (Err(trouble), _) => trouble,
+        (_, Ok((mb, _))) if mb < REPLAY_MB => {
+            format!("it has {mb} MB left, and a replay takes up to {REPLAY_MB}")
         }
-        _ => Found::ok(folder.display().to_string()),
+        _ => return Found::ok(shown.to_string()),
+    };
+    match spare().map(|spare| serves(&spare)) {
+        Some(Ok(())) => Found::warn(
+            format!("{shown}: {trouble}; replays take the folder of the lab instead"),
+            remedy,
+        ),
+        _ => Found::bad(format!("{shown}: {trouble}"), remedy),
     }
+}
+
+/// Where the private folder of a replay lies, if not where temporary files belong.
+pub fn spare() -> Option<PathBuf> {
+    let cache = Cache::of_user().ok()?;
+    Some(nearest(cache.root()).to_owned())
 }
 
 /// Tries the folder where the lab is, or will be.
@@ -103,11 +111,16 @@ pub fn disk(lab: &Result<Lab, Found>) -> Found {
 
 /// What helps when something could not be written, if the text of the error tells that it was the
 /// disk's fault: the runner's own errors, and what programs print that it has started.
-pub fn remedy(error: &str) -> Option<String> {
+pub fn remedy(error: &anyhow::Error) -> Option<String> {
+    // The system says of namespaces, too, that there is no space left.
+    if let Some(Error::NoNamespaces(_)) = Error::of(error) {
+        return None;
+    }
+    let error = format!("{error:#}");
     let root = Cache::of_user().ok()?.root().to_owned();
     let full = ["No space left on device", "Disk quota exceeded"];
     if full.iter().any(|words| error.contains(words)) {
-        let temp = std::env::temp_dir();
+        let temp = scratch::temporary();
         let free = |folder: &Path| match room(nearest(folder)) {
             Ok((mb, Some(files))) => format!("{mb} MB and {files} files"),
             Ok((mb, None)) => format!("{mb} MB"),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Found;
 use super::probe::{self, Ended, PATIENCE};
 use crate::tools::{REMEDY, TOOLS};
+use lab::build::rootfs;
 use lab::machine::gdb::{Gdb, SETTINGS};
 use lab::machine::qemu::{self, Network, file};
 use lab::system::sandbox::{Sandbox, View};
@@ -26,6 +27,10 @@ const ENDING: [&str; 4] = [
 /// What the device makes of 16.
 const SAID: i32 = 16 << 1 | 1;
 
+/// A program with a section at an unusual address, like the guest's agent.
+const SEVEN: &str = "int main(void) { return 7; }\n\
+    __attribute__((section(\".boundary\"), used)) static int boundary(void) { return 0; }\n";
+
 /// Whether there is a program that fetches.
 pub fn curl() -> Found {
     match probe::on_machine(&["curl", "--version"]) {
@@ -44,10 +49,9 @@ pub fn curl() -> Found {
 pub fn compiler(sandbox: &Sandbox) -> Found {
     let versions = format!("{}, {}", version(sandbox, "gcc"), version(sandbox, "make"));
     let tried = in_folder(sandbox, |view, folder| {
-        let source = "int main(void) { return 7; }\n";
-        std::fs::write(folder.join("seven.c"), source).map_err(|error| error.to_string())?;
-        let words = ["gcc", "-static", "-o", "seven", "seven.c"];
-        let compiled = probe::run(view, &words, PATIENCE)?;
+        std::fs::write(folder.join("seven.c"), SEVEN).map_err(|error| error.to_string())?;
+        let words = rootfs::COMPILE.split(' ').chain(["-o", "seven", "seven.c"]);
+        let compiled = probe::run(view, &Vec::from_iter(words), PATIENCE)?;
         if compiled.status != Some(0) {
             return Err(format!("gcc -static makes no program: {}", compiled.stderr));
         }
@@ -220,7 +224,8 @@ fn in_folder<T>(
     sandbox: &Sandbox,
     work: impl FnOnce(&View, &Path) -> Result<T, String>,
 ) -> Result<T, String> {
-    let folder = Scratch::new().map_err(|error| format!("no temporary folder: {error}"))?;
+    let spare = super::place::spare().ok_or("there is no place for the cache")?;
+    let folder = Scratch::new(&spare).map_err(|error| format!("no temporary folder: {error}"))?;
     work(&sandbox.view().at_home(folder.path()), folder.path())
 }
 

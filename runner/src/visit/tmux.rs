@@ -84,7 +84,7 @@ impl Tmux {
             name: name.to_owned(),
             size,
             window: None,
-            folder: Scratch::new()?,
+            folder: Scratch::for_sockets()?,
         }))
     }
 

@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err::{self as fs, File};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -337,8 +338,8 @@ impl Cache {
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
         for kind in folders_in(&self.root)? {
-            if fresh::is_fresh(&kind) {
-                found.push(listed(Path::new("fresh"), kind));
+            if let Some(word) = fresh::private(&kind) {
+                found.push(listed(Path::new(word), kind));
                 continue;
             }
             for folder in folders_in(&kind)? {
@@ -351,9 +352,9 @@ impl Cache {
 
     /// Removes one entry. One that another run makes or uses now is refused.
     pub fn remove(&self, entry: &Listed) -> Result<()> {
-        match fresh::is_fresh(&entry.folder) {
-            true => fresh::remove(&entry.folder),
-            false => remove(&entry.folder),
+        match fresh::private(&entry.folder) {
+            Some(_) => fresh::remove(&entry.folder),
+            None => remove(&entry.folder),
         }
     }
 }
@@ -449,19 +450,41 @@ fn check(folder: &Path, output: &str, hash: &str, seen: Option<&Seen>) -> Result
     Ok(now)
 }
 
-/// Replaces the stamp of an entry whose outputs have other times, such as a copy, so that they are
-/// not hashed again. Where it cannot be written, or somebody is at work, it stays as it is.
+/// Replaces the stamp of an entry whose outputs have other times, so that they are not hashed
+/// again. Such an entry is a copy, and the times in it are those of the copying: gdb would take the
+/// source for newer than the kernel, and `make` would build. So all of its files get the same time.
+/// Where that cannot be written, or somebody is at work, it stays as it is.
 fn renew(folder: &Path, stamp: &Stamp) {
     let path = folder.join(STAMP);
     let write = || -> Result<()> {
         let lock = open_lock(folder)?;
         lock.try_lock()?;
-        let before = fs::metadata(&path)?.modified()?;
-        write_whole(&path, serde_json::to_string_pretty(stamp)?.as_bytes())?;
         // It tells when the entry was made.
+        let data = fs::metadata(&path)?;
+        let (before, time) = (data.modified()?, (data.mtime(), data.mtime_nsec()));
+        let files = walkdir::WalkDir::new(folder).into_iter().flatten();
+        for file in files.filter(|file| file.file_type().is_file()) {
+            set_time(file.path(), time)?;
+        }
+        let mut stamp = stamp.clone();
+        stamp.seen.values_mut().for_each(|seen| seen.time = time);
+        write_whole(&path, serde_json::to_string_pretty(&stamp)?.as_bytes())?;
         Ok(File::open(&path)?.set_modified(before)?)
     };
     let _ = write();
+}
+
+/// Sets the time at which a file was written.
+fn set_time(path: &Path, (seconds, nanoseconds): (i64, i64)) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Builds an entry in its folder, and writes its stamp when all of it is on the disk.

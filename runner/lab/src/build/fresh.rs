@@ -1,9 +1,9 @@
 //! An empty cache beside the reader's, for one run: `--fresh`.
 //!
 //! Its folder lies in the reader's cache, because the temporary folder may be too small for a
-//! kernel's tree, and is gone when the run ends, however it ends. While the run goes on it holds
-//! the lock of the folder itself, so that `clean` leaves it alone: a lock file beside the folder
-//! would stay behind.
+//! kernel's tree, and is gone when the run ends, however it ends. While the run goes on the folder
+//! itself is locked, so that `clean` leaves it alone: a lock file beside the folder would stay
+//! behind. So it is with the private folder of a replay that lies there.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use fs_err::{self as fs, File};
 
 use crate::build::cache::{Cache, lock};
-use crate::system::scratch::Scratch;
+use crate::system::scratch::{PREFIX_IN_CACHE, Scratch};
 
 /// What the names of such folders begin with.
 const PREFIX: &str = "fresh-";
@@ -19,9 +19,7 @@ const PREFIX: &str = "fresh-";
 /// An empty cache that is gone when it is dropped. What was downloaded before is fetched again.
 #[derive(Debug)]
 pub struct Fresh {
-    // Removed first, and unlocked then.
     folder: Scratch,
-    _lock: File,
 }
 
 impl Fresh {
@@ -34,12 +32,7 @@ impl Fresh {
         let make = || -> Result<Self> {
             fs::create_dir_all(root)?;
             let folder = Scratch::new_in(root, PREFIX)?;
-            let lock = File::open(folder.path())?;
-            lock.try_lock()?;
-            Ok(Self {
-                folder,
-                _lock: lock,
-            })
+            Ok(Self { folder })
         };
         make().with_context(|| format!("make a temporary cache in {}", root.display()))
     }
@@ -51,11 +44,15 @@ impl Fresh {
     }
 }
 
-/// Whether the folder is such a cache.
+/// What a folder in the cache is that holds no entries, in a word: such a cache, or what a replay
+/// writes to.
 #[must_use]
-pub fn is_fresh(folder: &Path) -> bool {
-    let name = folder.file_name().unwrap_or_default();
-    name.to_string_lossy().starts_with(PREFIX)
+pub fn private(folder: &Path) -> Option<&'static str> {
+    let name = folder.file_name()?.to_string_lossy();
+    let found = [PREFIX, PREFIX_IN_CACHE]
+        .into_iter()
+        .find(|prefix| name.starts_with(prefix))?;
+    Some(found.trim_end_matches('-'))
 }
 
 /// Removes a folder that a run has left behind, with the child that should have removed it. One

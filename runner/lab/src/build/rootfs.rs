@@ -4,7 +4,6 @@
 //! Nothing is installed when the guest boots: the links are in the archive. The archive is not
 //! compressed, because the one who would unpack it is an emulated processor.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +14,7 @@ use crate::build::busybox::Busybox;
 use crate::build::cache::{Cache, Entry, Inputs, Leftover};
 use crate::build::cpio::{Archive, Node};
 use crate::build::kernel::compiler;
-use crate::build::recipe;
+use crate::build::{pins, recipe};
 use crate::system::files;
 use crate::system::sandbox::Sandbox;
 
@@ -34,7 +33,7 @@ const PROGRAMS: [(&str, &str); 5] = [
 /// How a program is compiled, in the folder of its source. It is static, because the guest has no C
 /// library, and the agent's boundary lies at an unusual address, so that a breakpoint on it is hit
 /// by nothing else.
-const COMPILE: &str =
+pub const COMPILE: &str =
     "gcc -static -s -O1 -Wall -no-pie -Wl,--section-start=.boundary=0x5e3d0000 -Wl,--build-id=none";
 
 /// Folders that are empty until something is mounted or written there.
@@ -114,8 +113,43 @@ fn add_install_tree(archive: &mut Archive, install: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The files of `rootfs/` that go into the guest as they are. Of their modes only the executable
-/// bit counts, which git keeps; the rest is the reader's umask.
+/// The mode of a file of the repository: what begins like a script can be run. That is what git has,
+/// too, but on a file system of Windows all files can be run, and in what was unpacked from an
+/// archive perhaps none.
+pub fn mode(bytes: &[u8]) -> u32 {
+    if bytes.starts_with(b"#!") {
+        0o755
+    } else {
+        0o644
+    }
+}
+
+/// Refuses a checkout whose lines end as on Windows: the guest's shell would take the carriage
+/// return for a part of a name, and wait for ever.
+///
+/// # Errors
+/// With the file, and what helps.
+pub fn check_lines(repository: &Path) -> Result<()> {
+    for folder in [FOLDER, pins::FOLDER] {
+        for entry in WalkDir::new(repository.join(folder)).follow_links(true) {
+            let entry = entry?;
+            if entry.file_type().is_file()
+                && String::from_utf8_lossy(&fs::read(entry.path())?).contains("\r\n")
+            {
+                bail!(
+                    "the lines of {} end with CR and LF, as on Windows, and the guest would not \
+                     understand them; git has the files as they should be: \
+                     `git config core.autocrlf false`, `git rm -rq --cached .` and \
+                     `git reset -q --hard` (which gives up what you have changed)",
+                    entry.path().display()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files of `rootfs/` that go into the guest as they are.
 fn guest_files(folder: &Path) -> Result<Vec<(String, u32, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in WalkDir::new(folder).min_depth(1).sort_by_file_name() {
@@ -130,9 +164,8 @@ fn guest_files(folder: &Path) -> Result<Vec<(String, u32, Vec<u8>)>> {
                 entry.path().display()
             );
         }
-        let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
-        let mode = if executable { 0o755 } else { 0o644 };
-        files.push((path, mode, fs::read(entry.path())?));
+        let bytes = fs::read(entry.path())?;
+        files.push((path, mode(&bytes), bytes));
     }
     Ok(files)
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 
+use crate::Error;
 use crate::build::busybox::{self, Busybox};
 use crate::build::cache::Cache;
 use crate::build::kernel::{self, Kernel};
 use crate::build::pins::{self, Pins};
 use crate::build::sources::{self, Source};
 use crate::build::{rootfs, tools};
+use crate::system::limits;
 use crate::system::sandbox::{self, Sandbox, View};
 
 /// The kernel of the book.
@@ -38,6 +40,8 @@ pub struct Options {
 /// All that QEMU and gdb need.
 #[derive(Clone, Debug)]
 pub struct Lab {
+    /// The cache, which has room.
+    pub cache: PathBuf,
     /// The programs that build it and run it.
     pub sandbox: Sandbox,
     /// The kernel.
@@ -80,6 +84,7 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
     let kernel = kernel(options, &sandbox, &pins)?;
     let (busybox, initramfs) = guest(options, &sandbox, &pins)?;
     Ok(Lab {
+        cache: options.cache.root().to_owned(),
         sandbox,
         kernel,
         busybox,
@@ -107,12 +112,19 @@ pub fn programs(options: &Options) -> Result<Sandbox> {
 /// they are the machine's own, and what they print is compared by meaning.
 ///
 /// # Errors
-/// When the tool root cannot be made, or the machine's own programs are not all there.
+/// What keeps the lab from working on this machine or from this checkout: a limit, a cache in an odd
+/// place, lines that end otherwise; when the tool root cannot be made, or the machine's own programs
+/// are not all there.
 pub fn sandbox(options: &Options) -> Result<Sandbox> {
+    limits::check()?;
+    rootfs::check_lines(&options.repository)?;
     let sandbox = programs(options)?;
     if !sandbox.is_machine() {
         match sandbox.tried() {
             Ok(sandbox) => return Ok(sandbox),
+            Err(error) if !matches!(Error::of(&error), Some(Error::NoNamespaces(_))) => {
+                return Err(error);
+            }
             Err(error) => eprintln!(
                 "note: the system makes no namespaces for the lab's own programs, so this machine's \
                  are used, and what they print is compared by meaning; `runner doctor` says what \
@@ -131,6 +143,8 @@ pub fn sandbox(options: &Options) -> Result<Sandbox> {
             ""
         }
     );
+    // Before anything is fetched.
+    kernel::check_path(options.cache.root())?;
     Ok(Sandbox::Machine)
 }
 

@@ -97,9 +97,11 @@ impl Program {
             }
         }
         let mut archive = closure.into_archive();
+        let environment = std::env::vars_os().filter_map(|variable| in_guest(variable, &archive));
+        let environment = Vec::from_iter(environment);
         // It would be made without the sticky bit if a packed file lies in it.
         archive.put("tmp", Node::Folder(0o1777));
-        let order = order(command, &cwd, &program);
+        let order = order(command, &cwd, &program, environment);
         archive.put(PROGRAM, Node::File(0o600, order));
         let name = command[0].display().to_string();
         Ok(Self { name, archive })
@@ -118,7 +120,7 @@ impl Program {
         kernel: &Path,
         deadline: Option<Duration>,
     ) -> anyhow::Result<u8> {
-        let folder = Scratch::new()?;
+        let folder = Scratch::new(&lab.cache)?;
         let init = init(&options.cache, &lab.sandbox, &options.repository)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(self.archive.to_bytes());
@@ -130,10 +132,36 @@ impl Program {
     }
 }
 
+/// Libraries that the dynamic linker of this machine loads before all others.
+const PRELOADED: [&str; 2] = ["LD_PRELOAD", "LD_AUDIT"];
+
+/// A variable of the environment as the program has it. Of the libraries that are loaded before all
+/// others, only those that were packed are in the guest: the others are for this machine, as that
+/// of `stdbuf` is, and the guest's linker would complain of each.
+fn in_guest(
+    (name, value): (OsString, OsString),
+    archive: &Archive,
+) -> Option<(OsString, OsString)> {
+    if !PRELOADED.iter().any(|preloaded| name == *preloaded) {
+        return Some((name, value));
+    }
+    let packed: Vec<&str> = value
+        .to_str()?
+        .split([' ', ':'])
+        .filter(|library| library.starts_with('/') && archive.get(library).is_some())
+        .collect();
+    (!packed.is_empty()).then(|| (name, packed.join(":").into()))
+}
+
 /// The texts that `init.c` reads.
-fn order(command: &[OsString], cwd: &Path, program: &Path) -> Vec<u8> {
+fn order(
+    command: &[OsString],
+    cwd: &Path,
+    program: &Path,
+    environment: Vec<(OsString, OsString)>,
+) -> Vec<u8> {
     let mut bytes = format!("{}\0", command.len()).into_bytes();
-    let environment = std::env::vars_os().map(|(mut name, value)| {
+    let environment = environment.into_iter().map(|(mut name, value)| {
         name.push("=");
         name.push(value);
         name.into_vec()

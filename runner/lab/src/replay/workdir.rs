@@ -38,7 +38,7 @@ impl Workdir {
     /// When a part of the lab is missing, or the folder cannot be written.
     pub fn lay_out(root: &Path, lab: &Lab, steps: &[Step]) -> anyhow::Result<Self> {
         let workdir = Self {
-            folder: Scratch::new()?,
+            folder: Scratch::new(&lab.cache)?,
         };
         let link = |name: &OsStr, target: &Path| {
             symlink(lab.sandbox.inside(target), workdir.path().join(name))
@@ -62,7 +62,9 @@ impl Workdir {
         }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
-        fs::write(workdir.path().join(file::INITRAMFS), initramfs)?;
+        let path = workdir.path().join(file::INITRAMFS);
+        fs::write(&path, initramfs)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o644))?;
         Ok(workdir)
     }
 
@@ -85,18 +87,19 @@ impl Workdir {
     }
 }
 
-/// Copies a folder of the repository. Of the modes only the executable bit counts, which git keeps.
+/// Copies a folder of the repository, with the same modes for everybody.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     for entry in WalkDir::new(from).follow_links(true) {
         let entry = entry?;
         let target = to.join(entry.path().strip_prefix(from)?);
-        let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
-        if entry.file_type().is_dir() {
+        let mode = if entry.file_type().is_dir() {
             fs::create_dir(&target)?;
+            0o755
         } else {
-            fs::copy(entry.path(), &target)?;
-        }
-        let mode = if executable { 0o755 } else { 0o644 };
+            let bytes = fs::read(entry.path())?;
+            fs::write(&target, &bytes)?;
+            rootfs::mode(&bytes)
+        };
         fs::set_permissions(&target, Permissions::from_mode(mode))?;
     }
     Ok(())

@@ -17,16 +17,18 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, SIGINT, TERM_SIGNALS};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, TERM_SIGNALS};
 
 use crate::Error;
 
 /// Runs a command whose children do not outlive the runner either, not even when that is killed:
-/// somebody in its process group waits for the runner's end, and then ends the group.
+/// somebody in its process group waits for the runner's end, and then ends the group. What they
+/// make has the usual modes, whatever the reader's umask is.
 pub const WATCHED: [&str; 4] = [
     "sh",
     "-c",
-    "(tail --pid=$PPID -s 0.1 -f /dev/null; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec \"$@\"",
+    "umask 022
+     (tail --pid=$PPID -s 0.1 -f /dev/null; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec \"$@\"",
     "sh",
 ];
 
@@ -39,6 +41,23 @@ pub fn with_us() -> Vec<String> {
     let words = "setpriv --pdeathsig KILL -- sh -c".split(' ');
     let words = words.chain([r#"[ $PPID = $0 ] && exec "$@""#, &us]);
     words.map(str::to_owned).collect()
+}
+
+/// Has the system tell the ends of children, whatever the parent has chosen: for a process that
+/// ignores SIGCHLD, and for all that it starts, there are none to be waited for.
+///
+/// # Errors
+/// When the system refuses.
+pub fn heed_children() -> anyhow::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    if ignored.is_some_and(|signals| signals >> (SIGCHLD - 1) & 1 == 1) {
+        // What has a handler here does in a child what it does by default.
+        signal_hook::flag::register(SIGCHLD, Arc::default()).context("heed SIGCHLD")?;
+    }
+    Ok(())
 }
 
 /// How long the end of a child may lie behind the end of its output.

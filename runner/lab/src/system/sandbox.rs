@@ -9,11 +9,13 @@
 //! that make the namespaces are started by the tool root's own dynamic linker.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::Error;
 use crate::system::files::write_whole;
 use crate::system::process::{Process, WATCHED, with_us};
 
@@ -31,8 +33,9 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const PATH: &str = "/usr/sbin:/usr/bin";
 
 /// Starts the rest of the line, unless the runner has ended by now. Ctrl-C is for what runs in the
-/// sandbox, and not for bubblewrap, which waits for its end.
-const START: &str = r#"trap '' INT; [ $PPID = $0 ] && exec "$@""#;
+/// sandbox, and not for bubblewrap, which waits for its end. What is made there has the usual
+/// modes, whatever the reader's umask is.
+const START: &str = r#"trap '' INT; umask 022; [ $PPID = $0 ] && exec "$@""#;
 /// What is the same for every program in the sandbox. It is no `root`: tcpdump would change to
 /// another user, and there is none.
 const ALWAYS: &str = "--die-with-parent --unshare-user --uid 1000 --gid 1000 \
@@ -128,19 +131,48 @@ impl Sandbox {
     /// covered, the system mounts no other: there the machine's own processes are seen.
     ///
     /// # Errors
-    /// What the system says to the first attempt.
+    /// [`Error::NoNamespaces`], with what the system says to the first attempt; why the programs
+    /// cannot even be run without namespaces.
     pub fn tried(mut self) -> Result<Self> {
         let attempt = |sandbox: &Self| sandbox.view().output(&["true"], Stdio::null()).map(drop);
         let first = attempt(&self);
-        if let Self::Namespaces { processes, .. } = &mut self
-            && first.is_err()
-        {
-            *processes = false;
-            if attempt(&self).is_ok() {
-                return Ok(self);
-            }
+        let (Self::Namespaces { processes, .. }, Err(first)) = (&mut self, first) else {
+            return Ok(self);
+        };
+        *processes = false;
+        if attempt(&self).is_ok() {
+            return Ok(self);
         }
-        first.map(|()| self)
+        self.runs()?;
+        bail!(Error::NoNamespaces(format!("{first:#}")));
+    }
+
+    /// Whether a program of the tool root runs, without namespaces.
+    fn runs(&self) -> Result<()> {
+        let Self::Namespaces { root, .. } = self else {
+            return Ok(());
+        };
+        let words = linked(root, "true");
+        let run = Command::new(&words[0])
+            .args(&words[1..])
+            .env_clear()
+            .output();
+        let ended =
+            run.with_context(|| format!("run the lab's own programs in {}", root.display()));
+        let ended = ended.map_err(|error| match error.downcast_ref::<std::io::Error>() {
+            Some(why) if why.kind() == ErrorKind::PermissionDenied => error.context(
+                "no program can be run where the lab's own are (a file system that is mounted \
+                 noexec?); set XDG_CACHE_HOME to a folder on another disk",
+            ),
+            _ => error,
+        })?;
+        ensure!(
+            ended.status.success(),
+            "the lab's own programs do not run ({}): {}",
+            ended.status,
+            String::from_utf8_lossy(&ended.stderr).trim()
+        );
+        Ok(())
     }
 
     /// Whether it is the machine's own programs that run.
@@ -393,26 +425,16 @@ impl View {
     /// The words behind which stand the variables and the words of a program in the sandbox.
     fn enter(&self, root: &Path, processes: bool) -> Vec<OsString> {
         let words = |line: &str| Vec::from_iter(line.split_ascii_whitespace().map(OsString::from));
-        let linked = |program: &str| -> Vec<OsString> {
-            let program = root.join("usr/bin").join(program);
-            let libraries = root.join(LIBRARIES);
-            let linker = root.join(LINKER);
-            vec![
-                linker.into(),
-                "--library-path".into(),
-                libraries.into(),
-                program.into(),
-            ]
-        };
         let bind = |option: &str, path: &Path, inside: &Path| -> [OsString; 3] {
             [option.into(), path.into(), inside.into()]
         };
         let mut all = Vec::new();
         if let Network::Of(process) = self.network {
             let others = format!("--target {process} --user --net --preserve-credentials");
-            all.extend(linked("nsenter").into_iter().chain(words(&others)));
+            let nsenter = linked(root, "nsenter").into_iter();
+            all.extend(nsenter.chain(words(&others)));
         }
-        all.extend(linked("bwrap"));
+        all.extend(linked(root, "bwrap"));
         all.extend(bind("--ro-bind", root, Path::new("/")));
         all.extend(words(ALWAYS));
         all.extend(words(match processes {
@@ -435,9 +457,20 @@ impl View {
             all.extend(bind("--bind", home, Path::new(WORK)));
         }
         all.extend(["--chdir".into(), self.folder_inside().into()]);
-        all.extend(words("-- /usr/bin/env --default-signal=INT"));
+        all.extend(words("-- /usr/bin/env --default-signal"));
         all
     }
+}
+
+/// The words that run a program of the tool root by its own dynamic linker.
+fn linked(root: &Path, program: &str) -> Vec<OsString> {
+    let program = root.join("usr/bin").join(program);
+    vec![
+        root.join(LINKER).into(),
+        "--library-path".into(),
+        root.join(LIBRARIES).into(),
+        program.into(),
+    ]
 }
 
 /// A folder of programs that stand in front of all others: a test's, which are not what they should

@@ -5,36 +5,118 @@
 //! other end only the holder has: the pipe ends when that is dropped, and when the runner is killed
 //! by a signal that no program sees. With the folder go the processes that have it as their home,
 //! which is how the runner marks what a chapter starts, and their process groups.
+//!
+//! It lies where temporary files belong, unless that place does not serve: programs are run in the
+//! folder, and need some room. Then it lies in the cache, which has both. As long as it is used, it
+//! is locked, so that nobody takes it for one that was left behind.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 /// What the child does.
 const SCRIPT: &str = include_str!("scratch.sh");
+
+/// How the names of those begin that lie where temporary files belong.
+const PREFIX: &str = "theseus-";
+/// How the names of those begin that lie in the cache.
+pub const PREFIX_IN_CACHE: &str = "replay-";
+
+/// The most that a replay puts into its folder, in bytes: chapter 3 does with 31 MB.
+pub const ROOM: u64 = 64 << 20;
+/// The longest path of a folder for sockets, in bytes: a socket's has 107 at the most.
+const SHORT: usize = 80;
 
 /// A folder that only this user can enter.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
     keeper: Child,
+    /// Where the file system has locks.
+    _lock: Option<File>,
+}
+
+/// Where temporary files belong: what TMPDIR names, if it names anything.
+#[must_use]
+pub fn temporary() -> PathBuf {
+    let named = std::env::var_os("TMPDIR").filter(|named| !named.is_empty());
+    named.map_or_else(|| "/tmp".into(), PathBuf::from)
+}
+
+/// Why nothing can be replayed in a folder, as far as it can be told without trying.
+///
+/// # Errors
+/// The reason.
+fn serves(folder: &Path) -> anyhow::Result<()> {
+    let system = statvfs(folder).map_err(std::io::Error::from)?;
+    if system.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        bail!("no program in it can be run (noexec)");
+    }
+    let room = system.f_bavail.saturating_mul(system.f_frsize);
+    if room < ROOM {
+        let [has, takes] = [room, ROOM].map(|bytes| bytes >> 20);
+        bail!("it has {has} MB left, and a replay takes up to {takes}");
+    }
+    Ok(())
 }
 
 impl Scratch {
-    /// Makes a folder where temporary files belong.
+    /// Makes a folder for a replay where temporary files belong, or else in the cache, whose folder
+    /// is made if it is not there.
+    ///
+    /// # Errors
+    /// Why it can be made in neither.
+    pub fn new(cache: &Path) -> anyhow::Result<Self> {
+        let place = temporary();
+        let why = match Self::where_it_serves(&place) {
+            Ok(made) => return Ok(made),
+            Err(why) => why,
+        };
+        let make = || {
+            std::fs::create_dir_all(cache)?;
+            Self::new_in(cache, PREFIX_IN_CACHE)
+        };
+        make().with_context(|| {
+            let (place, cache) = (place.display(), cache.display());
+            format!(
+                "make a private folder in {place} ({why:#}; TMPDIR names another place), or else \
+                 in {cache}"
+            )
+        })
+    }
+
+    /// Makes a folder for a replay in this place, and no other.
+    ///
+    /// # Errors
+    /// Why nothing can be replayed in it.
+    pub fn where_it_serves(place: &Path) -> anyhow::Result<Self> {
+        serves(place)?;
+        Self::new_in(place, PREFIX)
+    }
+
+    /// Makes a folder for sockets, whose paths must not be long.
     ///
     /// # Errors
     /// Why it cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
-        let place = std::env::temp_dir();
-        Self::new_in(&place, "theseus-").with_context(|| {
-            let place = place.display();
-            format!("make a private folder in {place}; TMPDIR names another place")
-        })
+    pub fn for_sockets() -> anyhow::Result<Self> {
+        let short = |place: &PathBuf| place.is_absolute() && place.as_os_str().len() < SHORT;
+        let mut why = anyhow!("TMPDIR is too long for the path of a socket");
+        for place in [temporary(), "/tmp".into()]
+            .iter()
+            .filter(|place| short(place))
+        {
+            match Self::new_in(place, PREFIX) {
+                Ok(made) => return Ok(made),
+                Err(error) => why = error.context(format!("in {}", place.display())),
+            }
+        }
+        Err(why.context("make a private folder for the windows; TMPDIR names another place"))
     }
 
     /// Makes a folder in `parent`, whose name begins with `prefix`.
@@ -43,9 +125,12 @@ impl Scratch {
     /// Why it cannot be made.
     pub fn new_in(parent: &Path, prefix: &str) -> anyhow::Result<Self> {
         let parent = std::path::absolute(parent).context("find the current folder")?;
-        let mut keeper = Command::new("sh")
+        // What the reader has set or made may be as odd as it likes.
+        let mut keeper = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "sh"])
             .arg(parent.join(format!("{prefix}XXXXXXXX")))
+            .env_clear()
+            .env("PATH", keepers_path())
             .env("LC_ALL", "C")
             .current_dir("/")
             .process_group(0)
@@ -67,7 +152,13 @@ impl Scratch {
                 complaint.trim_end().rsplit(": ").next().unwrap_or_default()
             );
         }
-        Ok(Self { path, keeper })
+        let lock = File::open(&path).ok();
+        let lock = lock.filter(|folder| folder.try_lock().is_ok());
+        Ok(Self {
+            path,
+            keeper,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -75,6 +166,13 @@ impl Scratch {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Where the child finds its programs: the system's own, if they are at the usual place.
+fn keepers_path() -> OsString {
+    let mut path = OsString::from("/usr/bin:/bin:");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path
 }
 
 /// Reads to the end, which the child's script brings about as soon as it has told the name.
@@ -120,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_process_that_calls_it_home_goes_with_it_and_no_other() {
-        let scratch = Scratch::new().unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(parent.path()).unwrap();
         let sleep = |home: PathBuf| {
             let mut command = Command::new("sleep");
             command.arg("1000").env("HOME", home).process_group(0);
@@ -150,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_killed_keeper_is_not_needed() {
-        let mut scratch = Scratch::new().unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::new_in(parent.path(), "x-").unwrap();
         let path = scratch.path().to_owned();
         scratch.keeper.kill().unwrap();
         drop(scratch);

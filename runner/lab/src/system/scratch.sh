@@ -2,13 +2,17 @@
 # What a terminal sends when it closes, or for Ctrl-C, is not for this shell.
 trap '' HUP INT QUIT TERM
 folder=$(mktemp -d -- "$1") || exit
+home=HOME=$folder
+# grep would take each line for a home of its own.
+case $home in *"
+"*) home= ;; esac
 printf %s "$folder"
 exec >/dev/null 2>&1
 read -r _
 round=0
 while [ $((round += 1)) -le 100 ]; do
 	# Who has the folder as its home was started for it, and its process group with it.
-	found=$(grep -lsxzF "HOME=$folder" /proc/[0-9]*/environ)
+	found=$([ -z "$home" ] || grep -lsxzF "$home" /proc/[0-9]*/environ)
 	for process in $found; do
 		read -r line <"${process%environ}stat" || continue
 		# NUMBER (NAME) STATE PARENT GROUP …
