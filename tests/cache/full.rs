@@ -107,7 +107,7 @@ fn a_disk_that_is_full_for_a_replay_is_no_difference() {
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
     let like = place.command_in(&book, &["chapter", "5"]);
-    let lines = "mount -t tmpfs -o size=24m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
+    let lines = "mount -t tmpfs -o size=70m tmpfs /mnt; TMPDIR=/mnt exec \"$@\"";
     let command = in_own_mounts(&like, lines);
     Ran::of(command)
         .ends_with(3)

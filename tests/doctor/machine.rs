@@ -29,6 +29,23 @@ fn another_processor_is_told() {
 }
 
 #[test]
+fn a_limit_that_is_too_low_is_told() {
+    for (script, words) in [
+        (
+            "ulimit -f 50000",
+            "the size of a file is limited to 50000 kB",
+        ),
+        (
+            "ulimit -n 64",
+            "the number of files that a program has open is limited to 64",
+        ),
+    ] {
+        let remedy = "/etc/security/limits.conf";
+        poorer(script).says("limits", "bad", &[words, remedy]);
+    }
+}
+
+#[test]
 fn too_little_memory_is_told_for_a_replay_and_for_the_build() {
     poorer(&left(300_000))
         .only_bad(&["memory"])

@@ -125,7 +125,7 @@ fn an_odd_place_of_the_cache_is_told() {
 }
 
 #[test]
-fn a_temporary_folder_that_cannot_serve_is_told() {
+fn a_temporary_folder_that_cannot_serve_is_told_and_not_used() {
     for (script, words) in [
         (
             "export TMPDIR=/nowhere",
@@ -141,11 +141,17 @@ fn a_temporary_folder_that_cannot_serve_is_told() {
         ),
     ] {
         poorer(script)
-            .only_bad(&["temp"])
-            .says("temp", "bad", &[words, "Set TMPDIR"])
-            .says("qemu", "skip", &["`temp`"])
-            .says("gdb", "skip", &["`qemu`"]);
+            .only_bad(&[])
+            .says("temp", "warn", &[words, "the folder of the lab instead"])
+            .says("temp", "warn", &["Set TMPDIR"])
+            .says("gdb", "ok", &[]);
     }
+    let neither =
+        "mkdir c; mount -t tmpfs -o noexec tmpfs c; export XDG_CACHE_HOME=$HERE/c TMPDIR=/nowhere";
+    poorer(neither)
+        .only_bad(&["temp", "cache"])
+        .says("temp", "bad", &["/nowhere: no folder", "Set TMPDIR"])
+        .says("compiler", "skip", &[]);
 }
 
 #[test]

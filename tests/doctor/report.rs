@@ -3,8 +3,9 @@
 use crate::fixture::Ran;
 use crate::{Found, WITHOUT_LIBC, in_namespace, runner};
 
-const IDS: [&str; 17] = [
+const IDS: [&str; 18] = [
     "machine",
+    "limits",
     "tools",
     "namespaces",
     "curl",

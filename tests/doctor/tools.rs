@@ -26,6 +26,19 @@ fn a_c_library_that_cannot_be_linked_is_told() {
 }
 
 #[test]
+fn a_linker_that_takes_no_addresses_is_told_where_the_machines_own_is_to_be_used() {
+    // As mold is.
+    let mold = "cp $(readlink -f $(command -v ld)) real\n\
+        printf '#!/bin/sh\\ncase \"$*\" in *section-start*) echo unknown option: --section-start >&2; exit 1;; esac\\n\
+        exec '$HERE'/real \"$@\"' > mold; chmod +x mold; mount --bind mold $(readlink -f $(command -v ld))\n\
+        export THESEUS_HOST_TOOLS=true";
+    let found = poorer(mold);
+    if found.check("tools")["state"] == "ok" {
+        found.says("compiler", "bad", &["unknown option: --section-start"]);
+    }
+}
+
+#[test]
 fn an_old_qemu_is_told_by_the_option_that_it_does_not_know() {
     let folder = tempfile::tempdir().unwrap();
     let old = "case $1 in --version) echo QEMU emulator version 2.5.0;; *) echo \"$0: -accel: invalid option\" >&2; exit 1;; esac";

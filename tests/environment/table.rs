@@ -31,6 +31,8 @@ pub enum Expected {
 use Expected::{Prints, Refused, Same, Silent};
 
 const CHAPTER: &[&str] = &["chapter", "5"];
+/// Its steps on the host, without a machine.
+const HOST: &[&str] = &["chapter", "5", "--to", "5.6"];
 
 const fn row(name: &'static str, lines: &'static str, expected: Expected) -> Row {
     Row {
@@ -39,6 +41,14 @@ const fn row(name: &'static str, lines: &'static str, expected: Expected) -> Row
         is_root: false,
         arguments: CHAPTER,
         expected,
+    }
+}
+
+/// A row that concerns what is built, or where something lies.
+const fn host(name: &'static str, lines: &'static str, expected: Expected) -> Row {
+    Row {
+        arguments: HOST,
+        ..row(name, lines, expected)
     }
 }
 
@@ -63,6 +73,12 @@ const fn other(
     }
 }
 
+/// Many of the settings at once.
+const MANY: &str = "cd \"$BOOK\"; cache \"R&D: it's c\"; umask 077; export TMPDIR=\"$HERE/a b\"; mkdir \"$TMPDIR\"\n\
+    export HOME=/nowhere LANGUAGE=zh_CN:zh LC_ALL=de_DE.UTF-8 TZ=Asia/Kolkata PYTHONHOME=/nowhere\n\
+    export ARCH=arm CC=false MAKEFLAGS=-n CFLAGS=-O9 CPATH=/nowhere LD_LIBRARY_PATH=/nowhere TERM=dumb NO_COLOR=1\n\
+    ulimit -S -n 64; ulimit -S -f 50; exec nice env --ignore-signal=CHLD,PIPE,ALRM SHELLOPTS=xtrace \"$@\"";
+
 const NO_CACHE: &[&str] = &[
     "there is no place for the cache: neither XDG_CACHE_HOME nor HOME holds an absolute path",
     "set one of them",
@@ -72,6 +88,18 @@ const LIMIT: &str = "/etc/security/limits.conf";
 /// All of them.
 pub const ROWS: &[Row] = &[
     row("nothing", "", Same),
+    other(
+        "many settings at once, chapter 5 of the book",
+        MANY,
+        CHAPTER,
+        Same,
+    ),
+    other(
+        "many settings at once, chapter 2 of the book",
+        MANY,
+        &["chapter", "2"],
+        Same,
+    ),
     // What somebody speaks.
     row("LANGUAGE=zh_CN:zh", "export LANGUAGE=zh_CN:zh", Same),
     row(
@@ -87,7 +115,7 @@ pub const ROWS: &[Row] = &[
     row("TZ=Asia/Kolkata", "export TZ=Asia/Kolkata", Same),
     row("TZ=:/nowhere", "export TZ=:/nowhere TZDIR=/nowhere", Same),
     row("umask 077, a build", "umask 077; cache c", Same),
-    row("umask 0, a build", "umask 0; cache c", Same),
+    host("umask 0, a build", "umask 0; cache c", Same),
     // Where somebody lives.
     row(
         "HOME missing",
@@ -117,47 +145,47 @@ pub const ROWS: &[Row] = &[
             "set XDG_CACHE_HOME to a folder of yours",
         ]),
     ),
-    row(
+    host(
         "HOME not ASCII, with blanks, a build",
         "cache 'Jürgen Groß/ホーム/.cache'; unset XDG_CACHE_HOME; export HOME=\"$HERE/Jürgen Groß/ホーム\"",
         Same,
     ),
-    row(
+    host(
         "HOME no UTF-8, a build",
         "h=$'\\xff\\xfe'; cache \"$h/.cache\"; unset XDG_CACHE_HOME; export HOME=$HERE/$h",
         Same,
     ),
     // Where the cache lies.
-    row("a cache in `R&D`, a build", "cache 'R&D'", Same),
-    row("a cache in `it's`, a build", "cache \"it's\"", Same),
-    row("a cache in `a \"b\" c`, a build", "cache 'a \"b\" c'", Same),
-    row(
+    host("a cache in `R&D`, a build", "cache 'R&D'", Same),
+    host("a cache in `it's`, a build", "cache \"it's\"", Same),
+    host("a cache in `a \"b\" c`, a build", "cache 'a \"b\" c'", Same),
+    host(
         "a cache in `$x `y` \\z`, a build",
         "cache '$x `y` \\z'",
         Same,
     ),
-    row("a cache in `a:b;c`, a build", "cache 'a:b;c'", Same),
-    row(
+    host("a cache in `a:b;c`, a build", "cache 'a:b;c'", Same),
+    host(
         "a cache in `a%b,c=d#e(f)`, a build",
         "cache 'a%b,c=d#e(f)'",
         Same,
     ),
-    row(
+    host(
         "a cache with a newline in its path, a build",
         "cache $'a\\nb'",
         Same,
     ),
-    row(
+    host(
         "a cache with 200 characters in its path, a build",
         "cache \"$(long 200)\"",
         Same,
     ),
-    row(
+    host(
         "a cache behind a link, a build",
         "cache real; ln -s real $HERE/c; export XDG_CACHE_HOME=$HERE/c",
         Same,
     ),
-    row(
+    host(
         "XDG_CACHE_HOME relative: HOME counts",
         "cache h/.cache; export HOME=$HERE/h XDG_CACHE_HOME=caches",
         Same,
@@ -192,22 +220,22 @@ pub const ROWS: &[Row] = &[
         ]),
     ),
     // Where the book lies, and how it came there.
-    row(
+    host(
         "a checkout in `R&D it's \"x\": ü`",
         "page 'R&D it'\\''s \"x\": ü'",
         Same,
     ),
-    row(
+    host(
         "a checkout with 200 characters in its path",
         "page $(long 200)",
         Same,
     ),
-    row(
+    host(
         "a checkout of mode 777, a build",
         "page p; chmod -R 777 .; cache c",
         Same,
     ),
-    row(
+    host(
         "a checkout without any mode, a build",
         "page p; chmod -R a-x,a+X .; chmod a-x rootfs/init; cache c",
         Same,
@@ -228,13 +256,13 @@ pub const ROWS: &[Row] = &[
             "git config core.autocrlf false",
         ]),
     ),
-    row(
+    host(
         "git clone, with core.autocrlf=true, a build",
         "page a; cp $BOOK/.gitattributes .; git() { command git -c user.name=a -c user.email=a@b -c init.defaultBranch=a \"$@\"; }\n\
          git init -q; git add .; git commit -qm a; git clone -q -c core.autocrlf=true . $HERE/p; cd $HERE/p; cache c; exec \"$@\"",
         Same,
     ),
-    row(
+    host(
         "a checkout of somebody else's",
         "page p; [ $(id -u) != 0 ] || chown -R 65534:65534 .",
         Same,
@@ -250,18 +278,18 @@ pub const ROWS: &[Row] = &[
         "export TMPDIR=\"$HERE/a b's \\\"c\\\": ü&\"; mkdir \"$TMPDIR\"",
         Same,
     ),
-    row(
+    host(
         "TMPDIR of 230 characters",
         "export TMPDIR=$HERE/$(long 230); mkdir $TMPDIR",
         Same,
     ),
-    row(
+    host(
         "TMPDIR with a newline",
         "export TMPDIR=$HERE/$'a\\nb'; mkdir \"$TMPDIR\"",
         Same,
     ),
     row("TMPDIR empty", "export TMPDIR=", Same),
-    row("TMPDIR relative", "page p; mkdir t; export TMPDIR=t", Same),
+    host("TMPDIR relative", "page p; mkdir t; export TMPDIR=t", Same),
     row("TMPDIR not there", "export TMPDIR=/nowhere", Same),
     root(
         "TMPDIR noexec",
@@ -295,7 +323,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "functions that are exported",
-        "spoil rm mktemp chmod printf exec read trap gcc make env sort test [; exec \"$@\"",
+        "spoil rm mktemp chmod printf exec read trap gcc make env sort test [; builtin exec \"$@\"",
         Same,
     ),
     row(
@@ -318,17 +346,17 @@ pub const ROWS: &[Row] = &[
         Same,
     ),
     // What somebody builds.
-    row(
+    host(
         "ARCH, CROSS_COMPILE, KBUILD_OUTPUT, KCONFIG_CONFIG, O, V, a build",
         "cache c; export ARCH=arm CROSS_COMPILE=arm-none- KBUILD_OUTPUT=/nowhere KCONFIG_CONFIG=/nowhere O=/nowhere V=1 LLVM=1",
         Same,
     ),
-    row(
+    host(
         "MAKEFLAGS, MAKEFILES, MAKELEVEL, a build",
         "cache c; export MAKEFLAGS='-n -k --warn-undefined-variables' MAKEFILES=/nowhere MAKELEVEL=7 GNUMAKEFLAGS=-s",
         Same,
     ),
-    row(
+    host(
         "CC, CFLAGS, LDFLAGS, CPATH, GCC_EXEC_PREFIX, COMPILER_PATH, a build",
         "cache c; export CC=false CXX=false LD=false CFLAGS=-O9 CPPFLAGS=-DNDEBUG LDFLAGS=-Wl,-z,now CPATH=/nowhere\n\
          export C_INCLUDE_PATH=/nowhere LIBRARY_PATH=/nowhere GCC_EXEC_PREFIX=/nowhere COMPILER_PATH=/nowhere\n\
@@ -341,7 +369,7 @@ pub const ROWS: &[Row] = &[
          export GLIBC_TUNABLES=glibc.malloc.check=3 MALLOC_PERTURB_=7 MALLOC_ARENA_MAX=1; exec \"$@\" 2>/dev/null",
         Same,
     ),
-    row(
+    host(
         "TAR_OPTIONS, XZ_OPT, GREP_OPTIONS, QUOTING_STYLE, PERL5OPT, a build",
         "cache c; export TAR_OPTIONS=-v XZ_OPT=-9 XZ_DEFAULTS=-0 GZIP=-1 BZIP2=-v GREP_OPTIONS=-c GREP_COLORS=mt=7\n\
          export LS_COLORS='*=7' QUOTING_STYLE=c TIME_STYLE=iso BLOCK_SIZE=1 POSIXLY_CORRECT=1 PERL5OPT=-Mnowhere\n\
@@ -367,13 +395,13 @@ pub const ROWS: &[Row] = &[
     ),
     other(
         "the runner as cargo's runner of itself",
-        "set -- \"$1\" run \"$@\"",
+        "exec \"$1\" run \"$@\"",
         CHAPTER,
         Same,
     ),
     other(
         "stdbuf in front of `runner run`",
-        "exec stdbuf -oL \"$@\"",
+        "cd \"$BOOK\"; exec stdbuf -oL \"$@\"",
         &["run", "uname", "-r"],
         Prints("6.1.176\n"),
     ),
@@ -470,7 +498,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "ulimit -u 12",
-        "page p; cp \"$2\" $HERE/runner; chmod -R a+rX $HERE; export HOME=$HERE; as=; [ $(id -u) != 0 ] || as='setpriv --reuid 65534 --regid 65534 --clear-groups'\n\
+        "page p; cp \"$1\" $HERE/runner; chmod -R a+rX $HERE; export HOME=$HERE; as=; [ $(id -u) != 0 ] || as='setpriv --reuid 65534 --regid 65534 --clear-groups'\n\
          exec $as bash -c 'ulimit -u 12; exec \"$@\"' bash $HERE/runner chapter 5",
         Refused(&[
             "the system starts no 128 processes and threads more for you",
