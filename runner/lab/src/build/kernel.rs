@@ -115,17 +115,18 @@ pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
 }
 
 /// Whether a file that the build has made in the tree is of use to whoever compiles no kernel: what
-/// the chapters look at, the commands that were run, and what configures a kernel and compiles one
-/// file of it.
+/// the chapters look at, sources, the commands that were run, and what configures a kernel and
+/// compiles one file of it.
 #[must_use]
 pub(super) fn is_of_use(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    let is_generated = ["include/generated/", "include/config/"];
-    let is_program = ["scripts/", "tools/"];
+    let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let is_config = name.contains("include/config/");
     LOOKED_AT.contains(&&*name)
-        || name.ends_with(".cmd")
-        || is_generated.iter().any(|folder| name.contains(folder))
-        || is_program.iter().any(|folder| name.starts_with(folder)) && !name.ends_with(".pyc")
+        || is_config
+        || ends(&[".c", ".h", ".S", ".cmd"]) && !begins(&[".tmp_"])
+        || begins(&["scripts/", "tools/"]) && !ends(&[".pyc"])
 }
 
 /// The versions of the compiler and the linker, which decide what comes out.

@@ -149,12 +149,17 @@ fn take(
             let _ = start.send(());
         });
         match &found {
+            // There may be nothing but the first kinds.
             Ok(_) => _ = start.try_send(()),
             Err(_) => drop(start),
         }
-        trees.join().expect("unpacking does not panic")?;
-        found
-    })?;
+        (found, trees.join().expect("unpacking does not panic"))
+    });
+    let (found, trees) = found;
+    // If the trees have failed, the archive was given up for that.
+    trees?;
+    let found = found?;
+    stage.at("a last look");
     ask(staged).map_err(|error| of_another_version(error, staged))?;
     let entries = given(&staged.cache);
     let asked: BTreeSet<_> = entries
@@ -190,7 +195,7 @@ fn of_another_version(error: anyhow::Error, staged: &Options) -> anyhow::Error {
     }
 }
 
-/// Unpacks the archive, and gives the entries that are in it, `kind/key`. `start` is called when
+/// Unpacks the archive into `top`, and gives the entries that are in it, `kind/key`. `start` is called when
 /// [`FIRST_KINDS`] are there.
 fn archive(
     bytes: impl Read,
@@ -245,7 +250,10 @@ fn archive(
             _ => 0o755,
         },
     };
-    unpack::into(top, XzReader::new_mem_limit(bytes, false, MEMORY), &rules)?;
+    let mut reader = XzReader::new_mem_limit(bytes, false, MEMORY);
+    unpack::into(top, &mut reader, &rules)?;
+    let more = reader.into_inner().read(&mut [0])?;
+    ensure!(more == 0, "there is something behind its end");
     let form = fs::read_to_string(top.join(FIRST))?;
     if form != FORM {
         unfit(format!(
