@@ -59,26 +59,29 @@ wanted=(
 left_out=(
     # What only gcc's other features want: sanitizers, OpenMP, transactions, decimal floats, gdb's
     # `compile`, and documents.
-    gcc-12-base libasan8 libatomic1 libcc1-0 libgomp1 libitm1 liblsan0 libquadmath0 libtsan2 libubsan1
+    gcc-12-base libasan8 libatomic1 libcc1-0 libgomp1 libitm1 liblsan0 libquadmath0 libtsan2
+    libubsan1
+    # A profiler, which comes with binutils (tools.skip).
     libgprofng0
-    # What only modules of QEMU want that the lab does not load (tools.skip): screens, sound, cards.
-    iso-codes libasound2 libasound2-data libbrlapi0.8 libcacard0 libdrm2 libdrm-common libepoxy0 libgbm1
-    libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libnspr4 libnss3 liborc-0.4-0 libopus0 libpcsclite1
-    libsndio7.0 libspice-server1 libunwind8 libusb-1.0-0 libusbredirparser1 libwayland-server0
+    # What only modules of QEMU want that are not unpacked (tools.skip): screens, sound, cards.
+    iso-codes libasound2 libasound2-data libbrlapi0.8 libcacard0 libdrm2 libdrm-common libepoxy0
+    libgbm1 libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libnspr4 libnss3 liborc-0.4-0 libopus0
+    libpcsclite1 libsndio7.0 libspice-server1 libunwind8 libusb-1.0-0 libusbredirparser1
+    libwayland-server0
     # gdb can colour source by a library that wants Boost and ICU. tools.rs has gdb do without.
     libboost-regex1.74.0 libicu72 libsource-highlight4v5 libsource-highlight-common
-    # A whole perl: the kernel's build takes perl-base only. file-rename and so on come with it.
-    libfile-find-rule-perl libgdbm6 libgdbm-compat4 libnumber-compare-perl libperl5.36 libtext-glob-perl
-    perl perl-modules-5.36
-    # A database for `arpd`, and one for a module of Python.
+    # A whole perl, for usrmerge (below). The kernel's build takes perl-base only.
+    libfile-find-rule-perl libgdbm6 libgdbm-compat4 libnumber-compare-perl libperl5.36
+    libtext-glob-perl perl perl-modules-5.36
+    # A database for `arpd`, and one for a module of Python (tools.skip).
     libdb5.3 libsqlite3-0
     # What installs and configures packages, and manages users.
-    adduser base-files debconf debianutils dpkg init-system-helpers libpam-modules libpam-modules-bin
-    libsemanage2 libsemanage-common libsepol2 passwd sensible-utils ucf usrmerge
+    adduser base-files debconf debianutils dpkg init-system-helpers libpam-modules
+    libpam-modules-bin libsemanage2 libsemanage-common libsepol2 passwd sensible-utils ucf usrmerge
     # Configuration, tools and headers beside libraries.
     libaudit-common libc-dev-bin libcap2-bin libdebuginfod-common libexecs0 libnsl-dev
-    libsasl2-modules-db libtirpc-common libtirpc-dev logsave media-types readline-common rpcsvc-proto
-    util-linux-extra
+    libsasl2-modules-db libtirpc-common libtirpc-dev logsave media-types readline-common
+    rpcsvc-proto util-linux-extra
 )
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -91,15 +94,18 @@ options=(
     -oDir::State::status=/dev/null -oDir::State::Lists="$root/lists" -oDir::Cache="$root/cache"
     -oDir::Etc::sourcelist="$root/sources.list" -oDir::Etc::sourceparts=/dev/null
     -oAPT::Architecture=amd64 -oAPT::Architectures=amd64 -oAPT::Install-Recommends=false
-    -oAcquire::Languages=none -oAPT::Sandbox::User="$(id -un)"
+    -oAcquire::Languages=none
 )
+# root cannot give up its rights to a user who may not look into this folder.
+[ "$(id -u)" != 0 ] || options+=(-oAPT::Sandbox::User=root)
 
 apt-get "${options[@]}" -qq update --error-on=any
 apt-get "${options[@]}" -qq --simulate install "${wanted[@]}" |
     sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | sort >"$root/resolved"
-unknown=$(comm -13 <(sed 's/=.*//' "$root/resolved" | sort) <(printf '%s\n' "${left_out[@]}" | sort))
+printf '%s\n' "${left_out[@]}" | sort >"$root/left-out"
+unknown=$(sed 's/=.*//' "$root/resolved" | sort | comm -13 - "$root/left-out")
 [ -z "$unknown" ] || echo "left out, but not asked for any more:" $unknown >&2
-grep -vE "^($(IFS='|'; echo "${left_out[*]}" | sed 's/[.+]/\\&/g'))=" "$root/resolved" >"$root/chosen"
+awk -F= 'NR == FNR { out[$1]; next } !($1 in out)' "$root/left-out" "$root/resolved" >"$root/chosen"
 xargs apt-cache "${options[@]}" show <"$root/chosen" | awk '
     $1 == "Package:" { name = $2 }
     $1 == "Version:" { version = $2 }
@@ -108,12 +114,16 @@ xargs apt-cache "${options[@]}" show <"$root/chosen" | awk '
     $1 == "SHA256:" { hash = $2 }
     !NF && name { print name, version, size, hash, path; name = "" }
     END { if (name) print name, version, size, hash, path }' | sort >"$root/lines"
-[ "$(wc -l <"$root/lines")" = "$(wc -l <"$root/chosen")" ] || { echo "apt-cache knows other packages" >&2; exit 1; }
+if ! cut -d ' ' -f 1,2 "$root/lines" | tr ' ' = | sort | cmp -s - "$root/chosen"; then
+    echo "apt-cache shows other packages than apt-get has chosen" >&2
+    exit 1
+fi
 {
-    echo "# The Debian packages ($suite, main, amd64) whose files are the lab's own programs: name, version,"
-    echo "# size, SHA-256, place in the archive. Made by tools.sh, which says what each is for; not by hand."
-    echo "# mirror.example has exactly these at this date:"
+    echo "# The Debian packages ($suite, main, amd64) whose files are the lab's own programs: name,"
+    echo "# version, size, SHA-256, place in the archive. Made by tools.sh, which says what each is"
+    echo "# for; not by hand. At this date mirror.example has exactly these:"
     echo "snapshot $snapshot"
     cat "$root/lines"
 } >"$here/tools.lock"
-awk 'NF == 5 { n++; bytes += $3 } END { printf "%d packages, %.1f MB\n", n, bytes / 1e6 }' "$here/tools.lock"
+awk 'NF == 5 { bytes += $3; n++ } END { printf "%d packages, %.1f MB\n", n, bytes / 1e6 }' \
+    "$here/tools.lock"

@@ -18,7 +18,8 @@ use crate::folder;
 use crate::place::{Place, exists, run};
 use crate::seed::{Random, seed};
 use crate::server::{refuse, respond, serve};
-use crate::sources::{Tarball, through};
+use crate::sources::Tarball;
+use crate::toolbox::through;
 
 /// A whole lab, made in seconds, and the file of it. Its vmlinux is of a small program.
 struct Small {

@@ -11,22 +11,16 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{self, Ran, repository, runner};
 use crate::place::Place;
+use crate::processes::{command_line, of_place};
 use crate::seed::{Random, seed};
 
 const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL];
 
-/// The processes that have the folder in their environment.
+/// The command lines of the processes that have the folder in their environment, and of those that
+/// they have started.
 fn processes(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let words = String::from_utf8_lossy(&environment).into_owned();
-        if words.contains(&*folder.to_string_lossy()) {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            found.push(String::from_utf8_lossy(&line).replace('\0', " "));
-        }
-    }
-    found
+    let found = of_place(&folder.to_string_lossy());
+    found.into_iter().map(command_line).collect()
 }
 
 /// Kills the run `after` so long, and waits until all that it has started has ended; tells whether
@@ -126,7 +120,9 @@ fn kill_at_random(by_kill: usize, by_others: usize) {
 pub fn hangs(command: &mut Command, place: &Place, name: &str) {
     let programs = place.folder.path().join("bin");
     fs::create_dir(&programs).unwrap();
-    let script = "#!/bin/bash\ntrap '' INT TERM HUP PIPE\nsleep 1000\n";
+    // curl starts nobody.
+    let exec = if name == "curl" { "exec " } else { "" };
+    let script = format!("#!/bin/bash\ntrap '' INT TERM HUP PIPE\n{exec}sleep 1000\n");
     let program = programs.join(name);
     fs::write(&program, script).unwrap();
     fs::set_permissions(

@@ -10,13 +10,19 @@ mod folder;
 mod full;
 mod kill;
 mod place;
+#[path = "../support/processes.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod processes;
 #[path = "../support/seed.rs"]
 #[allow(dead_code, reason = "each target draws in its own way")]
 mod seed;
 #[path = "../support/server.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
 mod server;
 mod shim;
 mod sources;
+#[path = "../support/toolbox.rs"]
+mod toolbox;
 
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]

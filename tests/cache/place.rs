@@ -16,7 +16,7 @@ use lab::build::setup;
 use lab::system::sandbox::Sandbox;
 
 use crate::fixture::{Book, Ran, repository, runner};
-use crate::folder;
+use crate::{folder, toolbox};
 
 /// What the caches of the tests are copied from.
 struct Master {
@@ -49,16 +49,14 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     };
     program(
         &programs.join("make"),
-        &format!(
-            "here=${{0%/*}}; case $PWD:$* in\n\
+        "here=${0%/*}; case $PWD:$* in\n\
              */linux:*bzImage*) echo '  CC      init/main.o'; mkdir -p arch/x86/boot scripts/gdb\n\
              cp $here/vmlinux .; cp $here/bzImage arch/x86/boot; echo pass | tee vmlinux-gdb.py >scripts/gdb/x.py;;\n\
              */busybox:-j*) cp $here/busybox .;;\n\
              */busybox:install) cp -a $here/_install .;;\n\
              */busybox:*config) touch .config;;\n\
              *) exit 9;;\n\
-             esac"
-        ),
+             esac",
     );
     let top = source.join("linux");
     for (path, text) in [
@@ -74,7 +72,7 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
         &top.join("scripts/kconfig/merge_config.sh"),
         "grep -v '=n$' ../fragment.config >.config",
     );
-    run(&folder, "tar -cJf linux.tar.xz -C source linux");
+    toolbox::run(&folder, "tar -cJf linux.tar.xz -C source linux");
     let real = Cache::of_user().unwrap().root().join("busybox-source");
     run(&cache, &format!("cp -a {} ship-of-theseus", real.display()));
     let master = Master {

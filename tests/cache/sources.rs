@@ -1,17 +1,20 @@
-//! Sources that lie: tarballs that climb out, that never end, that end too soon, that are none.
+//! Sources that lie: tarballs that climb out, that never end, that end too soon, that are none; and
+//! where the true ones come from.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tar::{Builder, EntryType, Header};
 
 use crate::fixture::Ran;
 use crate::place::{Place, exists};
+use crate::server::{refuse, respond, serve};
+use crate::toolbox::{self, through};
 
 /// A tarball under construction, whose names and links are written as they are.
 pub struct Tarball(pub Builder<Vec<u8>>);
@@ -48,25 +51,6 @@ pub fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> 
     header.set_mtime(1_000_000_000);
     header.set_cksum();
     header
-}
-
-/// The bytes through a program such as `xz`.
-pub fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(program)
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut packed = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(bytes).unwrap());
-        stdout.read_to_end(&mut packed).unwrap();
-    });
-    assert!(child.wait().unwrap().success());
-    packed
 }
 
 /// Gives the bytes as the kernel's source; they are refused, and nothing is left of them.
@@ -347,24 +331,13 @@ fn a_good_tarball_is_unpacked_as_tar_does() {
          touch -d 2001-02-03 {long}; ln -s nowhere dangling; touch -d 2101-02-03 set/future; echo ü >ü; cd ..; \
          for z in gzip xz bzip2 cat; do tar -cf - top | $z >$z.tar; done"
     );
-    let mut made = Command::new("bash");
-    made.args(["-ec", &script]).current_dir(temp.path());
-    assert!(made.status().unwrap().success());
+    toolbox::run(temp.path(), &script);
     for packed in ["gzip.tar", "xz.tar", "bzip2.tar", "cat.tar"] {
         let tree = temp.path().join(packed.replace(".tar", ""));
         fs::create_dir(&tree).unwrap();
-        lab::build::tarball::unpack(
-            &lab::system::sandbox::Sandbox::Machine,
-            &temp.path().join(packed),
-            &tree,
-        )
-        .unwrap();
-        let compared = Command::new("diff")
-            .args(["-r", "--no-dereference"])
-            .args([&temp.path().join("top"), &tree])
-            .output()
-            .unwrap();
-        assert!(compared.status.success(), "{packed}: {compared:?}");
+        lab::build::tarball::unpack(&toolbox::tools(), &temp.path().join(packed), &tree).unwrap();
+        let name = tree.file_name().unwrap().display();
+        toolbox::run(temp.path(), &format!("diff -r --no-dereference top {name}"));
         let data = |name: &str| fs::metadata(tree.join(name)).unwrap();
         let mode = |name: &str| data(name).permissions().mode() & 0o7111;
         assert_eq!(
@@ -388,20 +361,42 @@ fn a_packed_tarball_without_its_program_names_the_program() {
         .unwrap()
         .write_all(b"\x28\xb5\x2f\xfd....")
         .unwrap();
-    // In another process, as PATH is for all threads.
+    // The lab's own programs have none.
     let place = Place::empty();
-    let programs = temp.path().join("bin");
-    fs::create_dir(&programs).unwrap();
-    for folder in ["/usr/bin", "/usr/sbin"] {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            if entry.file_name() != "zstd" {
-                let _ = std::os::unix::fs::symlink(entry.path(), programs.join(entry.file_name()));
-            }
+    let ran = place.run(&["setup", "--kernel-source", path.to_str().unwrap()]);
+    ran.ends_with(3)
+        .complains("it takes zstd to unpack it, which is not there");
+}
+
+#[test]
+fn the_machines_own_mirror_is_asked_before_the_public_ones() {
+    let place = Place::made();
+    let entry = place.entries("busybox-source").remove(0);
+    let tarball = fs::read(entry.join("busybox-1.35.0.tar.bz2")).unwrap();
+    fs::remove_dir_all(place.root().join("busybox-source")).unwrap();
+    let url = serve(move |path, stream| match path {
+        "/mine/debian/pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2" => {
+            respond(stream, tarball.len(), &tarball);
         }
-    }
-    let mut command = place.command(&["setup", "--kernel-source", path.to_str().unwrap()]);
-    command.env("PATH", &programs);
-    Ran::of(command)
-        .ends_with(3)
-        .complains("it takes zstd to unpack it, which cannot be run");
+        _ => refuse(stream),
+    });
+    // What apt tells on a machine that has two mirrors, of which one has nothing.
+    let script = format!(
+        "#!/bin/sh\necho \"'{url}/none/debian/dists/stable/InRelease' a 0\"\n\
+         echo \"'{url}/mine/debian/dists/bookworm/InRelease' b 0\"\n"
+    );
+    let programs = place.folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    let apt = programs.join("apt-get");
+    fs::write(&apt, script).unwrap();
+    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.command(&["setup"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    let ran = Ran::of(command);
+    ran.ends_with(0)
+        .complains(&format!("not from {url}/none/debian: cannot fetch"))
+        .complains("source of busybox 1.35.0: done");
+    assert_eq!(ran.stderr.matches("not from").count(), 1, "{ran:#?}");
+    place.is_as_made();
 }

@@ -8,7 +8,8 @@ use rustix::process::Signal;
 
 use crate::traces::{Held, Place, ended, send};
 
-/// A folder with a program in it that stands in front of the tools; what the runner only asks for its version is answered.
+/// A folder with a program in it that stands in front of the tools; what the runner only asks for
+/// its version is answered.
 fn with(name: &str, script: &str) -> tempfile::TempDir {
     let version = "case \"$*\" in *-version*) echo version; exit;; esac";
     with_all(name, &format!("{version}\n{script}"))

@@ -6,6 +6,8 @@ mod guest;
 mod impostor;
 mod kill;
 mod prison;
+#[path = "../support/processes.rs"]
+mod processes;
 mod traces;
 
 #[path = "../support/seed.rs"]

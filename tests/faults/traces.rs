@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{self, Book, Ran};
+use crate::processes::{self, command_line};
 
 /// A folder for the temporary files of some runs, by whose name their processes are found.
 pub struct Place(tempfile::TempDir);
@@ -63,15 +64,9 @@ impl Place {
         panic!("{step} has not begun: {:#?}", ended(child));
     }
 
-    /// The processes that were started in this place.
+    /// The processes that were started in this place, and those that they have started.
     pub fn processes(&self) -> Vec<u32> {
-        let has = |pid: &u32, file: &str| {
-            let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).contains(self.path())
-        };
-        let mut all = processes();
-        all.retain(|pid| has(pid, "environ") || has(pid, "cmdline"));
-        all
+        processes::of_place(self.path())
     }
 
     /// The processes whose command line begins so.
@@ -131,7 +126,7 @@ impl Place {
             .iter()
             .map(|pid| format!("process {pid}: {}", command_line(*pid)))
             .collect();
-        for pid in self::processes() {
+        for pid in processes::all() {
             let inside = links(pid, "ns");
             let inside = inside.iter().filter(|ns| held.namespaces.contains(*ns));
             left.extend(inside.map(|ns| format!("process {pid} in {}", ns.display())));
@@ -149,17 +144,6 @@ impl Place {
         left.extend(files.map(|file| format!("file {}", file.unwrap().path().display())));
         left
     }
-}
-
-pub fn processes() -> Vec<u32> {
-    let all = fs::read_dir("/proc").unwrap();
-    let names = all.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-    names.filter_map(|name| name.parse().ok()).collect()
-}
-
-pub fn command_line(pid: u32) -> String {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
 /// Where the links in a folder of the process lead.

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::build::fetch::{self, Patience};
+use lab::build::fetch::{self, Patience, Wanted};
 use lab::build::pins::Upstream;
 use lab::build::sources;
 use lab::system::files::sha256_of;
@@ -82,6 +82,25 @@ fn full_disk_is_told_and_left_empty() {
     );
     assert!(error.contains(&told), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn full_disk_is_not_blamed_on_the_site() {
+    let url = serve(|_, stream| respond(stream, BODY.len(), BODY));
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("a")).unwrap();
+    let wanted = Wanted {
+        url: format!("{url}/a"),
+        name: "a",
+        size: BODY.len() as u64,
+        sha256: &sha256_of(BODY),
+    };
+    let result = fetch::files(&[wanted], folder.path(), PATIENCE, |_, result| {
+        panic!("it has ended: {result:?}")
+    });
+    let error = result.unwrap_err().to_string();
+    let told = format!("cannot write {}: ", folder.path().join("a").display());
+    assert!(error.starts_with(&told), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::fixture::{Book, ended};
+use crate::processes::of_place;
 
 /// Lays the guest's cable and lets a host at the other end answer. The network has real time, so on
 /// a busy machine the card may come up later than the first question.
@@ -91,8 +92,8 @@ fn the_lab_begins_the_same_on_every_machine() {
     assert_eq!(stdout(3), rules);
     assert_eq!(
         stdout(4).trim(),
-        "4",
-        "a heading, the shell and the two programs"
+        "5",
+        "a heading, what keeps the namespaces, the shell and the two programs"
     );
 }
 
@@ -158,16 +159,9 @@ fn start_and_wait(book: &Book, scratch: &std::path::Path) -> std::process::Child
     child
 }
 
-/// The processes with `scratch` in their environment: bash, gdb, QEMU, and all that the lab has
-/// started.
-fn processes_of(scratch: &std::path::Path) -> Vec<String> {
-    let all = std::fs::read_dir("/proc").unwrap();
-    let pids = all.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-    pids.filter(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        String::from_utf8_lossy(&environment).contains(scratch.to_str().unwrap())
-    })
-    .collect()
+/// The processes of the run whose folder for temporary files this is.
+fn processes_of(scratch: &std::path::Path) -> Vec<u32> {
+    of_place(scratch.to_str().unwrap())
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
@@ -194,10 +188,10 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
     for signal in ["-INT", "-KILL"] {
         let scratch = tempfile::tempdir().unwrap();
         let child = start_and_wait(&book, scratch.path());
-        // The runner, who keeps its folder, QEMU, gdb; the lab with its shell and two programs; the
-        // host's shell with its program, and the two processes that watch over it.
-        wait_until("all twelve run", || {
-            processes_of(scratch.path()).len() == 12
+        // The runner, and who keeps its folder; QEMU, gdb, and the two shells, each with two
+        // processes that keep its namespaces; two programs of the lab and one of the host.
+        wait_until("all seventeen run", || {
+            processes_of(scratch.path()).len() == 17
         });
         assert_eq!(network(), before, "while the chapter runs");
         let kill = Command::new("kill")

@@ -9,6 +9,9 @@ mod machine;
 mod names;
 mod own_kernel;
 mod panes;
+#[path = "../support/processes.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod processes;
 mod run;
 mod shell;
 mod stdout;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::fixture::{Book, HEEDING};
+use crate::processes::{and_theirs, command_line, has};
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
 
@@ -196,20 +197,12 @@ impl Drop for Screen {
     }
 }
 
-/// The processes whose temporary folder this is.
+/// The command lines of the processes whose temporary folder this is, and of those that they have
+/// started.
 fn processes_in(folder: &Path) -> Vec<String> {
     let variable = format!("TMPDIR={}\0", folder.display());
-    let processes = Path::new("/proc").read_dir().unwrap();
-    let of_visit = processes.filter_map(|process| {
-        let path = process.ok()?.path();
-        let environment = std::fs::read(path.join("environ")).ok()?;
-        let environment = String::from_utf8_lossy(&environment).into_owned();
-        let command = std::fs::read(path.join("cmdline")).ok()?;
-        environment
-            .contains(&variable)
-            .then(|| String::from_utf8_lossy(&command).replace('\0', " "))
-    });
-    of_visit.collect()
+    let found = and_theirs(|pid| has(pid, "environ", &variable));
+    found.into_iter().map(command_line).collect()
 }
 
 #[test]

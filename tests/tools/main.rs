@@ -1,29 +1,13 @@
-//! The lab's own programs, as they are fetched and unpacked.
+//! The lab's own programs: from packages that are fetched by hash, by way of a provider that has
+//! them, into a root.
 
-use lab::build::cache::Cache;
-use lab::build::tools;
+mod deb;
+mod package;
+mod pool;
+mod root;
+#[path = "../support/server.rs"]
+mod server;
 
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;
-
-#[test]
-#[ignore = "fetches"]
-fn slice() {
-    let cache = Cache::at(std::env::var("TRY_CACHE").unwrap());
-    let begun = std::time::Instant::now();
-    let root = tools::ready(&cache, &fixture::repository(), None).unwrap();
-    eprintln!("{} {:?}", root.display(), begun.elapsed());
-}
-
-#[test]
-#[ignore = "fetches"]
-fn sources() {
-    let cache = Cache::at(std::env::var("TRY_CACHE").unwrap());
-    let pins = lab::build::pins::Pins::read(&fixture::repository()).unwrap();
-    let begun = std::time::Instant::now();
-    let source = lab::build::sources::kernel(&cache, pins.kernel("6.1").unwrap(), None).unwrap();
-    eprintln!("{source:?} {:?}", begun.elapsed());
-    let source = lab::build::sources::busybox(&cache, &pins.busybox, None).unwrap();
-    eprintln!("{source:?} {:?}", begun.elapsed());
-}

@@ -10,7 +10,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{ChildStdout, ExitStatus, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -27,10 +27,13 @@ const OPTIONS: &str = "--disable --globoff --silent --show-error --fail \
                        --location --max-redirs 10 --proto =http,https";
 /// For one file: each byte at once, behind the heads.
 const ONE: &str = "--no-buffer --include --suppress-connect-headers";
-/// For many files: so many at once, and a line for each that has ended; no older curl says why.
-const MANY: &str = "--parallel --parallel-max 6 --config - --speed-limit 1 \
-                    --write-out %{http_code}\\t%{filename_effective}\\t%{errormsg}\\n";
-/// How curl ends when it reaches nobody: a proxy or a site that cannot be found, or does not answer.
+/// For many files: so many at once, and for each that has ended a line, which does not wait for
+/// others. No curl before 7.75 says how and why.
+const MANY: &str = "--no-progress-meter --parallel --parallel-max 6 --config - --speed-limit 1 --write-out \
+                    %{stderr}%{http_code}\\t%{filename_effective}\\t%{exitcode}\\t%{errormsg}\\n";
+/// How curl ends, as it says itself, when it cannot write what it has fetched.
+const UNWRITTEN: &str = "23";
+/// How curl ends when it reaches nobody: neither proxy nor site can be found, or answers.
 const UNREACHABLE: [i32; 4] = [5, 6, 7, 28];
 /// The longest text, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
@@ -115,11 +118,11 @@ pub struct Wanted<'a> {
 }
 
 /// Fetches many files into `folder`, a few at a time and over few connections, roughly in their
-/// order. `ended` is told how it went with each, by its number, and may say that the rest is not wanted any more.
-/// A file is there afterwards only if it went well.
+/// order. `ended` is told how it went with each, by its number, and may say that the rest is not
+/// wanted any more. A file is there afterwards only if it went well.
 ///
 /// # Errors
-/// When curl cannot be started; what `ended` says.
+/// When curl cannot be started, or what it fetches cannot be written; what `ended` says.
 pub fn files(
     wanted: &[Wanted],
     folder: &Path,
@@ -137,37 +140,52 @@ pub fn files(
             .args(["--speed-time", &silence.to_string()])
             .current_dir(folder)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped());
     })?;
     let mut stdin = curl.child.stdin.take().context("curl has no input")?;
     // If it has ended already, it says why.
     let _ = stdin.write_all(config.as_bytes());
     drop(stdin);
-    let stdout = curl.child.stdout.take().context("curl has no output")?;
-    for line in BufReader::new(stdout).lines() {
+    let stderr = curl.child.stderr.take().context("curl has no errors")?;
+    let mut said = Vec::new();
+    let mut is_enough = false;
+    for line in BufReader::new(stderr).lines() {
         let line = line.context("read from curl")?;
-        let mut parts = line.splitn(3, '\t');
-        let [status, name, why] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        let mut parts = line.splitn(4, '\t');
+        let [status, name, code, why] = [(); 4].map(|()| parts.next().unwrap_or_default());
         let Some(number) = missing.remove(name) else {
+            said.push(line);
             continue;
         };
-        let path = folder.join(name);
-        let result = wanted[number].arrived(&path, status, why);
+        // Nobody else's bytes could be written either.
+        ensure!(
+            code != UNWRITTEN,
+            "cannot write {}: {why}",
+            folder.join(name).display()
+        );
+        let result = wanted[number].arrived(&folder.join(name), status, why);
         if result.is_err() {
             // It may never have been made.
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(folder.join(name));
         }
-        if ended(number, result)?.is_break() {
-            return Ok(());
+        is_enough = ended(number, result)?.is_break();
+        if is_enough {
+            break;
         }
     }
-    let (said, end, _) = last_words(curl)?;
+    // What it has not told of is not whole.
+    let end = match is_enough {
+        true => String::new(),
+        false => curl.end(),
+    };
+    drop(curl);
     for (name, number) in missing {
         let _ = fs::remove_file(folder.join(name));
-        let error = anyhow!("{} was not fetched: {said}{end}", wanted[number].url);
-        if ended(number, Err(error))?.is_break() {
-            break;
+        if !is_enough {
+            let (url, said) = (&wanted[number].url, said.join("; "));
+            let error = anyhow!("{url} was not fetched: {said}{end}");
+            is_enough = ended(number, Err(error))?.is_break();
         }
     }
     Ok(())
@@ -176,7 +194,10 @@ pub fn files(
 impl Wanted<'_> {
     /// Has curl fetch it into the current folder.
     fn config(&self) -> String {
-        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let quoted = |text: &str| {
+            let text = text.replace('\\', r"\\").replace('"', r#"\""#);
+            text.replace('\n', r"\n")
+        };
         let (url, name) = (quoted(&self.url), quoted(self.name));
         format!("url = \"{url}\"\noutput = \"{name}\"\n")
     }
@@ -284,13 +305,24 @@ impl<'a> Answer<'a> {
     }
 
     /// Says what went wrong, if curl has not got all of it.
-    fn end(self, count: Option<u64>) -> Result<()> {
-        let (said, end, status) = last_words(self.curl)?;
+    fn end(mut self, count: Option<u64>) -> Result<()> {
+        let end = self.curl.end();
+        let status = self.curl.ended()?;
         if status.is_some_and(|status| status.success()) {
             return Ok(());
         }
+        // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
+        self.curl.kill();
+        let mut said = String::new();
+        let stderr = self
+            .curl
+            .child
+            .stderr
+            .take()
+            .context("curl has no errors")?;
+        let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
+        let (url, said) = (self.url, said.trim());
         let code = status.and_then(|status| status.code());
-        let url = self.url;
         match count {
             None if code.is_some_and(|code| UNREACHABLE.contains(&code)) => {
                 bail!(Unreachable(format!("cannot fetch {url}: {said}{end}")))
@@ -299,19 +331,6 @@ impl<'a> Answer<'a> {
             Some(count) => bail!("{url} broke off after {count} bytes: {said}{end}"),
         }
     }
-}
-
-/// What curl has complained of before it closed its output, how it ended, and the same as it stands
-/// in a message.
-fn last_words(mut curl: Process) -> Result<(String, String, Option<ExitStatus>)> {
-    let end = curl.end();
-    let status = curl.ended()?;
-    // It has ended, or is about to be killed; what it has said is short, and waits in the pipe.
-    curl.kill();
-    let mut said = String::new();
-    let stderr = curl.child.stderr.take().context("curl has no errors")?;
-    let _ = stderr.take(TEXT_MAX).read_to_string(&mut said);
-    Ok((said.trim().to_owned(), end, status))
 }
 
 fn words<'a>(lists: &[&'a str]) -> impl Iterator<Item = &'a str> {

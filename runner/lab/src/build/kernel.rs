@@ -410,6 +410,16 @@ mod tests {
         assert_eq!(refused(fragment, config), ["CONFIG_IPV6=y", "CONFIG_SMP=n"]);
     }
 
+    fn repository() -> &'static Path {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        manifest.ancestors().nth(2).unwrap()
+    }
+
+    fn tools() -> Sandbox {
+        use crate::build::setup::{Options, programs};
+        programs(&Options::new(repository()).unwrap()).unwrap()
+    }
+
     #[test]
     fn comments_of_the_fragment_do_not_change_the_key() {
         let source = Source::Tarball {
@@ -452,8 +462,9 @@ mod tests {
             names
         };
         let sha256 = files::sha256_of_file(&tarball).unwrap();
+        let tools = tools();
         unpack(
-            &Sandbox::Machine,
+            &tools,
             &Source::Tarball {
                 path: tarball,
                 sha256,
@@ -464,12 +475,7 @@ mod tests {
         assert_eq!(names(), ["Makefile", "vmlinux"]);
         let fingerprint = String::new();
         let path = top.clone();
-        unpack(
-            &Sandbox::Machine,
-            &Source::Tree { path, fingerprint },
-            &tree,
-        )
-        .unwrap();
+        unpack(&tools, &Source::Tree { path, fingerprint }, &tree).unwrap();
         assert_eq!(names(), ["Makefile"]);
         assert!(
             top.join("vmlinux").exists(),
@@ -511,19 +517,9 @@ mod tests {
             path: source,
             fingerprint: "1".into(),
         };
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .unwrap();
-        let pins = crate::build::pins::Pins::read(root).unwrap();
-        build(
-            &linked,
-            &Sandbox::Machine,
-            pins.kernel("6.1").unwrap(),
-            "",
-            &source,
-        )
-        .unwrap();
+        let pins = crate::build::pins::Pins::read(repository()).unwrap();
+        let pin = pins.kernel("6.1").unwrap();
+        build(&linked, &tools(), pin, "", &source).unwrap();
     }
 
     #[test]

@@ -38,12 +38,10 @@ pub struct KernelPin {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianPackage {
-    /// The release that has this version.
-    pub suite: String,
-    /// The package.
-    pub package: String,
-    /// Its version.
-    pub version: String,
+    /// The path of the `.deb` file in Debian's archive.
+    pub path: String,
+    /// A day at which the archive of all days has it.
+    pub snapshot: String,
     /// The SHA-256 of the `.deb` file.
     pub sha256: String,
     /// The path of the tarball in the package, without a leading slash.
@@ -72,20 +70,18 @@ pub struct BusyboxPin {
     pub sha256: String,
     /// Where its makers have it.
     pub url: String,
-    /// The Debian source package that has it.
+    /// Where Debian has it.
     pub debian: DebianSource,
 }
 
-/// A file of a Debian source package.
+/// A file of Debian's archive.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianSource {
-    /// The release that has this version.
-    pub suite: String,
-    /// The source package.
-    pub source: String,
-    /// The upstream tarball in it.
-    pub file: String,
+    /// Its path there.
+    pub path: String,
+    /// A day at which the archive of all days has it.
+    pub snapshot: String,
 }
 
 impl Pins {

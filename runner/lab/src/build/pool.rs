@@ -267,6 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_reader_names_comes_first_and_the_archive_of_all_days_last() {
+        let pool = Pool::new(Some("/mnt/debian/"), "20260101T000000Z");
+        let bases = pool.0.iter().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(bases[0], "/mnt/debian");
+        let (_, last) = bases.split_at(bases.len() - 2);
+        let snapshot = "http://mirror.example/archive/debian/20260101T000000Z";
+        assert_eq!(last, [MIRRORS[1], snapshot]);
+        let public = bases.iter().filter(|base| **base == MIRRORS[0]);
+        assert_eq!(public.count(), 1);
+    }
+
+    #[test]
     fn path_is_escaped_as_apt_does() {
         assert_eq!(escaped("pool/a/b_1+2~3-4.deb"), "pool/a/b_1%2b2%7e3-4.deb");
     }

@@ -123,7 +123,7 @@ mod tests {
         let view = view.with_variable("GREETING", "hello");
         let mut seen = Vec::new();
         run("echo $GREETING; echo there >&2", &view, &log, |line| {
-            seen.push(line.to_owned())
+            seen.push(line.to_owned());
         })
         .unwrap();
         assert_eq!(seen, ["hello", "there"]);

@@ -96,9 +96,6 @@ const KERNEL: &str = "kernel-source";
 /// The cache's word for busybox's source.
 const BUSYBOX: &str = "busybox-source";
 
-/// The day at which the archive of all days has the sources.
-const SNAPSHOT: &str = "20261128T000000Z";
-
 /// What would be asked for each source, in order, by the cache's word for it.
 pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
     let kernel = pins.kernel.get(crate::SERIES).map(kernel_providers);
@@ -110,17 +107,17 @@ pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
 }
 
 fn kernel_providers(pin: &KernelPin) -> [String; 2] {
-    let DebianPackage {
-        package, version, ..
-    } = &pin.debian;
-    let debian = format!("the Debian package {package} {version}");
+    let debian = format!("the Debian package {}", file_name(&pin.debian.path));
     [debian, pin.upstream.url.clone()]
 }
 
 fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
-    let DebianSource { source, suite, .. } = &pin.debian;
-    let debian = format!("the Debian source package {source} of {suite}");
+    let debian = format!("Debian's {}", file_name(&pin.debian.path));
     [debian, pin.url.clone()]
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
@@ -133,7 +130,7 @@ pub fn kernel(cache: &Cache, pin: &KernelPin, mirror: Option<&str>) -> Result<So
         .with("upstream", &pin.upstream.url);
     let [debian, site] = kernel_providers(pin);
     let of_debian = |target: &Path, stage: &mut Stage| {
-        let pool = Pool::new(mirror, SNAPSHOT);
+        let pool = Pool::new(mirror, &pin.debian.snapshot);
         debian_package(&pin.debian, &pool, target, stage)
     };
     let of_site = |target: &Path, stage: &mut Stage| {
@@ -158,8 +155,8 @@ pub fn busybox(cache: &Cache, pin: &BusyboxPin, mirror: Option<&str>) -> Result<
         .with("sha256", &pin.sha256);
     let [debian, site] = busybox_providers(pin);
     let of_debian = |target: &Path, stage: &mut Stage| {
-        let path = format!("pool/main/b/busybox/{}", pin.debian.file);
-        Pool::new(mirror, SNAPSHOT).one(&path, &pin.sha256, target, stage)
+        let DebianSource { path, snapshot } = &pin.debian;
+        Pool::new(mirror, snapshot).one(path, &pin.sha256, target, stage)
     };
     let of_site = |target: &Path, stage: &mut Stage| {
         let seen = |bytes, all| stage.at_bytes(bytes, all);
@@ -224,9 +221,8 @@ fn debian_package(
 ) -> Result<()> {
     let folder = tempfile::tempdir_in(target.parent().unwrap_or(Path::new(".")))?;
     let folder = folder.path();
-    let path = format!("pool/main/l/linux/{}_{}_all.deb", pin.package, pin.version);
     let deb = folder.join("package.deb");
-    pool.one(&path, &pin.sha256, &deb, stage)?;
+    pool.one(&pin.path, &pin.sha256, &deb, stage)?;
     stage.at("unpack the package");
     deb::unpack(&deb, folder, |path| path == pin.member)?;
     keep(&folder.join(&pin.member), target, &pin.member_sha256)

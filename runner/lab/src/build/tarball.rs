@@ -28,6 +28,9 @@ pub const PACKERS: [(&[u8], &[&str]); 6] = [
     (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
 ];
 
+/// The exit status of a shell, and of `env`, for a program that is not there.
+const NO_PROGRAM: i32 = 127;
+
 /// How much a tarball may be when it is unpacked: Linux 6.1 has 1.4 GB in 84 thousand members, and
 /// has doubled in ten years. Of the modes only the executable bit counts.
 const RULES: Rules = Rules {
@@ -101,8 +104,7 @@ fn open<T>(
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
     });
-    let mut process = process
-        .with_context(|| format!("it takes {} to unpack it, which cannot be run", words[0]))?;
+    let mut process = process?;
     let taken = match &mut process.child.stdout {
         Some(bytes) => take(bytes),
         None => bail!("{} has no output", words[0]),
@@ -113,6 +115,11 @@ fn open<T>(
         return taken;
     }
     let output = process.output()?;
+    ensure!(
+        output.status.code() != Some(NO_PROGRAM),
+        "it takes {} to unpack it, which is not there: unpack it yourself, and give the folder",
+        words[0]
+    );
     ensure!(
         output.status.success(),
         "{}",

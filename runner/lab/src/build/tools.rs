@@ -6,7 +6,6 @@
 //! script of a package is run: what the scripts would have made is made here.
 
 use std::cmp::Reverse;
-use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -28,8 +27,9 @@ pub(super) const ROOT: &str = "root";
 const PACKAGES: &str = "packages";
 
 /// Folders that are empty until something is mounted or written there.
-const FOLDERS: [&str; 11] = [
-    "dev", "etc", "home", "lab", "proc", "root", "run", "sys", "tmp", "var/tmp", "work",
+const FOLDERS: [&str; 13] = [
+    "dev", "etc", "home", "host", "lab", "mnt", "proc", "root", "run", "sys", "tmp", "var/tmp",
+    "work",
 ];
 
 /// Links that the packages' scripts would have made: alternatives, for the most part.
@@ -45,8 +45,8 @@ const LINKS: [(&str, &str); 12] = [
     ("usr/sbin/iptables-save", "iptables-nft-save"),
     ("usr/sbin/rmt", "rmt-tar"),
     ("var/run", "/run"),
-    // gdb can colour source by a library that takes 45 MB with those that it takes itself. gdb wants
-    // it to be there, and calls it only if it may (`PLAIN`), so the C library stands in for it.
+    // gdb can colour source by a library that has 38 MB with those that it needs itself. gdb
+    // wants it to be there, and calls it only if it may (`PLAIN`), so the C library stands in.
     (
         "usr/lib/x86_64-linux-gnu/libsource-highlight.so.4",
         "libc.so.6",
@@ -80,7 +80,7 @@ const FILES: [(&str, &str); 5] = [
 
 /// What is looked at before the root is used: what the others cannot start without, and what
 /// decides which bytes a build has.
-const OUTPUTS: [&str; 12] = [
+pub const OUTPUTS: [&str; 12] = [
     "root/usr/bin/bwrap",
     "root/usr/bin/dash",
     "root/usr/bin/gdb",
@@ -218,7 +218,7 @@ fn make(lock: &Lock, pool: &Pool, folder: &Path) -> Result<()> {
     let root = folder.join(ROOT);
     let packages = folder.join(PACKAGES);
     fs::create_dir_all(&packages)?;
-    skeleton(&root)?;
+    furnish(&root)?;
     let progress = Mutex::new(Progress {
         stage: Stage::begin("the lab's programs"),
         packages: 0,
@@ -262,7 +262,6 @@ fn make(lock: &Lock, pool: &Pool, folder: &Path) -> Result<()> {
         }
         fetched
     })?;
-    furnish(&root)?;
     fs::remove_dir(&packages)?;
     let progress = progress
         .into_inner()
@@ -302,41 +301,25 @@ impl Progress {
     }
 }
 
-/// What must be there before anything is unpacked: a merged /usr.
-fn skeleton(root: &Path) -> Result<()> {
+/// Makes a root of what no package brings. It comes first, as here links are followed: packages
+/// cannot replace anything, and would be refused if they tried.
+fn furnish(root: &Path) -> Result<()> {
     for folder in deb::MERGED {
         fs::create_dir_all(root.join("usr").join(folder))?;
         symlink(Path::new("usr").join(folder), root.join(folder))?;
     }
-    Ok(())
-}
-
-/// What no package brings.
-fn furnish(root: &Path) -> Result<()> {
     for folder in FOLDERS {
         fs::create_dir_all(root.join(folder))?;
     }
     for (path, text) in FILES {
         let path = root.join(path);
-        absent(&path)?;
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(path, text)?;
     }
     for (path, target) in LINKS {
         let path = root.join(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        absent(&path)?;
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
         symlink(target, path)?;
     }
     Ok(())
-}
-
-/// What a package has brought is not replaced.
-fn absent(path: &Path) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => bail!("a package has brought {}", path.display()),
-    }
 }

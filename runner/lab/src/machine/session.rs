@@ -79,8 +79,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts the machine whose files lie in the private folder of `view`, for `steps`, the chapter's steps on the
-    /// machine.
+    /// Starts the machine whose files lie in the private folder of `view`, for `steps`, the
+    /// chapter's steps on the machine.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.

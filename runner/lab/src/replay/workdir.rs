@@ -87,7 +87,7 @@ impl Workdir {
 
 /// Copies a folder of the repository. Of the modes only the executable bit counts, which git keeps.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    for entry in WalkDir::new(from) {
+    for entry in WalkDir::new(from).follow_links(true) {
         let entry = entry?;
         let target = to.join(entry.path().strip_prefix(from)?);
         let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;

@@ -40,7 +40,7 @@ const ALWAYS: &str = "--die-with-parent --unshare-user --uid 1000 --gid 1000 \
     --dev-bind /dev/full /dev/full --dev-bind /dev/random /dev/random \
     --dev-bind /dev/urandom /dev/urandom --symlink /proc/self/fd /dev/fd \
     --symlink /proc/self/fd/0 /dev/stdin --symlink /proc/self/fd/1 /dev/stdout \
-    --symlink /proc/self/fd/2 /dev/stderr --perms 1777 --tmpfs /tmp --tmpfs /lab";
+    --symlink /proc/self/fd/2 /dev/stderr --perms 1777 --tmpfs /tmp --tmpfs /lab --tmpfs /host";
 /// All rights over a network of its own, the driver of taps, and a /sys to cover: without one, none
 /// can be mounted for a further network namespace.
 const RIGHTS: &str = "--unshare-net --cap-add ALL --dev-bind /dev/net/tun /dev/net/tun \

@@ -1,0 +1,112 @@
+//! Packages that are made for a test.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use tar::{Builder, EntryType, Header};
+
+/// The files of a package under construction, whose names and links are written as they are.
+pub struct Files(pub Builder<Vec<u8>>);
+
+impl Files {
+    pub fn new() -> Self {
+        Self(Builder::new(Vec::new())).with("./", EntryType::Directory, "", 0o755, b"")
+    }
+
+    pub fn with(self, name: &str, kind: EntryType, link: &str, mode: u32, bytes: &[u8]) -> Self {
+        self.lying(name, kind, link, mode, bytes, bytes.len() as u64)
+    }
+
+    /// With another size in its header than it has.
+    pub fn lying(
+        mut self,
+        name: &str,
+        kind: EntryType,
+        link: &str,
+        mode: u32,
+        bytes: &[u8],
+        size: u64,
+    ) -> Self {
+        let mut header = Header::new_gnu();
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
+        gnu.realsize = *b"00000000000\0";
+        gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(mode);
+        header.set_mtime(1_000_000_000);
+        header.set_cksum();
+        self.0.append(&header, bytes).unwrap();
+        self
+    }
+
+    pub fn file(self, name: &str, text: &str) -> Self {
+        self.with(name, EntryType::Regular, "", 0o644, text.as_bytes())
+    }
+
+    pub fn link(self, name: &str, target: &str) -> Self {
+        self.with(name, EntryType::Symlink, target, 0o777, b"")
+    }
+
+    /// The archive, packed.
+    pub fn packed(self) -> Vec<u8> {
+        xz(&self.0.into_inner().unwrap())
+    }
+
+    /// The package.
+    pub fn deb(self) -> Vec<u8> {
+        deb(&self.packed())
+    }
+}
+
+/// A package with this packed archive of files.
+pub fn deb(data: &[u8]) -> Vec<u8> {
+    let control = xz(&Builder::new(Vec::new()).into_inner().unwrap());
+    ar(&[
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.xz", &control),
+        ("data.tar.xz", data),
+    ])
+}
+
+/// An archive of `ar`.
+pub fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"!<arch>\n".to_vec();
+    for (name, data) in members {
+        let size = data.len();
+        writeln!(
+            bytes,
+            "{name:<16}0           0     0     100644  {size:<10}`"
+        )
+        .unwrap();
+        bytes.extend_from_slice(data);
+        if size % 2 == 1 {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// The bytes, packed as Debian packs.
+pub fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("xz")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut packed = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(bytes).unwrap());
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_end(&mut packed)
+            .unwrap();
+    });
+    assert!(child.wait().unwrap().success());
+    packed
+}
