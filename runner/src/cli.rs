@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, mdbook, preprocess, record, renumber, run, setup, show, verify,
+    chapter, claims, clean, cmdrun, lab as lab_command, mdbook, preprocess, record, renumber, run,
+    setup, show, verify,
 };
 use crate::context::Context;
 use crate::help;
@@ -73,7 +74,10 @@ enum Command {
     Run(run::Args),
     /// Makes the lab: packages, kernel, busybox and the guest's files
     #[command(after_help = include_str!("help/setup.txt"))]
-    Setup,
+    Setup(setup::Args),
+    /// Hands the made lab on to others
+    #[command(subcommand)]
+    Lab(lab_command::Command),
     /// Says what the lab needs of this machine, whether it is there, and what to do if not
     #[command(after_help = include_str!("help/doctor.txt"))]
     Doctor(doctor::Args),
@@ -123,7 +127,8 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(&args, &context),
         Command::Claims(args) => claims::run(&args, &context),
         Command::Run(args) => run::run(&args, &context),
-        Command::Setup => setup::run(&context),
+        Command::Setup(args) => setup::run(&args, &context),
+        Command::Lab(command) => lab_command::run(&command, &context),
         Command::Clean => Cache::of_user()
             .and_then(|cache| clean::run(&cache, context.yes))
             .map(|()| ExitCode::SUCCESS),

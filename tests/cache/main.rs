@@ -1,6 +1,7 @@
 //! Faults of the cache and of the sources, each provoked. After each: what the message says, how
 //! the runner ends, what is left, and that the next run works.
 
+mod bundle;
 mod clock;
 mod company;
 mod damage;

@@ -17,29 +17,29 @@ use crate::server::{refuse, respond, serve};
 use crate::toolbox::{self, through};
 
 /// A tarball under construction, whose names and links are written as they are.
-struct Tarball(Builder<Vec<u8>>);
+pub struct Tarball(pub Builder<Vec<u8>>);
 
 impl Tarball {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Builder::new(Vec::new())).with("linux/COPYING", EntryType::Regular, "", b"GPL")
     }
 
-    fn with(mut self, name: &str, kind: EntryType, link: &str, bytes: &[u8]) -> Self {
+    pub fn with(mut self, name: &str, kind: EntryType, link: &str, bytes: &[u8]) -> Self {
         let header = header(name, kind, link, bytes.len() as u64, 0o644);
         self.0.append(&header, bytes).unwrap();
         self
     }
 
-    fn file(self, name: &str) -> Self {
+    pub fn file(self, name: &str) -> Self {
         self.with(name, EntryType::Regular, "", b"owned")
     }
 
-    fn bytes(self) -> Vec<u8> {
+    pub fn bytes(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 }
 
-fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> Header {
+pub fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> Header {
     let mut header = Header::new_gnu();
     let gnu = header.as_gnu_mut().unwrap();
     gnu.name[..name.len()].copy_from_slice(name.as_bytes());

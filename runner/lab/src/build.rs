@@ -1,5 +1,6 @@
 //! From pinned sources to a bootable lab: each part is made once, and kept in the cache.
 
+pub mod bundle;
 pub(crate) mod busybox;
 pub mod cache;
 pub mod cpio;

@@ -26,11 +26,11 @@ pub const RECIPE: [&str; 5] = [
     "make install",
 ];
 
-const TREE: &str = "busybox";
+pub(super) const TREE: &str = "busybox";
 const BINARY: &str = "busybox/busybox";
 const INSTALL: &str = "busybox/_install";
 const INSTALLED: &str = "busybox/_install/bin/busybox";
-const LOG: &str = "build.log";
+const LOG: &str = recipe::LOG;
 
 /// A built busybox.
 #[derive(Clone, Debug)]
@@ -45,6 +45,16 @@ pub struct Busybox {
     pub install: PathBuf,
     /// The SHA-256 of `binary`.
     pub sha256: String,
+}
+
+/// Whether a file that the build has made in the tree is of use to whoever compiles nothing: what
+/// chapter 2 looks at.
+#[must_use]
+pub(super) fn is_of_use(path: &Path) -> bool {
+    path.starts_with("_install")
+        || [".config", "busybox.links"]
+            .iter()
+            .any(|name| path == *name)
 }
 
 /// The variables that make the build reproducible.

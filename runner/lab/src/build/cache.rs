@@ -31,7 +31,8 @@ use crate::Error;
 use crate::build::fresh;
 use crate::system::files::{sha256_of, sha256_of_file, write_whole};
 
-const STAMP: &str = "complete";
+/// The file that makes an entry one.
+pub(super) const STAMP: &str = "complete";
 /// An output of up to so many bytes is hashed whenever it is asked for. It is more than what boots
 /// has.
 const SMALL: u64 = 8 << 20;
@@ -193,13 +194,24 @@ impl Cache {
         Self { given, ..self }
     }
 
-    /// The same cache, which only tells what it has: where it would build, it says [`Absent`].
+    /// The same cache, which only tells what it has: where it would build, it says [`Absent`]. What
+    /// it gives is its own affair.
     #[must_use]
     pub fn frozen(self) -> Self {
         Self {
             frozen: true,
+            given: Given::default(),
             ..self
         }
+    }
+
+    /// The entries that it has given so far, each once, sorted by folder.
+    #[must_use]
+    pub fn given(&self) -> Vec<Entry> {
+        let given = self.given.lock();
+        let entries = given.iter().map(|(entry, _)| (&entry.folder, entry));
+        let each: BTreeMap<_, _> = entries.collect();
+        each.into_values().cloned().collect()
     }
 
     /// The folder of the whole cache.
@@ -233,7 +245,7 @@ impl Cache {
             renew(folder, &news);
             lock = share(folder).flatten();
         }
-        if let (State::Whole(entry), false) = (&state, self.frozen) {
+        if let State::Whole(entry) = &state {
             self.given.lock().push((entry.clone(), lock));
         }
         state

@@ -34,13 +34,13 @@ pub fn unpack(deb: &Path, root: &Path, wanted: impl Fn(&str) -> bool) -> Result<
     let place = |name: &Path| {
         let path = merged(name);
         let is_wanted = wanted(&path.to_string_lossy());
-        (!path.as_os_str().is_empty() && is_wanted).then_some(path)
+        Ok((!path.as_os_str().is_empty() && is_wanted).then_some(path))
     };
     let rules = Rules {
         what: "a package",
         most: (1 << 30, 100_000, "no package"),
         place: &place,
-        is_root: true,
+        is_root: &|_, _| true,
         mode: |mode| mode & 0o755 | 0o600,
     };
     let name = deb.file_name().unwrap_or_default().display();

@@ -27,12 +27,21 @@ pub const RECIPE: [&str; 2] = [
 
 /// The fragment's name beside the tree, which the recipe uses.
 const FRAGMENT: &str = "fragment.config";
-const TREE: &str = "linux";
-const LOG: &str = "build.log";
+pub(super) const TREE: &str = "linux";
+const LOG: &str = recipe::LOG;
 const UNPACKED: &str = "unpacked";
 const BZIMAGE: &str = "linux/arch/x86/boot/bzImage";
 const VMLINUX: &str = "linux/vmlinux";
 const SCRIPTS: &str = "linux/scripts/gdb";
+
+/// What the chapters look at of what the build has left in the tree, besides its outputs.
+pub const LOOKED_AT: [&str; 5] = [
+    ".config",
+    "System.map",
+    "arch/x86/boot/compressed/vmlinux.bin",
+    "net/ipv4/af_inet.o",
+    "vmlinux-gdb.py",
+];
 
 /// A built kernel.
 #[derive(Clone, Debug)]
@@ -103,6 +112,21 @@ pub fn ready(
 pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
     let tree = cache.newest("kernel")?.join(TREE);
     (tree_version(&tree).ok()? == version).then_some(tree)
+}
+
+/// Whether a file that the build has made in the tree is of use to whoever compiles no kernel: what
+/// the chapters look at, sources, the commands that were run, and what configures a kernel and
+/// compiles one file of it.
+#[must_use]
+pub(super) fn is_of_use(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let is_config = name.contains("include/config/");
+    LOOKED_AT.contains(&&*name)
+        || is_config
+        || ends(&[".c", ".h", ".S", ".cmd"]) && !begins(&[".tmp_"])
+        || begins(&["scripts/", "tools/"]) && !ends(&[".pyc"])
 }
 
 /// The versions of the compiler and the linker, which decide what comes out.
@@ -267,7 +291,11 @@ fn remove(tree: &Path) -> Result<()> {
     }
 }
 
-fn fill(sandbox: &Sandbox, source: &Source, tree: &Path) -> Result<()> {
+/// Unpacks or copies a source into a folder that is there.
+///
+/// # Errors
+/// As [`unpack`]. Then part of it may be there.
+pub(super) fn fill(sandbox: &Sandbox, source: &Source, tree: &Path) -> Result<()> {
     match source {
         Source::Tarball { path, sha256 } => {
             let hash = files::sha256_of_file(path)?;

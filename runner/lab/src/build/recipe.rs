@@ -11,6 +11,8 @@ use fs_err::{self as fs, OpenOptions};
 use crate::system::process::{Process, WATCHED};
 use crate::system::sandbox::View;
 
+/// Where the builds have their log, in the folder of their entry.
+pub const LOG: &str = "build.log";
 /// How much of the log is shown when a command fails.
 const TAIL_LINES: usize = 20;
 /// The folder for temporary files, beside the log.

@@ -6,12 +6,14 @@
 //!
 //! The packed bytes are unpacked by the programs that tar itself would call.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tar::Archive;
 
 use crate::build::unpack::{self, Rules};
 use crate::system::sandbox::Sandbox;
@@ -35,27 +37,65 @@ const RULES: Rules = Rules {
     what: "a source",
     most: (4 << 30, 300_000, "no kernel"),
     place: &without_first,
-    is_root: false,
+    is_root: &|_, _| false,
     mode: |mode| match mode & 0o111 {
         0 => 0o644,
         _ => 0o755,
     },
 };
 
-/// Unpacks the tarball into `folder`, which is there and empty, without the first part of each
-/// name, as `tar --strip-components=1` does. Of the modes only the executable bit counts.
+/// What a tarball brings.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Its files and links, without the first part of each name.
+    pub names: HashSet<PathBuf>,
+    /// When the youngest of them was written, in seconds since 1970.
+    pub newest: u64,
+}
+
+/// Unpacks the tarball into `folder`, which is there, without the first part of each name, as
+/// `tar --strip-components=1` does. Of the modes only the executable bit counts.
 ///
 /// # Errors
-/// When it is no tarball, is cut short, or has a member that is refused; when the folder cannot be
-/// written.
+/// When it is no tarball, is cut short, or has a member that is refused or is there; when the
+/// folder cannot be written.
 pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
+    open(sandbox, tarball, |bytes| {
+        unpack::into(folder, bytes, &RULES)
+    })
+}
+
+/// Lists what [`unpack`] would unpack.
+///
+/// # Errors
+/// When it is no tarball.
+pub fn list(sandbox: &Sandbox, tarball: &Path) -> Result<Listing> {
+    open(sandbox, tarball, |bytes| {
+        let mut listing = Listing::default();
+        for entry in Archive::new(bytes).entries()? {
+            let entry = entry?;
+            listing.newest = listing.newest.max(entry.header().mtime()?);
+            if !entry.header().entry_type().is_dir() {
+                listing.names.extend(without_first(&entry.path()?)?);
+            }
+        }
+        Ok(listing)
+    })
+}
+
+/// Hands the bytes of the tar archive to `take`, which wants all of them.
+fn open<T>(
+    sandbox: &Sandbox,
+    tarball: &Path,
+    take: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
     let open = || File::open(tarball).context("it cannot be opened");
     let mut start = Vec::new();
     open()?.take(6).read_to_end(&mut start)?;
     ensure!(!start.is_empty(), "it is empty");
     let packer = PACKERS.iter().find(|(magic, _)| start.starts_with(magic));
     let Some((_, words)) = packer else {
-        return unpack::into(folder, open()?, &RULES);
+        return take(&mut open()?);
     };
     let input = open()?;
     let process = sandbox.view().start(words, |command| {
@@ -65,14 +105,14 @@ pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
             .stderr(Stdio::piped());
     });
     let mut process = process?;
-    let unpacked = match &mut process.child.stdout {
-        Some(bytes) => unpack::into(folder, bytes, &RULES),
+    let taken = match &mut process.child.stdout {
+        Some(bytes) => take(bytes),
         None => bail!("{} has no output", words[0]),
     };
     // What unpacks it knows better than that the bytes have ended. It has ended itself only if
     // there are no more.
-    if unpacked.is_err() && process.end().is_empty() {
-        return unpacked;
+    if taken.is_err() && process.end().is_empty() {
+        return taken;
     }
     let output = process.output()?;
     ensure!(
@@ -85,11 +125,11 @@ pub fn unpack(sandbox: &Sandbox, tarball: &Path, folder: &Path) -> Result<()> {
         "{}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    unpacked
+    taken
 }
 
 /// A name without its first part. The first part is the top itself.
-fn without_first(name: &Path) -> Option<PathBuf> {
+fn without_first(name: &Path) -> Result<Option<PathBuf>> {
     let rest: PathBuf = name.iter().skip(1).collect();
-    (!rest.as_os_str().is_empty()).then_some(rest)
+    Ok((!rest.as_os_str().is_empty()).then_some(rest))
 }

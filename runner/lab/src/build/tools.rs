@@ -22,7 +22,7 @@ use crate::build::{deb, pins};
 use crate::system::progress::Stage;
 
 /// The root in the cache's entry.
-const ROOT: &str = "root";
+pub(super) const ROOT: &str = "root";
 /// The packages while they are fetched, beside the root.
 const PACKAGES: &str = "packages";
 

@@ -34,10 +34,10 @@ pub(super) struct Rules<'a> {
     /// How many bytes and members it may have, and who has no more: `no kernel`.
     pub most: (u64, usize, &'static str),
     /// Where a member goes, by its name without dots; nowhere, if it is left out.
-    pub place: &'a dyn Fn(&Path) -> Option<PathBuf>,
-    /// Whether the folder is to be the root of whoever follows its links, so that these may begin
-    /// with a slash.
-    pub is_root: bool,
+    pub place: &'a dyn Fn(&Path) -> Result<Option<PathBuf>>,
+    /// Whether the link at this place may begin with a slash, as to this target: because the folder
+    /// is to be the root of whoever follows it.
+    pub is_root: &'a dyn Fn(&Path, &Path) -> bool,
     /// The mode that a file of this mode gets.
     pub mode: fn(u32) -> u32,
 }
@@ -114,7 +114,7 @@ impl Unpacking<'_> {
             "is too much: {who} has more than {members} files, or {} GB",
             bytes >> 30
         );
-        let Some(path) = (self.rules.place)(&plain) else {
+        let Some(path) = (self.rules.place)(&plain)? else {
             return Ok(());
         };
         self.is_empty = false;
@@ -181,16 +181,17 @@ impl Unpacking<'_> {
         let shown = String::from_utf8_lossy(target);
         let mut height = path.components().count() - 1;
         let mut descends = false;
-        for part in text(target)?.components() {
+        let target = text(target)?;
+        for part in target.components() {
             match part {
                 Component::CurDir => {}
-                Component::RootDir if self.rules.is_root => descends = true,
+                Component::RootDir if (self.rules.is_root)(path, target) => descends = true,
                 Component::Normal(_) => descends = true,
                 Component::ParentDir if height > 0 && !descends => height -= 1,
                 _ => bail!("is a link that leads out: to {shown:?}"),
             }
         }
-        new(symlink(OsStr::from_bytes(target), self.top.join(path)))
+        new(symlink(target, self.top.join(path)))
     }
 
     /// A hard link.
@@ -198,7 +199,7 @@ impl Unpacking<'_> {
         let shown = String::from_utf8_lossy(target);
         let first = plain(target)
             .with_context(|| format!("is a hard link that leads out: to {shown:?}"))?;
-        let first = (self.rules.place)(&first).unwrap_or_default();
+        let first = (self.rules.place)(&first)?.unwrap_or_default();
         let inside = self
             .folders
             .contains(first.parent().unwrap_or(Path::new("")));
