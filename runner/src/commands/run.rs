@@ -69,8 +69,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-/// Whether a program is the runner: so it is when cargo's runner is this one, and what cargo runs is
-/// `cargo run -p runner`. It would find no lab in the guest.
+/// Whether a program is the runner: so it is when cargo's runner is this one, and what cargo runs
+/// is `cargo run -p runner`. It would find no lab in the guest.
 fn is_ourselves(program: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
     let ours = std::env::current_exe().ok();

@@ -113,8 +113,8 @@ fn add_install_tree(archive: &mut Archive, install: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The mode of a file of the repository: what begins like a script can be run. That is what git has,
-/// too, but on a file system of Windows all files can be run, and in what was unpacked from an
+/// The mode of a file of the repository: what begins like a script can be run. That is what git
+/// has, too, but on a file system of Windows all files can be run, and in what was unpacked from an
 /// archive perhaps none.
 pub fn mode(bytes: &[u8]) -> u32 {
     if bytes.starts_with(b"#!") {

@@ -112,9 +112,9 @@ pub fn programs(options: &Options) -> Result<Sandbox> {
 /// they are the machine's own, and what they print is compared by meaning.
 ///
 /// # Errors
-/// What keeps the lab from working on this machine or from this checkout: a limit, a cache in an odd
-/// place, lines that end otherwise; when the tool root cannot be made, or the machine's own programs
-/// are not all there.
+/// What keeps the lab from working on this machine or from this checkout: a limit, a cache in an
+/// odd place, lines that end otherwise; when the tool root cannot be made, or the machine's own
+/// programs are not all there.
 pub fn sandbox(options: &Options) -> Result<Sandbox> {
     limits::check()?;
     rootfs::check_lines(&options.repository)?;

@@ -195,8 +195,8 @@ fn of_another_version(error: anyhow::Error, staged: &Options) -> anyhow::Error {
     }
 }
 
-/// Unpacks the archive into `top`, and gives the entries that are in it, `kind/key`. `start` is called when
-/// [`FIRST_KINDS`] are there.
+/// Unpacks the archive into `top`, and gives the entries that are in it, `kind/key`. `start` is
+/// called when [`FIRST_KINDS`] are there.
 fn archive(
     bytes: impl Read,
     top: &Path,
