@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use lab::build::cache::Cache;
+use lab::build::kernel::LOOKED_AT;
 use lab::system::files::sha256_of_file;
 use rustix::process::{Pid, Signal, kill_process};
 use tar::EntryType;
@@ -426,7 +427,13 @@ fn a_lab_comes_from_a_site_if_its_hash_is_named() {
     small.is_in(&place);
     // What the repository names as published needs no more words.
     let checkout = tempfile::tempdir().unwrap();
-    for name in ["kernel-configs", "rootfs", "chapters", "book.toml"] {
+    for name in [
+        "kernel-configs",
+        "rootfs",
+        "chapters",
+        "book.toml",
+        "runner",
+    ] {
         let target = checkout.path().join(name);
         std::os::unix::fs::symlink(repository().join(name), target).unwrap();
     }
@@ -499,7 +506,7 @@ fn a_lab_that_cannot_be_handed_on_says_why_and_leaves_no_file() {
     small
         .export(&small.place, nowhere)
         .ends_with(3)
-        .complains("/nowhere/lab.partial");
+        .complains("/nowhere/lab.tar.partial");
     fs::write(&file, "mine").unwrap();
     small
         .export(&small.place, &file)
@@ -525,4 +532,20 @@ fn a_lab_that_cannot_be_handed_on_says_why_and_leaves_no_file() {
         .complains("the kernel was built from a tree");
     fs::remove_dir_all(tree).unwrap();
     nothing_is_left();
+}
+
+#[test]
+fn what_steps_look_at_of_the_objects_is_in_the_file() {
+    let mut found = std::collections::BTreeSet::new();
+    for chapter in fs::read_dir(repository().join("chapters")).unwrap() {
+        let text = fs::read_to_string(chapter.unwrap().path()).unwrap_or_default();
+        let steps = text.lines().filter(|line| line.contains("runner show"));
+        let words = steps.flat_map(|line| line.split([' ', ';', '\'', '"', ')']));
+        let objects = words.filter(|word| word.starts_with("linux/") && word.ends_with(".o"));
+        found.extend(objects.map(|word| word["linux/".len()..].to_owned()));
+    }
+    assert!(!found.is_empty());
+    for object in found {
+        assert!(LOOKED_AT.contains(&&*object), "{object}");
+    }
 }

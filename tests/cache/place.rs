@@ -52,6 +52,7 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
         "here=${0%/*}; case $PWD:$* in\n\
              */linux:*bzImage*) echo '  CC      init/main.o'; mkdir -p arch/x86/boot scripts/gdb\n\
              cp $here/vmlinux .; cp $here/bzImage arch/x86/boot; echo pass | tee vmlinux-gdb.py >scripts/gdb/x.py;;\n\
+             */linux:*mrproper) :;;\n\
              */busybox:-j*) cp $here/busybox .;;\n\
              */busybox:install) cp -a $here/_install .;;\n\
              */busybox:*config) touch .config;;\n\

@@ -8,6 +8,7 @@ use book::symbols::Index;
 use indicatif::HumanBytes;
 use lab::build::bundle::export;
 use lab::build::setup::{self, Lab, Options};
+use lab::program::guest;
 
 use crate::context::Context;
 use crate::repository;
@@ -37,12 +38,14 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All that belongs to the lab: what the chapters are replayed with, and what checks the text.
+/// All that belongs to the lab: what the chapters are replayed with, what checks the text, and what
+/// starts a program in the guest.
 ///
 /// # Errors
 /// As [`setup::ready`].
 pub fn whole(options: &Options) -> Result<Lab> {
     let lab = setup::ready(options)?;
     Index::ready(&options.repository, &options.cache, &lab)?;
+    guest::init(&options.cache, &lab.sandbox, &options.repository)?;
     Ok(lab)
 }

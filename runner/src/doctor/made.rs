@@ -114,8 +114,8 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
     let told: Vec<&str> = lab.absent.iter().map(|(_, told)| &**told).collect();
     Found::warn(
         told.join("; "),
-        "`runner setup` makes it, and so does the first chapter; \
-         README.md tells how long that takes",
+        "`runner setup` makes it, and so does the first chapter; README.md tells how long that \
+         takes, and how `--from` takes a lab that was made elsewhere",
     )
 }
 

@@ -175,8 +175,12 @@ fn order(
     bytes
 }
 
-/// The first program of the guest, and the devices that a program expects.
-fn init(cache: &Cache, sandbox: &Sandbox, repository: &Path) -> anyhow::Result<Archive> {
+/// The first program of the guest, compiled if it is not in the cache, and the devices that a
+/// program expects.
+///
+/// # Errors
+/// When it cannot be compiled, or the cache cannot be written.
+pub fn init(cache: &Cache, sandbox: &Sandbox, repository: &Path) -> anyhow::Result<Archive> {
     let programs = rootfs::programs(cache, sandbox, &repository.join(FOLDER), &[INIT])?;
     let mut archive = Archive::new();
     archive.put(INIT.1, Node::File(0o755, fs::read(programs.path("init"))?));

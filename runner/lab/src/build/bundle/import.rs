@@ -78,6 +78,11 @@ pub fn import(options: &Options, place: &str, sha256: Option<&str>, ask: Ask) ->
     Ok(())
 }
 
+/// What has been read of the file is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("is not wanted any more")]
+struct GivenUp;
+
 /// The command line is wrong.
 fn unfit<T>(why: impl Into<String>) -> Result<T> {
     bail!(Error::Unfit(why.into()))
@@ -149,16 +154,16 @@ fn take(
             let _ = start.send(());
         });
         match &found {
-            // There may be nothing but the first kinds.
+            // It may not have had all of the first kinds.
             Ok(_) => _ = start.try_send(()),
             Err(_) => drop(start),
         }
         (found, trees.join().expect("unpacking does not panic"))
     });
-    let (found, trees) = found;
-    // If the trees have failed, the archive was given up for that.
-    trees?;
-    let found = found?;
+    let found = match found {
+        (Err(error), trees) if error.is::<GivenUp>() => trees.and(Err(error))?,
+        (found, trees) => found.and_then(|found| trees.map(|()| found))?,
+    };
     stage.at("a last look");
     ask(staged).map_err(|error| of_another_version(error, staged))?;
     let entries = given(&staged.cache);
@@ -206,10 +211,7 @@ fn archive(
     let entries = RefCell::new(BTreeSet::new());
     let members = RefCell::new(0);
     let place = |name: &Path| -> Result<Option<PathBuf>> {
-        ensure!(
-            !has_failed.load(Ordering::Relaxed),
-            "is not wanted any more"
-        );
+        ensure!(!has_failed.load(Ordering::Relaxed), GivenUp);
         let parts: Vec<&str> = name.iter().filter_map(|part| part.to_str()).collect();
         *members.borrow_mut() += 1;
         if *members.borrow() == 1 {
@@ -232,7 +234,9 @@ fn archive(
                     entries.borrow().contains(&entry),
                     "belongs to an entry without a stamp"
                 );
-                if !FIRST_KINDS.contains(&kind) {
+                let is_there =
+                    |kind: &str| entries.borrow().iter().any(|entry| entry.starts_with(kind));
+                if !FIRST_KINDS.contains(&kind) && is_there(FIRST_KINDS[2]) {
                     start();
                 }
             }
