@@ -22,6 +22,7 @@ mod server;
 mod shim;
 mod sources;
 #[path = "../support/toolbox.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
 mod toolbox;
 
 #[path = "../support/fixture.rs"]

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{Book, ended};
 use crate::processes::of_place;
+use crate::toolbox;
 
 /// Lays the guest's cable and lets a host at the other end answer. The network has real time, so on
 /// a busy machine the card may come up later than the first question.
@@ -111,12 +114,10 @@ fn network() -> String {
         "ls /run /dev/net",
     ] {
         let words: Vec<&str> = command.split(' ').collect();
-        let done = Command::new(words[0])
+        // The machine may have none of these programs.
+        let mut command_line = toolbox::on_machine(words[0]);
+        let done = command_line
             .args(&words[1..])
-            .env(
-                "PATH",
-                format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()),
-            )
             .output()
             .unwrap_or_else(|error| panic!("{command}: {error}"));
         let text = String::from_utf8_lossy(&done.stdout);
@@ -185,7 +186,7 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
         .collect();
     let book = Book::new(&steps);
     let before = network();
-    for signal in ["-INT", "-KILL"] {
+    for signal in [Signal::INT, Signal::KILL] {
         let scratch = tempfile::tempdir().unwrap();
         let child = start_and_wait(&book, scratch.path());
         // The runner, and who keeps its folder; QEMU, gdb, and the two shells, each with two
@@ -194,14 +195,10 @@ fn nothing_outside_is_changed_not_even_by_a_kill() {
             processes_of(scratch.path()).len() == 17
         });
         assert_eq!(network(), before, "while the chapter runs");
-        let kill = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(kill.success());
+        kill_process(Pid::from_child(&child), signal).unwrap();
         ended(child);
         wait_until("all have ended", || processes_of(scratch.path()).is_empty());
-        assert_eq!(network(), before, "after {signal}");
+        assert_eq!(network(), before, "after {signal:?}");
     }
 }
 

@@ -15,5 +15,8 @@ mod processes;
 mod run;
 mod shell;
 mod stdout;
+#[path = "../support/toolbox.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod toolbox;
 mod verdict;
 mod windows;

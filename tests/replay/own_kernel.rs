@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lab::build::cache::Cache;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object as _};
 
 use crate::fixture::{Book, Ran};
 
@@ -140,16 +142,8 @@ fn an_image_and_a_vmlinux_of_two_builds_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     symlink(bzimage(), folder.path().join("bzImage")).unwrap();
     let mut vmlinux = std::fs::read(tree().join("vmlinux")).unwrap();
-    let notes = Command::new("readelf")
-        .args(["-n".as_ref(), tree().join("vmlinux").as_os_str()])
-        .output()
-        .unwrap();
-    let notes = String::from_utf8(notes.stdout).unwrap();
-    let id = notes.split("Build ID: ").nth(1).unwrap().trim();
-    let id: Vec<u8> = (0..40)
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap())
-        .collect();
+    let elf = ElfFile64::<Endianness>::parse(&*vmlinux).unwrap();
+    let id = elf.build_id().unwrap().unwrap().to_vec();
     let at = vmlinux
         .windows(id.len())
         .position(|bytes| bytes == id)

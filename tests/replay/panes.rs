@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::fixture::{Book, HEEDING};
 use crate::processes::{and_theirs, command_line, has};
 
@@ -342,11 +344,11 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
             assert_eq!(screen.ended(), "0");
         }),
         ("SIGTERM", |screen| {
-            kill(screen.runner, "TERM");
+            kill(screen.runner, Signal::TERM);
             assert_eq!(screen.ended(), "143");
         }),
         ("SIGKILL", |screen| {
-            kill(screen.runner, "KILL");
+            kill(screen.runner, Signal::KILL);
             assert_eq!(screen.ended(), "137");
         }),
         ("the terminal is closed", |screen| {
@@ -366,10 +368,9 @@ fn however_a_visit_ends_nothing_is_left_of_it() {
     }
 }
 
-fn kill(process: u32, signal: &str) {
-    let mut kill = Command::new("kill");
-    kill.args(["-s", signal, &process.to_string()]);
-    assert!(kill.status().unwrap().success());
+fn kill(process: u32, signal: Signal) {
+    let process = Pid::from_raw(process.try_into().unwrap());
+    kill_process(process.unwrap(), signal).unwrap();
 }
 
 #[test]
@@ -383,7 +384,7 @@ fn in_a_tmux_of_the_readers_it_is_one_more_window() {
             assert_eq!(screen.ended(), "0");
         },
         |screen| {
-            kill(screen.runner, "KILL");
+            kill(screen.runner, Signal::KILL);
             assert_eq!(screen.ended(), "137");
         },
     ];

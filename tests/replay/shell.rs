@@ -7,6 +7,8 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::fixture::{Book, Ran, ended, runner};
 
 const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
@@ -234,10 +236,7 @@ fn on_a_terminal_ctrl_c_ends_a_command_or_stops_the_machine_and_a_signal_ends_al
     let runner = visit.child.id();
     let processes = children_of(runner);
     assert!(processes.len() >= 3, "QEMU, gdb and bash: {processes:?}");
-    let kill = std::process::Command::new("kill")
-        .arg(runner.to_string())
-        .status();
-    assert!(kill.unwrap().success());
+    kill_process(Pid::from_child(&visit.child), Signal::TERM).unwrap();
     assert_eq!(visit.child.wait().unwrap().code(), Some(143));
     let alive = processes
         .iter()

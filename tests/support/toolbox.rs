@@ -2,7 +2,7 @@
 
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use lab::build::setup::{self, Options};
 use lab::system::sandbox::{Sandbox, View};
@@ -34,4 +34,18 @@ pub fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
     file.rewind().unwrap();
     let packed = tools().view().output(&[program, "-c"], file.into());
     packed.unwrap()
+}
+
+/// One of the programs on this machine itself, in all that it has: started by the linker of the tool
+/// root.
+pub fn on_machine(program: &str) -> Command {
+    let Sandbox::Namespaces { root, .. } = tools() else {
+        panic!("these tests take the lab's own programs");
+    };
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let folders = ["usr/bin", "usr/sbin"].map(|folder| root.join(folder).join(program));
+    let path = folders.into_iter().find(|path| path.is_file()).unwrap();
+    let mut command = Command::new(libraries.join("ld-linux-x86-64.so.2"));
+    command.arg("--library-path").args([libraries, path]);
+    command
 }

@@ -132,6 +132,8 @@ pub fn sandbox(options: &Options) -> Result<Sandbox> {
             ),
         }
     }
+    // Before anything is fetched.
+    kernel::check_path(options.cache.root())?;
     let missing = sandbox::missing_programs();
     ensure!(
         missing.is_empty(),
@@ -143,8 +145,6 @@ pub fn sandbox(options: &Options) -> Result<Sandbox> {
             ""
         }
     );
-    // Before anything is fetched.
-    kernel::check_path(options.cache.root())?;
     Ok(Sandbox::Machine)
 }
 

@@ -5,9 +5,10 @@
 //! linker makes of the whole kernel, so a vmlinux of another build is noticed before gdb shows
 //! lines that do not run.
 
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use duct::cmd;
 use fs_err as fs;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
@@ -17,6 +18,7 @@ use crate::build::setup::Lab;
 use crate::build::tarball::PACKERS;
 use crate::machine::qemu::file;
 use crate::system::files;
+use crate::system::sandbox::Sandbox;
 
 /// A kernel that can be replayed with.
 #[derive(Debug, Clone)]
@@ -29,6 +31,10 @@ pub struct OwnKernel {
     pub tree: Option<PathBuf>,
     /// What gdb will lack, as a note for the reader.
     pub note: Option<String>,
+    /// What the user has given.
+    given: PathBuf,
+    /// The build id of `vmlinux`.
+    build: Option<Vec<u8>>,
 }
 
 impl OwnKernel {
@@ -37,8 +43,7 @@ impl OwnKernel {
     /// # Errors
     /// [`NoKernel`].
     pub fn find(given: &Path) -> Result<Self, Error> {
-        let name = given.display();
-        let no = |why: String| Error::Unfit(format!("--kernel {name}: {why}"));
+        let no = |why: String| unfit(given, &why);
         let folder = fs::canonicalize(given).map_err(|error| {
             no(format!(
                 "{error}; give a built tree, or a folder with bzImage and vmlinux"
@@ -63,17 +68,7 @@ impl OwnKernel {
             (bzimage, vmlinux) => return Err(no(lacks(bzimage.as_deref(), vmlinux.as_deref()))),
         };
         let (build, debug) = read_elf(&vmlinux).map_err(no)?;
-        let packed = build_id_of_image(&bzimage).map_err(no)?;
-        if let (Some(build), Some(packed)) = (build, packed)
-            && build != packed
-        {
-            return Err(no(format!(
-                "bzImage and vmlinux are of two builds ({} and {}), so gdb would show lines that do not run; \
-                 `make bzImage` makes both, or copy both from one build",
-                hex(&packed),
-                hex(&build)
-            )));
-        }
+        image(&bzimage).map_err(no)?;
         let note = (!debug).then(|| {
             format!(
                 "note: {} has no debug information, so gdb knows neither lines nor arguments, and each of its steps \
@@ -86,6 +81,8 @@ impl OwnKernel {
             vmlinux,
             tree: is_tree.then_some(folder),
             note,
+            given: given.to_owned(),
+            build,
         })
     }
 
@@ -93,8 +90,9 @@ impl OwnKernel {
     /// source of the book's; gives a note if that is of another release.
     ///
     /// # Errors
-    /// When the image cannot be read.
+    /// When the image cannot be read; [`Error::Unfit`] when it is of another build than the vmlinux.
     pub fn replace_in(self, lab: &mut Lab) -> anyhow::Result<Option<String>> {
+        self.check(&lab.sandbox)?;
         let kernel = &mut lab.kernel;
         let [book, user] = [&kernel.bzimage, &self.bzimage].map(|image| release(image));
         let note = (self.tree.is_none() && book != user).then(|| {
@@ -111,6 +109,28 @@ impl OwnKernel {
         kernel.tree = self.tree.unwrap_or_else(|| kernel.tree.clone());
         Ok(note)
     }
+}
+
+impl OwnKernel {
+    /// Whether image and vmlinux belong together. The lab's programs unpack the image.
+    fn check(&self, sandbox: &Sandbox) -> Result<(), Error> {
+        let no = |why: String| unfit(&self.given, &why);
+        let packed = build_id_of_image(sandbox, &self.bzimage).map_err(no)?;
+        match (&self.build, packed) {
+            (Some(build), Some(packed)) if *build != packed => Err(no(format!(
+                "bzImage and vmlinux are of two builds ({} and {}), so gdb would show lines that do not run; \
+                 `make bzImage` makes both, or copy both from one build",
+                hex(&packed),
+                hex(build)
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A kernel that is no kernel to replay with.
+fn unfit(given: &Path, why: &str) -> Error {
+    Error::Unfit(format!("--kernel {}: {why}", given.display()))
 }
 
 fn lacks(bzimage: Option<&Path>, vmlinux: Option<&Path>) -> String {
@@ -136,14 +156,20 @@ fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
     Ok((elf.build_id().ok().flatten().map(<[u8]>::to_vec), debug))
 }
 
-/// The build id that is packed in an image; none if this machine cannot unpack it, or if it has
-/// none.
-fn build_id_of_image(path: &Path) -> Result<Option<Vec<u8>>, String> {
+/// The bytes of an image of an x86 kernel.
+fn image(path: &Path) -> Result<Vec<u8>, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     if bytes.get(0x202..0x206) != Some(b"HdrS") {
         return Err(format!("{} is no image of an x86 kernel", path.display()));
     }
-    let unpacked = payload(&bytes).and_then(unpack);
+    Ok(bytes)
+}
+
+/// The build id that is packed in an image; none if the programs cannot unpack it, or if it has
+/// none.
+fn build_id_of_image(sandbox: &Sandbox, path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let bytes = image(path)?;
+    let unpacked = payload(&bytes).and_then(|packed| unpack(sandbox, packed));
     let id = |elf: Vec<u8>| -> Option<Vec<u8>> {
         let elf = ElfFile64::<Endianness>::parse(&*elf).ok()?;
         Some(elf.build_id().ok()??.to_vec())
@@ -165,20 +191,21 @@ fn payload(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(begin..begin.checked_add(word(0x24c)?)?)
 }
 
-fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+fn unpack(sandbox: &Sandbox, packed: &[u8]) -> Option<Vec<u8>> {
     let (magic, words) = PACKERS
         .iter()
         .find(|(magic, _)| packed.starts_with(magic))?;
     // The kernel's build appends the unpacked size, which only gzip has of itself.
     let size = if magic.starts_with(b"\x1f") { 0 } else { 4 };
     let packed = &packed[..packed.len().checked_sub(size)?];
-    let unpacked = cmd(words[0], &words[1..])
-        .stdin_bytes(packed)
-        .stdout_capture()
-        .stderr_null()
-        .unchecked()
-        .run();
-    Some(unpacked.ok()?.stdout)
+    let mut input = tempfile::tempfile().ok()?;
+    input.write_all(packed).ok()?;
+    input.rewind().ok()?;
+    let process = sandbox.view().start(words, |command| {
+        command.stdin(input).stdout(Stdio::piped());
+        command.stderr(Stdio::null());
+    });
+    Some(process.ok()?.output().ok()?.stdout)
 }
 
 fn hex(bytes: &[u8]) -> String {
