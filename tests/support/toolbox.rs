@@ -36,8 +36,8 @@ pub fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
     packed.unwrap()
 }
 
-/// One of the programs on this machine itself, in all that it has: started by the linker of the tool
-/// root.
+/// One of the programs on this machine itself, in all that it has: started by the linker of the
+/// tool root.
 pub fn on_machine(program: &str) -> Command {
     let Sandbox::Namespaces { root, .. } = tools() else {
         panic!("these tests take the lab's own programs");

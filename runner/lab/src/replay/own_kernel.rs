@@ -90,7 +90,8 @@ impl OwnKernel {
     /// source of the book's; gives a note if that is of another release.
     ///
     /// # Errors
-    /// When the image cannot be read; [`Error::Unfit`] when it is of another build than the vmlinux.
+    /// When the image cannot be read; [`Error::Unfit`] when it is of another build than the
+    /// vmlinux.
     pub fn replace_in(self, lab: &mut Lab) -> anyhow::Result<Option<String>> {
         self.check(&lab.sandbox)?;
         let kernel = &mut lab.kernel;
