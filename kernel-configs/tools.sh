@@ -11,9 +11,10 @@
 set -euo pipefail
 export LC_ALL=C
 
-# The date at which mirror.example has exactly these versions: today, unless it is given.
+# The date at which Debian's archive of all days has exactly these versions: today, unless it is given.
 snapshot=${SNAPSHOT:-$(date -u +%Y%m%dT000000Z)}
-mirror=${MIRROR:-http://mirror.example/debian}
+host=deb
+mirror=${MIRROR:-http://$host.debian.org/debian}
 suite=bookworm
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -121,7 +122,7 @@ fi
 {
     echo "# The Debian packages ($suite, main, amd64) whose files are the lab's own programs: name,"
     echo "# version, size, SHA-256, place in the archive. Made by tools.sh, which says what each is"
-    echo "# for; not by hand. At this date mirror.example has exactly these:"
+    echo "# for; not by hand. At this date Debian's archive of all days has exactly these:"
     echo "snapshot $snapshot"
     cat "$root/lines"
 } >"$here/tools.lock"

@@ -18,8 +18,6 @@ pub const CHECKOUT: &str = "/home/reader/book";
 const CACHE: &str = ".cache/ship-of-theseus";
 /// What the README asks for besides Rust: a C linker, curl with certificates, a clone.
 const PACKAGES: &str = "--include=ca-certificates,curl,gcc,git,libc6-dev";
-/// Where Debian's packages come from, if nobody says anything else.
-const MIRROR: &str = "http://mirror.example/debian";
 
 /// The root of another machine.
 pub struct Root {
@@ -189,15 +187,8 @@ fn debootstrap(suite: &str, folder: &Path) {
         fs::remove_dir_all(&half).unwrap();
     }
     fs::create_dir_all(&half).unwrap();
-    cmd!(
-        "debootstrap",
-        "--variant=minbase",
-        PACKAGES,
-        suite,
-        &half,
-        MIRROR
-    )
-    .run()
-    .unwrap_or_else(|error| panic!("make a root of {suite}: {error}"));
+    cmd!("debootstrap", "--variant=minbase", PACKAGES, suite, &half)
+        .run()
+        .unwrap_or_else(|error| panic!("make a root of {suite}: {error}"));
     fs::rename(half, folder).unwrap();
 }

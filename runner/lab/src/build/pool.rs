@@ -20,13 +20,12 @@ use crate::build::recipe;
 use crate::system::files;
 use crate::system::progress::Stage;
 
-/// The public mirrors: of the releases that Debian still looks after, and of the others.
-const MIRRORS: [&str; 2] = [
-    "http://mirror.example/debian",
-    "http://mirror.example/debian",
-];
+/// Debian's own hosts, which lie in this domain.
+const DOMAIN: &str = "debian.org";
+/// The public mirrors among them: of the releases that Debian still looks after, and of the others.
+const MIRRORS: [&str; 2] = ["deb", "archive"];
 /// Has every file that Debian ever had, by the day.
-const SNAPSHOTS: &str = "http://mirror.example/archive/debian";
+const SNAPSHOTS: &str = "snapshot";
 /// How many files in a row a provider may fail to deliver.
 const PATIENCE: u32 = 3;
 
@@ -58,12 +57,9 @@ impl Pool {
     /// `snapshot` the day at which the archive of all days has the files.
     pub fn new(mirror: Option<&str>, snapshot: &str) -> Self {
         let named = mirror.map(str::to_owned).into_iter().chain(own_mirrors());
-        let public = MIRRORS.map(str::to_owned);
-        Self::of(
-            named
-                .chain(public)
-                .chain([format!("{SNAPSHOTS}/{snapshot}")]),
-        )
+        let public = MIRRORS.map(|host| format!("http://{host}.{DOMAIN}/debian"));
+        let snapshots = format!("http://{SNAPSHOTS}.{DOMAIN}/archive/debian/{snapshot}");
+        Self::of(named.chain(public).chain([snapshots]))
     }
 
     /// These providers, each once.
@@ -271,11 +267,17 @@ mod tests {
         let pool = Pool::new(Some("/mnt/debian/"), "20260101T000000Z");
         let bases = pool.0.iter().map(String::as_str).collect::<Vec<_>>();
         assert_eq!(bases[0], "/mnt/debian");
-        let (_, last) = bases.split_at(bases.len() - 2);
-        let snapshot = "http://mirror.example/archive/debian/20260101T000000Z";
-        assert_eq!(last, [MIRRORS[1], snapshot]);
-        let public = bases.iter().filter(|base| **base == MIRRORS[0]);
-        assert_eq!(public.count(), 1);
+        let all = bases
+            .iter()
+            .map(|base| base.contains(DOMAIN))
+            .collect::<Vec<_>>();
+        assert!(all.ends_with(&[true, true, true]), "{bases:?}");
+        assert!(
+            bases
+                .last()
+                .unwrap()
+                .ends_with("/archive/debian/20260101T000000Z")
+        );
     }
 
     #[test]
