@@ -11,7 +11,8 @@
 set -euo pipefail
 export LC_ALL=C
 
-# The date at which Debian's archive of all days has exactly these versions: today, unless it is given.
+# The date at which Debian's archive of all days has exactly these versions: today, unless it is
+# given.
 snapshot=${SNAPSHOT:-$(date -u +%Y%m%dT000000Z)}
 host=deb
 mirror=${MIRROR:-http://$host.debian.org/debian}

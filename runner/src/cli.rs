@@ -72,7 +72,7 @@ enum Command {
     Claims(claims::Args),
     /// Runs one program of this machine in the guest: its output, its exit status
     Run(run::Args),
-    /// Makes the lab: packages, kernel, busybox and the guest's files
+    /// Makes the lab: its programs, kernel, busybox and the guest's files
     #[command(after_help = include_str!("help/setup.txt"))]
     Setup(setup::Args),
     /// Hands the made lab on to others

@@ -1,6 +1,8 @@
 //! Faults of the cache and of the sources, each provoked. After each: what the message says, how
 //! the runner ends, what is left, and that the next run works.
 
+#[path = "../support/archive.rs"]
+mod archive;
 mod bundle;
 mod clock;
 mod company;

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use tar::{Builder, EntryType, Header};
 
+use crate::archive::header;
 use crate::fixture::Ran;
 use crate::place::{Place, exists};
 use crate::server::{refuse, respond, serve};
@@ -37,20 +38,6 @@ impl Tarball {
     pub fn bytes(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
-}
-
-pub fn header(name: &str, kind: EntryType, link: &str, size: u64, mode: u32) -> Header {
-    let mut header = Header::new_gnu();
-    let gnu = header.as_gnu_mut().unwrap();
-    gnu.name[..name.len()].copy_from_slice(name.as_bytes());
-    gnu.realsize = *b"00000000000\0";
-    gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
-    header.set_entry_type(kind);
-    header.set_size(size);
-    header.set_mode(mode);
-    header.set_mtime(1_000_000_000);
-    header.set_cksum();
-    header
 }
 
 /// Gives the bytes as the kernel's source; they are refused, and nothing is left of them.

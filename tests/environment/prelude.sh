@@ -1,8 +1,10 @@
-# What the lines of a row can use. HERE is a folder of the row's own, LAB the lab's cache, PAGE the book.
+# What the lines of a row can use. HERE is a folder of the row's own, LAB the lab's cache, PAGE the
+# book.
 set -e
 cd "$PAGE"
 
-# A cache of this name, with the lab in it but for what is built from the guest's files, or with "made" all of it.
+# A cache of this name, with the lab in it but for what is built from the guest's files, or with
+# "made" all of it.
 cache() {
 	local kinds='kernel kernel-source busybox busybox-source tools' kind
 	[ "$2" != made ] || kinds="$kinds programs initramfs"

@@ -1,6 +1,8 @@
 //! The lab's own programs: from packages that are fetched by hash, by way of a provider that has
 //! them, into a root.
 
+#[path = "../support/archive.rs"]
+mod archive;
 mod deb;
 mod package;
 mod pool;

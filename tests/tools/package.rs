@@ -3,7 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use tar::{Builder, EntryType, Header};
+use tar::{Builder, EntryType};
+
+use crate::archive::header;
 
 /// The files of a package under construction, whose names and links are written as they are.
 pub struct Files(pub Builder<Vec<u8>>);
@@ -27,16 +29,7 @@ impl Files {
         bytes: &[u8],
         size: u64,
     ) -> Self {
-        let mut header = Header::new_gnu();
-        let gnu = header.as_gnu_mut().unwrap();
-        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
-        gnu.realsize = *b"00000000000\0";
-        gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
-        header.set_entry_type(kind);
-        header.set_size(size);
-        header.set_mode(mode);
-        header.set_mtime(1_000_000_000);
-        header.set_cksum();
+        let header = header(name, kind, link, size, mode);
         self.0.append(&header, bytes).unwrap();
         self
     }
