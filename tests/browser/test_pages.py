@@ -267,7 +267,8 @@ class Pages(unittest.TestCase):
         for scheme in ("light", "dark"):
             with Reader(color_scheme=scheme) as reader:
                 page = reader.open("06-tcp-handshake")
-                # The checks are scripts themselves: the page loses only what mdbook's scripts have put on it.
+                # The checks are scripts themselves: the page loses only what mdbook's scripts have
+                # put on it.
                 page.evaluate("document.documentElement.className = ''")
                 self.none(reader.ask("contrast"), scheme=scheme)
 

@@ -35,16 +35,21 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The files of a folder whose names end so, and their texts.
+fn sources(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let entries = WalkDir::new(repository().join(folder)).sort_by_file_name();
     let paths = entries
         .into_iter()
         .map(|entry| entry.unwrap().into_path())
-        .filter(|path| path.extension().is_some_and(|end| end == "rs"));
+        .filter(|path| path.extension().is_some_and(|end| end == ending))
+        .filter(|path| !path.components().any(|part| part.as_os_str() == "target"));
     let found: Vec<_> = paths
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
         .collect();
-    assert!(!found.is_empty(), "{folder} holds no source");
+    assert!(
+        !found.is_empty(),
+        "{folder} holds nothing that ends with {ending}"
+    );
     found
 }
 
@@ -53,7 +58,7 @@ fn a_folder_uses_only_those_before_it() {
     let mut wrong = Vec::new();
     for (package, order) in FOLDERS {
         let root = repository().join(package);
-        for (path, text) in sources(package) {
+        for (path, text) in sources(package, "rs") {
             let inside = path.strip_prefix(&root).unwrap();
             let top = Path::new(inside.iter().next().unwrap())
                 .file_stem()
@@ -87,16 +92,18 @@ fn uses(line: &str, folder: &str) -> bool {
 
 #[test]
 fn comments_are_at_most_100_columns() {
-    let files = ["runner", "tests"].into_iter().flat_map(sources);
-    let files =
-        files.filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "target"));
     let mut long = Vec::new();
-    for (path, text) in files {
-        let lines = text.lines().zip(1..);
-        // rustfmt sees to the code, and leaves a string that somebody will see in one piece.
-        let lines = lines.filter(|(line, _)| line.trim_start().starts_with("//"));
-        let lines = lines.filter(|(line, _)| line.chars().count() > COLUMNS);
-        long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));
+    for (ending, mark) in [("rs", "//"), ("sh", "#"), ("py", "#")] {
+        for (path, text) in ["runner", "tests"]
+            .map(|folder| sources(folder, ending))
+            .concat()
+        {
+            let lines = text.lines().zip(1..);
+            // rustfmt sees to the code, and leaves a string that somebody will see in one piece.
+            let lines = lines.filter(|(line, _)| line.trim_start().starts_with(mark));
+            let lines = lines.filter(|(line, _)| line.chars().count() > COLUMNS);
+            long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));
+        }
     }
     assert_eq!(long, Vec::<String>::new());
 }

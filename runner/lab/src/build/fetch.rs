@@ -61,6 +61,12 @@ impl Default for Patience {
     }
 }
 
+/// Whether it is the address of something that can be fetched, and not a path.
+pub fn is_url(place: &str) -> bool {
+    let schemes = ["http://", "https://"];
+    schemes.iter().any(|scheme| place.starts_with(scheme))
+}
+
 /// Fetches `url` into the file `target`. The file is there afterwards only if every byte came and
 /// their SHA-256 is `sha256`. `seen` is told the bytes so far and, where known, in all.
 pub fn file(

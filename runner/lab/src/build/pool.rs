@@ -82,7 +82,7 @@ impl Pool {
         let mut failures = Vec::new();
         for base in &self.0 {
             stage.at(format!("from {base}"));
-            let fetched = match is_url(base) {
+            let fetched = match fetch::is_url(base) {
                 true => {
                     let url = format!("{base}/{}", escaped(path));
                     let seen = |bytes, all| stage.at_bytes(bytes, all);
@@ -157,10 +157,7 @@ fn ask(
     patience: Patience,
     mut ended: impl FnMut(usize, Result<()>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let is_url = ["http://", "https://"]
-        .iter()
-        .any(|start| base.starts_with(start));
-    if is_url {
+    if fetch::is_url(base) {
         let wanted = files.iter().map(|file| Wanted {
             url: format!("{base}/{}", escaped(file.path)),
             name: file.name(),
@@ -189,11 +186,6 @@ fn copy(base: &str, path: &str, sha256: &str, target: &Path) -> Result<()> {
     fetch::pinned(found.display(), &files::sha256_of_file(&found)?, sha256)?;
     fs::copy(&found, target)?;
     Ok(())
-}
-
-fn is_url(base: &str) -> bool {
-    let schemes = ["http://", "https://"];
-    schemes.iter().any(|scheme| base.starts_with(scheme))
 }
 
 /// A path as it stands in a URL. Some servers take a plus for a blank.

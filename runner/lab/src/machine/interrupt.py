@@ -1,6 +1,7 @@
-# Ctrl-C in a shell of the guest. The kernel is about to idle, at the entry of arch_cpu_idle: a moment at which it holds no lock,
-# and from which it looks for work again. In place of that function it runs send_sig() once, for one of the processes that the shell
-# has started and that has not had the signal. The shell itself goes on, and what it has put into the background ignores it.
+# Ctrl-C in a shell of the guest. The kernel is about to idle, at the entry of arch_cpu_idle: a
+# moment at which it holds no lock, and from which it looks for work again. In place of that
+# function it runs send_sig() once, for one of the processes that the shell has started and that has
+# not had the signal. The shell itself goes on, and what it has put into the background ignores it.
 import gdb
 from linux import tasks
 

@@ -1,9 +1,10 @@
-# What the lab is before a chapter's first step in it. Nothing here is the reader's own network: /run, /sys and
-# /proc/sys/net are the namespaces' own.
+# What the lab is before a chapter's first step in it. Nothing here is the reader's own network:
+# /run, /sys and /proc/sys/net are the namespaces' own.
 set -e
 # /sys would show the machine's interfaces.
 busybox mount -t tmpfs tmpfs /sys
-# A new network begins with the machine's settings for IPv4: a router's, say. IPv6 would announce itself on each cable.
+# A new network begins with the machine's settings for IPv4: a router's, say. IPv6 would announce
+# itself on each cable.
 cd /proc/sys/net
 echo 0 | tee ipv4/ip_forward ipv4/conf/{all,default}/rp_filter ipv4/conf/{all,default}/log_martians >/dev/null
 [ ! -e ipv6 ] || echo 1 | tee ipv6/conf/{all,default}/disable_ipv6 >/dev/null

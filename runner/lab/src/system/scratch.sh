@@ -1,4 +1,6 @@
-# Makes a folder, prints its name, and takes it away again when standard input ends. $1 is the pattern of the name.
+# Makes a folder, prints its name, and takes it away again when standard input ends. $1 is the
+# pattern of the name.
+
 # What a terminal sends when it closes, or for Ctrl-C, is not for this shell.
 trap '' HUP INT QUIT TERM
 folder=$(mktemp -d -- "$1") || exit

@@ -95,10 +95,7 @@ fn at_hand(
     published: &Published,
     folder: &Path,
 ) -> Result<PathBuf> {
-    let is_url = ["http://", "https://"]
-        .iter()
-        .any(|start| place.starts_with(start));
-    if is_url {
+    if fetch::is_url(place) {
         let Some(sha256) = sha256.or(published.sha256.as_deref()) else {
             return unfit(format!(
                 "nothing tells which bytes {place} should have: {} has no hash; --sha256 names it",
