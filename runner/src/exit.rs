@@ -37,6 +37,8 @@ fn of_lab(error: &lab::Error) -> u8 {
         Error::Unfit(_) | Error::Misuse(_) | Error::Overrun(_) => WRONG,
         Error::Absent { .. }
         | Error::NoNamespaces(_)
+        | Error::MachineEnded(_)
+        | Error::Unprinted { .. }
         | Error::ShellEnded(_)
         | Error::Flood(_)
         | Error::Late(_) => LAB,
@@ -64,12 +66,16 @@ mod tests {
             expected: 0,
             terminal: "guest",
         };
+        let unprinted = Error::Unprinted {
+            text: text(),
+            output: Box::default(),
+        };
         let fault = Fault {
             path: "chapters/05-five.md".into(),
             line: 1,
             message: text(),
         };
-        let table: [(anyhow::Error, u8); 17] = [
+        let table: [(anyhow::Error, u8); 19] = [
             (status.into(), DIFFERENT),
             (Error::Unfit(text()).into(), WRONG),
             (Error::Misuse(text()).into(), WRONG),
@@ -77,6 +83,8 @@ mod tests {
             (absent.into(), LAB),
             (Error::NoNamespaces(text()).into(), LAB),
             (Error::ShellEnded(text()).into(), LAB),
+            (Error::MachineEnded(text()).into(), LAB),
+            (unprinted.into(), LAB),
             (Error::Flood(1).into(), LAB),
             (Error::Late(text()).into(), LAB),
             (Error::Interrupted(1).into(), 129),

@@ -7,7 +7,7 @@ use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
-use lab::replay::{Event, provenance, replay};
+use lab::replay::{Event, Otherwise, provenance, replay};
 use lab::system::process::Signals;
 use lab::transcript::Transcript;
 use lab::transcript::step::Terminal;
@@ -57,7 +57,18 @@ impl Ready {
         })
     }
 
-    /// Replays the first `count` steps of a chapter.
+    /// The same with another machine, for a lab that is no other in what it prints.
+    #[must_use]
+    pub fn on(&self, lab: Lab) -> Self {
+        Self {
+            root: self.root.clone(),
+            lab,
+            provenance: self.provenance.clone(),
+        }
+    }
+
+    /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the
+    /// recording, a step that is otherwise than the chapter has it does not end the replay.
     ///
     /// # Errors
     /// As [`replay`].
@@ -69,7 +80,16 @@ impl Ready {
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
         let script = chapter.script();
-        let transcript = replay(&self.root, script, count, &self.lab, signals, watch)?;
+        let recorded = Snapshot::read(&self.root, &chapter.name)?;
+        let otherwise = match recorded {
+            Some(recorded) if !recorded.differing_provenance(&self.provenance).is_empty() => {
+                Otherwise::Counts
+            }
+            _ => Otherwise::Fails,
+        };
+        let transcript = replay(
+            &self.root, script, count, &self.lab, otherwise, signals, watch,
+        )?;
         Ok(self.snapshot(transcript))
     }
 

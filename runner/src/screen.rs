@@ -39,7 +39,10 @@ impl Screen {
                     timing(*real, record.output.guest_ns);
                 }
             }
-            Event::Begin(_) | Event::End(..) => {}
+            Event::Skip(step, why) if step.id.number >= self.from => {
+                println!("{BAD}not reached{BAD:#}: {why}");
+            }
+            Event::Begin(_) | Event::End(..) | Event::Skip(..) => {}
         }
     }
 }
@@ -166,28 +169,49 @@ pub fn verdict(
         Verdict::Exact => println!(
             "{GOOD}chapter {number}: the same, byte for byte{GOOD:#} ({count} steps, {seconds:.1} s)"
         ),
-        Verdict::SameMeaning { because } => {
+        Verdict::SameMeaning { because, noise } => {
             println!(
-                "{GOOD}chapter {number}: the same in meaning{GOOD:#} ({count} steps, {seconds:.1} s); \
+                "{GOOD}chapter {number}: the same in meaning{GOOD:#} ({count} steps, {}{seconds:.1} s); \
                  not byte for byte, because {}",
+                of_noise(noise),
                 match &because[..] {
                     [] => "the chapter depends on real time and was recorded by meaning".to_owned(),
                     reasons => reasons.join(", "),
                 }
             );
         }
-        Verdict::Different { steps } => {
+        Verdict::Different {
+            steps,
+            noise,
+            unreached,
+        } => {
             steps.iter().for_each(difference);
+            if let Some(first) = unreached.first() {
+                println!(
+                    "\n{BOLD}{} steps from {first} on were not reached{BOLD:#}",
+                    unreached.len()
+                );
+            }
             let advice = if own_kernel {
                 "your kernel is not the book's there".to_owned()
             } else {
                 format!("if the change is meant, record it: runner record {number}")
             };
             println!(
-                "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({seconds:.1} s); {advice}",
-                steps.len()
+                "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({}{seconds:.1} s); {advice}",
+                steps.len() + unreached.len(),
+                of_noise(noise)
             );
         }
+    }
+}
+
+/// How many steps differ no more than noise does.
+fn of_noise(steps: &[String]) -> String {
+    match steps.len() {
+        0 => String::new(),
+        1 => "1 differs as it may, ".to_owned(),
+        some => format!("{some} differ as they may, "),
     }
 }
 

@@ -19,12 +19,11 @@ use crate::ready::Ready;
 use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
-use book::snapshot::Snapshot;
-use book::snapshot::compare::{Verdict, compare};
+use book::snapshot::compare::{Verdict, judge};
 use frontend::Frontend;
 use keyboard::Keyboard;
 use lab::machine::session::Debugger;
-use lab::replay::{Event, Replay};
+use lab::replay::{Event, Otherwise, Replay};
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
 use lab::transcript::Transcript;
@@ -88,7 +87,7 @@ fn go_there(
     replay: &mut Replay<'_>,
 ) -> anyhow::Result<()> {
     let mut stage = Stage::begin(format!("replay chapter {} up to step {at}", chapter.number));
-    replay.run_first(count, &mut |event| {
+    replay.run_first(count, Otherwise::Fails, &mut |event| {
         if let Event::Begin(step) = event {
             stage.at(format!("{} of {count}", step.id.number));
         }
@@ -135,16 +134,14 @@ fn as_recorded(
     at: StepId,
     replay: &Replay<'_>,
 ) -> anyhow::Result<&'static str> {
-    let Some(recorded) = Snapshot::read(&ready.root, &chapter.name)? else {
-        return Ok("of a chapter that was never recorded");
-    };
     let now = ready.snapshot(Transcript {
         records: replay.records.clone(),
         frames: None,
     });
-    Ok(match compare(&recorded, &now, at) {
-        Verdict::Exact => "all as on the page, byte for byte",
-        Verdict::SameMeaning { .. } => "all as on the page, in meaning",
-        Verdict::Different { .. } => "not all as on the page; `runner chapter` shows where",
+    Ok(match judge(&ready.root, &chapter.name, &now, at)? {
+        None => "of a chapter that was never recorded",
+        Some(Verdict::Exact) => "all as on the page, byte for byte",
+        Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",
+        Some(Verdict::Different { .. }) => "not all as on the page; `runner chapter` shows where",
     })
 }

@@ -1,4 +1,6 @@
-//! The changes of the kernel: what is planted, and what may not matter.
+//! The changes of the kernel that are planted by hand.
+
+use lab::build::rework::Edit;
 
 /// Text of one file of the kernel, and what stands in its place. No change moves a line, for the
 /// chapters name lines.
@@ -9,13 +11,13 @@ pub struct Change {
 }
 
 impl Change {
-    /// The file's text with the change in it.
-    pub fn apply(&self, text: &str) -> String {
-        let Self { file, from, to } = self;
-        assert_eq!(text.matches(from).count(), 1, "{file}: {from}");
+    /// The change as the lab makes it.
+    pub fn edit(&self) -> Edit {
+        let Self { file, from, to } = *self;
         let lines = |text: &str| text.matches('\n').count();
         assert_eq!(lines(from), lines(to), "{file}: {to}");
-        text.replace(from, to)
+        let [file, from, to] = [file, from, to].map(str::to_owned);
+        Edit { file, from, to }
     }
 }
 
@@ -53,63 +55,6 @@ const fn plant(
         change,
     }
 }
-
-/// A change that puts more behind a line of the file.
-macro_rules! behind {
-    ($file:literal, $line:literal, $more:literal) => {
-        Change {
-            file: $file,
-            from: $line,
-            to: concat!($line, $more),
-        }
-    };
-}
-
-/// The same behind a line of some files that all the others are linked with.
-macro_rules! everywhere {
-    ($more:literal) => {
-        [
-            behind!(
-                "init/main.c",
-                "bool early_boot_irqs_disabled __read_mostly;",
-                $more
-            ),
-            behind!(
-                "kernel/softirq.c",
-                "DEFINE_PER_CPU(struct task_struct *, ksoftirqd);",
-                $more
-            ),
-            behind!(
-                "net/core/dev.c",
-                "static DEFINE_SPINLOCK(ptype_lock);",
-                $more
-            ),
-            behind!(
-                "net/core/skbuff.c",
-                "struct kmem_cache *skbuff_head_cache __ro_after_init;",
-                $more
-            ),
-            behind!(
-                "net/ipv4/tcp.c",
-                "long sysctl_tcp_mem[3] __read_mostly;",
-                $more
-            ),
-            behind!(
-                "net/ipv4/tcp_ipv4.c",
-                "static DEFINE_MUTEX(tcp_exit_batch_mutex);",
-                $more
-            ),
-        ]
-    };
-}
-
-/// What is compiled anew, to the very same kernel.
-pub const COMMENTS: [Change; 6] = everywhere!(" /* Nobody reads this. */");
-
-/// Code and data that nobody uses: what the linker places behind them has another address.
-pub const PADDING: [Change; 6] = everywhere!(
-    " static char __used padding[1000] = \"x\"; static noinline __used int pad(int n) { while (n > padding[n & 7]) n = n * 3 + 1; return n; }"
-);
 
 /// One change for each thing that a chapter explains.
 pub const PLANTS: [Plant; 27] = [

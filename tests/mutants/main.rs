@@ -9,9 +9,14 @@
 
 mod behaviour;
 mod changes;
+mod coverage;
+mod judge;
+mod mutate;
+mod neutral;
 #[path = "../support/seed.rs"]
 #[allow(dead_code, reason = "each target draws in its own way")]
 mod seed;
+mod survivors;
 mod text;
 mod tree;
 

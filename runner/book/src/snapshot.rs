@@ -16,7 +16,10 @@
 //! list of what passed there.
 
 pub mod compare;
+pub mod learn;
 mod meaning;
+pub mod noise;
+pub mod shape;
 pub mod stale;
 
 use std::path::{Path, PathBuf};
@@ -148,7 +151,7 @@ impl Snapshot {
                 ended = false;
             } else {
                 let output = &mut records.last_mut().with_context(wrong)?.output;
-                ended = body(line, output).with_context(wrong)?;
+                ended = body_line(line, output).with_context(wrong)?;
             }
         }
         if !ended {
@@ -229,6 +232,16 @@ pub(crate) fn block(record: &Record) -> String {
     text
 }
 
+/// What a step printed as the snapshot holds it, line by line.
+#[must_use]
+pub(crate) fn body(record: &Record) -> String {
+    let block = block(record);
+    let lines = block.split_inclusive('\n').skip(1);
+    let mut lines = Vec::from_iter(lines);
+    lines.pop();
+    lines.concat()
+}
+
 fn heading(line: &str) -> Option<Record> {
     let (id, rest) = line.split_once(' ')?;
     let (terminal, command) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -242,7 +255,7 @@ fn heading(line: &str) -> Option<Record> {
 }
 
 /// Reads a line of a step's body; true for its last.
-fn body(line: &str, output: &mut Output) -> Option<bool> {
+fn body_line(line: &str, output: &mut Output) -> Option<bool> {
     let (mark, text) = line.split_at_checked(1)?;
     let text = text.strip_prefix(' ').unwrap_or(text);
     let stream = match mark {

@@ -1,5 +1,7 @@
 //! The errors that a caller tells apart. All others say that the lab cannot run on this machine.
 
+use crate::transcript::Output;
+
 /// What went wrong, beneath the context that says where.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,6 +45,21 @@ pub enum Error {
     /// network; with what it said.
     #[error("{0}")]
     NoNamespaces(String),
+    /// The machine has ended, with its last words.
+    #[error("{0}")]
+    MachineEnded(String),
+    /// A command has ended without the text that its step waits for.
+    #[error(
+        "the command ended without printing `{text}`; it printed\n{}{}",
+        output.stdout,
+        output.stderr
+    )]
+    Unprinted {
+        /// What was waited for.
+        text: String,
+        /// What came.
+        output: Box<Output>,
+    },
     /// A step has ended its shell.
     #[error("{0}")]
     ShellEnded(String),

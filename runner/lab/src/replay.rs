@@ -38,7 +38,29 @@ pub enum Event<'a> {
     Begin(&'a Step),
     /// The step has ended, after this much real time.
     End(&'a Step, &'a Record, Duration),
+    /// The step could not be typed, for this reason, in a replay that goes on.
+    Skip(&'a Step, &'a str),
 }
+
+/// What a replay does with a step that is not as the chapter has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It ends, with an error: the chapter is wrong.
+    Fails,
+    /// It goes on at the next step that can be typed: the machine is another, and what it does is
+    /// what somebody wants to know.
+    Counts,
+}
+
+/// What has gone wrong so far in a replay that goes on.
+#[derive(Default)]
+struct Troubles {
+    machine_ended: bool,
+    late: usize,
+}
+
+/// After so many steps that did not end in time nothing more can be expected.
+const LATE_MAX: usize = 2;
 
 /// A replay under way: the machine, the reader's shell, and what was printed so far.
 #[derive(Debug)]
@@ -86,25 +108,38 @@ impl<'a> Replay<'a> {
     ///
     /// # Errors
     /// With the place of the step in the chapter's file: what [`Replay::run`] says,
-    /// [`UnexpectedStatus`], and a disk that is full.
+    /// [`UnexpectedStatus`], and a disk that is full. If what is otherwise counts, only what no
+    /// other machine can be the cause of.
     pub fn run_first(
         &mut self,
         count: usize,
+        otherwise: Otherwise,
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> anyhow::Result<()> {
         let script = self.script;
+        let fails = otherwise == Otherwise::Fails;
+        let mut troubles = Troubles::default();
         for step in &script.steps[..count] {
             watch(&Event::Begin(step));
             let start = Instant::now();
-            let output = self.run(step, &mut |_| {}).and_then(|output| {
-                // What a full disk has cut off would look like a kernel that does something else.
-                self.workdir.check_room()?;
-                Ok(output)
-            });
-            let output = output.with_context(|| place(script, step))?;
+            let output = self.run(step, &mut |_| {});
+            // What a full disk has cut off would look like a kernel that does something else.
+            let room = self.workdir.check_room();
+            let output = match output {
+                Err(error) if !fails => self.after(step, error, &mut troubles),
+                output => output.map(Ok),
+            };
+            let output = output.and_then(|output| room.map(|()| output));
+            let output = match output.with_context(|| place(script, step))? {
+                Ok(output) => output,
+                Err(why) => {
+                    watch(&Event::Skip(step, &why));
+                    continue;
+                }
+            };
             let record = Record::new(step, output);
             watch(&Event::End(step, &record, start.elapsed()));
-            if record.output.status != step.status {
+            if fails && record.output.status != step.status {
                 let error = Error::UnexpectedStatus {
                     found: record.output.status,
                     expected: step.status,
@@ -115,6 +150,63 @@ impl<'a> Replay<'a> {
             self.records.push(record);
         }
         Ok(())
+    }
+
+    /// What a step comes to that could not be done as the chapter has it: what it printed, or why
+    /// it was not typed.
+    ///
+    /// # Errors
+    /// With the error, if no other machine can be the cause of it.
+    fn after(
+        &mut self,
+        step: &Step,
+        error: anyhow::Error,
+        troubles: &mut Troubles,
+    ) -> anyhow::Result<Result<Output, String>> {
+        let failed = |output: Output, why: &anyhow::Error| Output {
+            stderr: output.stderr + &format!("{why:#}\n"),
+            status: -1,
+            ..output
+        };
+        let is_late = Error::is_late(&error);
+        match Error::of(&error) {
+            Some(Error::Unprinted { output, .. }) => return Ok(Ok((**output).clone())),
+            Some(Error::MachineEnded(_)) if !troubles.machine_ended => {
+                troubles.machine_ended = true;
+                return Ok(Ok(failed(self.left_over(step), &error)));
+            }
+            Some(Error::MachineEnded(_)) => {}
+            Some(Error::Misuse(_) | Error::Overrun(_)) => {
+                // As a reader would: see what gdb has said, and let the machine run on.
+                if !troubles.machine_ended && self.session()?.make_way(step)? {
+                    return match self.run(step, &mut |_| {}) {
+                        Err(error) if matches!(Error::of(&error), Some(Error::Misuse(_))) => {
+                            Ok(Err(format!("{error:#}")))
+                        }
+                        Err(error) => self.after(step, error, troubles),
+                        Ok(output) => Ok(Ok(output)),
+                    };
+                }
+            }
+            Some(Error::Late(_) | Error::Flood(_)) => {
+                troubles.late += usize::from(is_late);
+                if troubles.late > LATE_MAX {
+                    return Err(error);
+                }
+                self.interrupt(step.terminal)?;
+                return Ok(Ok(failed(self.left_over(step), &error)));
+            }
+            _ => return Err(error),
+        }
+        Ok(Err(format!("{error:#}")))
+    }
+
+    /// What a command has printed whose end was not waited for.
+    fn left_over(&mut self, step: &Step) -> Output {
+        match &mut self.session {
+            Some(session) => session.left_over(step.terminal),
+            None => Output::default(),
+        }
     }
 
     /// Runs a step, of the chapter or of the reader's, for somebody who watches the window of a
@@ -208,13 +300,15 @@ pub fn replay(
     script: Script<'_>,
     count: usize,
     lab: &Lab,
+    otherwise: Otherwise,
     signals: &Signals,
     watch: &mut dyn FnMut(&Event<'_>),
 ) -> anyhow::Result<Transcript> {
     let mut replay = Replay::new(root, script, lab, Debugger::AsNeeded, signals)?;
-    replay.run_first(count, watch)?;
+    replay.run_first(count, otherwise, watch)?;
     let session = &replay.session;
-    if count == script.steps.len()
+    if otherwise == Otherwise::Fails
+        && count == script.steps.len()
         && let Some(session) = session
         && let Some(unseen) = session.unseen()?
     {

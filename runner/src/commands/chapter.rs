@@ -14,7 +14,8 @@ use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::compare::{Difference, Verdict, compare};
+use book::snapshot::compare::{Difference, Verdict, compare, judge};
+use book::snapshot::noise::Noise;
 use lab::build::cache::Cache;
 use lab::build::fresh::Fresh;
 use lab::replay::Event;
@@ -107,12 +108,13 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         }
     })?;
     let took = start.elapsed();
-    let recorded = Snapshot::read(&root, &chapter.name)?;
     let mut repeats = None;
     if args.repeat > 1 {
         let again = || ready.replay(&chapter, count, &signals, &mut |_| {});
-        let by_meaning = recorded.as_ref().is_some_and(Snapshot::is_by_meaning);
-        let told = repeat(again, args.repeat, &now, by_meaning, !args.json)?;
+        let recorded = Snapshot::read(&root, &chapter.name)?;
+        let by_meaning = recorded.is_some_and(|recorded| recorded.is_by_meaning());
+        let noise = by_meaning.then(|| Noise::read(&root, &chapter.name));
+        let told = repeat(again, args.repeat, &now, noise.transpose()?, !args.json)?;
         if !(told.different.is_empty() || args.json) {
             return Ok(ExitCode::from(1));
         }
@@ -123,7 +125,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         number: count as u32,
         ..chapter.last()
     };
-    let verdict = recorded.map(|recorded| compare(&recorded, &now, last));
+    let verdict = judge(&root, &chapter.name, &now, last)?;
     if let (Some(frames), false) = (&now.transcript.frames, args.json) {
         // The replay is what counts: a cache that takes no capture is no reason to fail.
         let kept = match keep_capture(&options.cache, &chapter.name, frames) {
@@ -163,13 +165,13 @@ fn keep_capture(cache: &Cache, name: &str, frames: &[Frame]) -> anyhow::Result<P
     Ok(path)
 }
 
-/// Replays again and again; every replay must be the first one: byte for byte, or in meaning for a
-/// chapter that was recorded so. Where one is not, that is shown if `show`.
+/// Replays again and again; every replay must be the first one: byte for byte, or but for `noise`
+/// for a chapter that was recorded in meaning. Where one is not, that is shown if `show`.
 fn repeat(
     again: impl Fn() -> anyhow::Result<Snapshot>,
     times: usize,
     first: &Snapshot,
-    by_meaning: bool,
+    noise: Option<Noise>,
     show: bool,
 ) -> anyhow::Result<Repeats> {
     let mut told = Repeats {
@@ -179,12 +181,14 @@ fn repeat(
     let Some(last) = first.transcript.records.last().map(|record| record.id) else {
         return Ok(told);
     };
+    let by_meaning = noise.is_some();
+    let noise = noise.unwrap_or_default();
     let first = first.clone().of_kind(by_meaning);
     let mut stage = Stage::begin("replay again");
     for done in 1..times {
         let differ = told.different.len();
         stage.at(format!("{done} of {times}, {differ} differ"));
-        if let Verdict::Different { steps } = compare(&first, &again()?, last) {
+        if let Verdict::Different { steps, .. } = compare(&first, &noise, &again()?, last) {
             if show {
                 steps.iter().for_each(screen::difference);
             }

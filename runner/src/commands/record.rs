@@ -1,9 +1,15 @@
-//! `runner record`: replays a chapter twice and keeps what it printed as the snapshot.
+//! `runner record`: replays a chapter and keeps what it printed as the snapshot, and what of it may
+//! differ as its noise.
 //!
-//! Two replays, because the second tells what the first cannot: whether the chapter is exact.
+//! A second replay tells what the first cannot: whether the chapter is exact. Further ones, on
+//! variants of the machine, tell what follows from nothing that the chapter is about.
 
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use fs_err as fs;
@@ -13,9 +19,16 @@ use crate::ready::Ready;
 use crate::repository;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
+use book::snapshot::learn::learn;
+use book::snapshot::noise::{self, Noise};
 use book::snapshot::{self, Snapshot};
+use lab::build::cache::Cache;
+use lab::build::setup::Lab;
+use lab::build::variant::{self, VARIANTS};
 use lab::system::ask::confirm;
 use lab::system::process::Signals;
+use lab::system::progress::Stage;
+use lab::transcript::step::{Step, Terminal};
 
 /// What to record.
 #[derive(Debug, clap::Args)]
@@ -35,65 +48,123 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chapters: Vec<Chapter> = named
         .map(|wanted| Chapter::find(&root, wanted))
         .collect::<Result<_, _>>()?;
-    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
+    let options = context.options(&root)?;
+    let ready = Ready::make(&options, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {
-        let now = twice(&ready, &chapter)?;
-        all_kept &= keep(&root, &chapter, &now, context.yes)?;
+        let recording = record(&ready, &options.cache, &chapter)?;
+        all_kept &= keep(&root, &chapter, &recording, context.yes)?;
     }
     Ok(ExitCode::from(u8::from(!all_kept)))
 }
 
-fn twice(ready: &Ready, chapter: &Chapter) -> anyhow::Result<Snapshot> {
-    let signals = Signals::catch()?;
-    let once = || ready.replay(chapter, chapter.steps.len(), &signals, &mut |_| {});
-    let (first, second) = (once()?, once()?);
-    let by_meaning = match compare(&first, &second, chapter.last()) {
-        Verdict::Exact => false,
-        Verdict::SameMeaning { .. } => true,
-        Verdict::Different { steps } => {
-            let diffs: Vec<_> = steps
-                .into_iter()
-                .map(|s| format!("{}\n{}", s.place(), s.diff))
-                .collect();
-            bail!(
-                "{}: two replays contradict each other; find what varies before recording it\n{}",
-                chapter.path.display(),
-                diffs.join("\n")
-            )
-        }
-    };
-    Ok(first.of_kind(by_meaning))
+/// What is recorded of a chapter.
+struct Recording {
+    snapshot: Snapshot,
+    noise: Noise,
 }
 
-/// Shows what would change and asks; what is not kept waits as `.snap.new` for
+/// Replays the chapter twice on the book's machine, and once on each of its variants.
+fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Recording> {
+    let signals = Signals::catch()?;
+    let mut stage = Stage::begin(format!("replay chapter {}", chapter.number));
+    let once = |lab: &Lab| {
+        let on = ready.on(lab.clone());
+        on.replay(chapter, chapter.steps.len(), &signals, &mut |_| {})
+    };
+    let (first, second) = (once(&ready.lab)?, once(&ready.lab)?);
+    let exact = first.transcript == second.transcript;
+    // In the lab's network time is real, so that no two replays are the same.
+    if !exact
+        && !chapter.has(Terminal::Lab)
+        && let Verdict::Different { steps, .. } =
+            compare(&first, &Noise::default(), &second, chapter.last())
+    {
+        let diffs = steps.iter().map(|s| format!("{}\n{}", s.place(), s.diff));
+        bail!(
+            "{}: two replays contradict each other; find what varies before recording it\n{}",
+            chapter.path.display(),
+            Vec::from_iter(diffs).join("\n")
+        )
+    }
+    let mut others = if exact { Vec::new() } else { vec![second] };
+    let uses_machine = |step: &Step| step.terminal != Terminal::Host;
+    if chapter.steps.iter().any(uses_machine) {
+        let kernels = variant::kernels(cache, &ready.lab)?;
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        let failed = Mutex::new(None);
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        stage.at("on variants of the machine");
+        std::thread::scope(|scope| {
+            for _ in 0..cores.min(VARIANTS.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(variant) = VARIANTS.get(index) else {
+                            break;
+                        };
+                        let replayed = variant
+                            .lab(&ready.lab, &kernels)
+                            .and_then(|lab| once(&lab))
+                            .with_context(|| format!("on variant {index} of the machine"));
+                        match replayed {
+                            Ok(snapshot) => done.lock().expect(UNHURT).push((index, snapshot)),
+                            Err(error) => {
+                                next.store(VARIANTS.len(), Ordering::Relaxed);
+                                failed.lock().expect(UNHURT).get_or_insert(error);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = failed.into_inner().expect(UNHURT) {
+            return Err(error);
+        }
+        let mut done = done.into_inner().expect(UNHURT);
+        done.sort_by_key(|(index, _)| *index);
+        others.extend(done.into_iter().map(|(_, snapshot)| snapshot));
+    }
+    stage.done();
+    let noise = learn(&first, &others)
+        .with_context(|| format!("{}: this is no noise", chapter.path.display()))?;
+    Ok(Recording {
+        snapshot: first.of_kind(!exact),
+        noise,
+    })
+}
+
+/// Why a lock can be taken.
+const UNHURT: &str = "no thread panics with it";
+
+/// Shows what would change and asks; a snapshot that is not kept waits as `.snap.new` for
 /// `cargo insta review`.
-fn keep(
-    root: &std::path::Path,
-    chapter: &Chapter,
-    now: &Snapshot,
-    yes: bool,
-) -> anyhow::Result<bool> {
+fn keep(root: &Path, chapter: &Chapter, recording: &Recording, yes: bool) -> anyhow::Result<bool> {
     let path = snapshot::path(root, &chapter.name);
     let pending = path.with_extension("snap.new");
-    let before = fs::read_to_string(&path).unwrap_or_default();
-    let after = now.file(&chapter.name);
-    if before == after {
+    let noise_path = noise::noise_path(root, &chapter.name);
+    let [before, noise_before] =
+        [&path, &noise_path].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let after = recording.snapshot.file(&chapter.name);
+    let noise = recording.noise.to_string();
+    if before == after && noise_before == noise {
         anstream::println!("chapter {}: nothing has changed", chapter.number);
         return Ok(true);
     }
     let folder = path.parent().context("a snapshot lies in a folder")?;
     fs::create_dir_all(folder)?;
     fs::write(&pending, &after)?;
-    let diff = similar::TextDiff::from_lines(&before, &after);
-    anstream::println!(
-        "{}",
-        diff.unified_diff()
-            .context_radius(2)
-            .header("recorded", "now")
-    );
+    show(&before, &after, "recorded");
+    show(&noise_before, &noise, "may differ");
     if yes || confirmed(chapter)? {
         fs::rename(&pending, &path)?;
+        if noise.is_empty() {
+            // A chapter that uses no machine has none.
+            let _ = fs::remove_file(&noise_path);
+        } else {
+            fs::write(&noise_path, &noise)?;
+        }
         anstream::println!("chapter {}: recorded in {}", chapter.number, path.display());
         return Ok(true);
     }
@@ -102,6 +173,14 @@ fn keep(
         chapter.number
     );
     Ok(false)
+}
+
+fn show(before: &str, after: &str, what: &str) {
+    let diff = similar::TextDiff::from_lines(before, after);
+    anstream::println!(
+        "{}",
+        diff.unified_diff().context_radius(2).header(what, "now")
+    );
 }
 
 fn confirmed(chapter: &Chapter) -> anyhow::Result<bool> {

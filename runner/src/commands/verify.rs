@@ -13,8 +13,7 @@ use crate::context::Context;
 use crate::ready::Ready;
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
-use book::snapshot::Snapshot;
-use book::snapshot::compare::{Verdict, compare};
+use book::snapshot::compare::{Verdict, judge};
 use lab::Error;
 use lab::system::process::Signals;
 use lab::transcript::step::Terminal;
@@ -53,8 +52,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let verify = |chapter: &Chapter| -> anyhow::Result<Option<Verdict>> {
         let now = ready.replay(chapter, chapter.steps.len(), &signals, &mut |_| {})?;
-        let recorded = Snapshot::read(&root, &chapter.name)?;
-        Ok(recorded.map(|recorded| compare(&recorded, &now, chapter.last())))
+        judge(&root, &chapter.name, &now, chapter.last())
     };
     let total = chapters.len();
     let beside = |chapter: &Chapter| args.jobs.is_none() && chapter.has(Terminal::Lab);

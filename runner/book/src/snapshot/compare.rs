@@ -1,9 +1,14 @@
-//! How a replay compares with the snapshot: the same, the same in meaning, or different.
+//! How a replay compares with the snapshot: the same, the same in meaning, or different; and step
+//! by step: the same, noise, behaving otherwise, or not reached.
 
+use std::path::Path;
+
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::snapshot::meaning::Correspondence;
-use crate::snapshot::{EXACT, FRAMES, KIND, Snapshot, block, frames_block};
+use crate::snapshot::meaning::Comparison;
+use crate::snapshot::noise::Noise;
+use crate::snapshot::{EXACT, FRAMES, KIND, Snapshot, block, body, frames_block};
 use lab::transcript::step::StepId;
 
 /// What the comparison of a replay with the snapshot found.
@@ -16,11 +21,17 @@ pub enum Verdict {
     SameMeaning {
         /// What of the lab differs, and so makes the bytes differ.
         because: Vec<String>,
+        /// The steps whose bytes differ no more than noise does.
+        noise: Vec<String>,
     },
     /// Steps differ, or the chapter has changed.
     Different {
         /// The steps that differ, in order.
         steps: Vec<Difference>,
+        /// The steps whose bytes differ no more than noise does.
+        noise: Vec<String>,
+        /// The steps that did not run, since nothing could follow the one before them.
+        unreached: Vec<String>,
     },
 }
 
@@ -29,6 +40,8 @@ pub enum Verdict {
 pub struct Difference {
     /// Its number, such as `5.3`; `frames` for the capture of the wire.
     pub step: String,
+    /// The first line that says something else, as it is now.
+    pub line: String,
     /// The recorded block and the present one, line by line, as a unified diff without a header.
     pub diff: String,
 }
@@ -44,29 +57,67 @@ impl Difference {
     }
 }
 
-/// Compares what ran with what was recorded; steps up to and with `last` count.
+/// Compares what ran with what was recorded of the chapter called `name`, up to and with the step
+/// `last`; none if nothing was.
+///
+/// # Errors
+/// When the snapshot or the noise cannot be read.
+pub fn judge(root: &Path, name: &str, now: &Snapshot, last: StepId) -> Result<Option<Verdict>> {
+    let Some(recorded) = Snapshot::read(root, name)? else {
+        return Ok(None);
+    };
+    let noise = Noise::read(root, name)?;
+    Ok(Some(compare(&recorded, &noise, now, last)))
+}
+
+/// Compares what ran with what was recorded; steps up to and with `last` count. `noise` is what may
+/// differ between two labs that are not the same.
 #[must_use]
-pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
-    let because = differing_provenance(recorded, now);
+pub fn compare(recorded: &Snapshot, noise: &Noise, now: &Snapshot, last: StepId) -> Verdict {
+    let because = recorded.differing_provenance(&now.provenance);
     let must_be_exact = because.is_empty() && recorded.fact(KIND) == Some(EXACT);
-    let mut correspondence = Correspondence::default();
-    let mut exact = true;
+    let programs = |name: &&str| recorded.fact(name) != now.fact(name);
+    let mut comparison = Comparison::new(PROGRAMS.iter().any(programs));
     let mut steps = Vec::new();
+    let mut noisy = Vec::new();
+    let mut unreached = Vec::new();
+    let mut exact = true;
     for number in 1..=last.number {
         let id = StepId {
             chapter: last.chapter,
             number,
         };
-        let blocks = [recorded, now].map(|s| s.record(id).map(block).unwrap_or_default());
-        let same_bytes = blocks[0] == blocks[1];
-        exact &= same_bytes;
-        // The correspondence has to see equal steps too.
-        let same_meaning = correspondence.same(&meaning(&blocks[0]), &meaning(&blocks[1]));
-        if !same_bytes && (must_be_exact || !same_meaning) {
-            steps.push(Difference {
-                step: id.to_string(),
-                diff: diff(&blocks[0], &blocks[1]),
-            });
+        let records = [recorded, now].map(|snapshot| snapshot.record(id));
+        let [Some(before), Some(after)] = records else {
+            exact = false;
+            match records {
+                // The chapter has changed since it was recorded.
+                [None, Some(_)] => steps.push(difference(id, records.map(|r| r.map(block)), 0)),
+                _ => unreached.push(id.to_string()),
+            }
+            continue;
+        };
+        let blocks = [block(before), block(after)];
+        let bodies = [body(before), body(after)];
+        // Equal steps count, too, for what stands in their holes.
+        let other = if (before.terminal, &before.command) != (after.terminal, &after.command) {
+            Some(0)
+        } else {
+            let line = comparison.first_other(&bodies[0], &bodies[1], noise.of(id));
+            let line = line.map(|line| line + 1);
+            let status = before.output.status != after.output.status;
+            line.or_else(|| status.then(|| blocks[1].lines().count() - 1))
+        };
+        if blocks[0] == blocks[1] {
+            continue;
+        }
+        exact = false;
+        match other {
+            Some(line) => steps.push(difference(id, blocks.map(Some), line)),
+            None if must_be_exact => steps.push(difference(id, blocks.map(Some), 0)),
+            None if bodies[0] != bodies[1] => noisy.push(id.to_string()),
+            // The guest's time alone, which only counts byte for byte.
+            None => {}
         }
     }
     let behind = StepId {
@@ -77,41 +128,63 @@ pub fn compare(recorded: &Snapshot, now: &Snapshot, last: StepId) -> Verdict {
     if is_whole && recorded.transcript.frames != now.transcript.frames {
         exact = false;
         if must_be_exact {
-            let [recorded, now] = [recorded, now].map(|snapshot| {
+            let blocks = [recorded, now].map(|snapshot| {
                 let frames = snapshot.transcript.frames.as_deref();
-                frames.map(frames_block).unwrap_or_default()
+                Some(frames.map(frames_block).unwrap_or_default())
             });
             steps.push(Difference {
                 step: FRAMES.to_owned(),
-                diff: diff(&recorded, &now),
+                ..difference(last, blocks, 0)
             });
         }
     }
     if exact {
         Verdict::Exact
-    } else if steps.is_empty() {
-        Verdict::SameMeaning { because }
+    } else if steps.is_empty() && unreached.is_empty() {
+        Verdict::SameMeaning {
+            because,
+            noise: noisy,
+        }
     } else {
-        Verdict::Different { steps }
+        Verdict::Different {
+            steps,
+            noise: noisy,
+            unreached,
+        }
     }
 }
 
-/// A block without the guest's time, which only counts byte for byte.
-fn meaning(block: &str) -> String {
-    let mut lines: Vec<&str> = block.lines().collect();
-    let last = lines.pop().and_then(|last| last.split(" at ").next());
-    lines.extend(last);
-    lines.join("\n")
+/// The facts about the programs that build the kernel, run it and look into it. With others, what
+/// was measured with these is not all that may differ.
+const PROGRAMS: [&str; 3] = ["qemu", "gdb", "gcc"];
+
+/// The difference of two blocks, of which the present one says something else in a line.
+fn difference(id: StepId, blocks: [Option<String>; 2], line: usize) -> Difference {
+    let [before, after] = blocks.map(Option::unwrap_or_default);
+    let told = after.lines().nth(line).or_else(|| {
+        // It has fewer lines, so the one that is missing tells more.
+        before.lines().nth(line)
+    });
+    Difference {
+        step: id.to_string(),
+        line: told.unwrap_or_default().to_owned(),
+        diff: diff(&before, &after),
+    }
 }
 
-fn differing_provenance(recorded: &Snapshot, now: &Snapshot) -> Vec<String> {
-    let facts = recorded.provenance.iter();
-    let differing = facts.filter(|(name, value)| name != KIND && now.fact(name) != Some(value));
-    let told = differing.map(|(name, value)| {
-        let (here, before) = (short(now.fact(name).unwrap_or("absent")), short(value));
-        format!("{name} is {here} here and was {before} when recorded")
-    });
-    told.collect()
+impl Snapshot {
+    /// What of the lab is another now than when this was recorded, for a reader.
+    #[must_use]
+    pub fn differing_provenance(&self, now: &[(String, String)]) -> Vec<String> {
+        let fact = |name: &str| now.iter().find(|(other, _)| other == name);
+        let told = self.provenance.iter().filter_map(|(name, before)| {
+            let here = fact(name).map_or("absent", |(_, value)| value);
+            let differs = name != KIND && here != before;
+            let (here, before) = (short(here), short(before));
+            differs.then(|| format!("{name} is {here} here and was {before} when recorded"))
+        });
+        told.collect()
+    }
 }
 
 /// A hash by its first digits, as git shows it.
@@ -145,12 +218,18 @@ mod tests {
     fn verdict(recorded: &Snapshot, now: &Snapshot) -> Verdict {
         compare(
             recorded,
+            &noise(),
             now,
             StepId {
                 chapter: 5,
                 number: 2,
             },
         )
+    }
+
+    /// The pointer is known to vary.
+    fn noise() -> Noise {
+        Noise::parse("5.1\n1 | $1 = {5.1a=*}\n\n5.2\n1 | $1 = {5.1a}\n").unwrap()
     }
 
     const A: &str = "$1 = 0xffffffff81000001";
@@ -160,7 +239,7 @@ mod tests {
     fn the_same_lab_must_give_the_same_bytes() {
         let recorded = snapshot("1", &[A, A]);
         assert_eq!(verdict(&recorded, &recorded), Verdict::Exact);
-        let Verdict::Different { steps } = verdict(&recorded, &snapshot("1", &[A, B])) else {
+        let Verdict::Different { steps, .. } = verdict(&recorded, &snapshot("1", &[A, B])) else {
             panic!("a pointer that varies is a fault of the lab")
         };
         assert_eq!(steps[0].step, "5.2");
@@ -174,14 +253,21 @@ mod tests {
     #[test]
     fn another_lab_must_say_the_same() {
         let recorded = snapshot("1", &[A, A]);
-        let Verdict::SameMeaning { because } = verdict(&recorded, &snapshot("2", &[B, B])) else {
+        let Verdict::SameMeaning { because, noise } = verdict(&recorded, &snapshot("2", &[B, B]))
+        else {
             panic!("one pointer stands for another")
         };
         assert_eq!(because, ["bzImage is 2 here and was 1 when recorded"]);
-        assert!(matches!(
-            verdict(&recorded, &snapshot("2", &[B, A])),
-            Verdict::Different { .. }
-        ));
+        assert_eq!(noise, ["5.1", "5.2"]);
+        let Verdict::Different { steps, noise, .. } = verdict(&recorded, &snapshot("2", &[B, A]))
+        else {
+            panic!("one pointer stands for one other")
+        };
+        assert_eq!(
+            (&*steps[0].step, &*steps[0].line),
+            ("5.2", &*format!("| {A}"))
+        );
+        assert_eq!(noise, ["5.1"]);
     }
 
     #[test]
@@ -193,7 +279,7 @@ mod tests {
         };
         let recorded = with_frame("1", "1 ff");
         assert_eq!(verdict(&recorded, &recorded), Verdict::Exact);
-        let Verdict::Different { steps } = verdict(&recorded, &with_frame("1", "2 ff")) else {
+        let Verdict::Different { steps, .. } = verdict(&recorded, &with_frame("1", "2 ff")) else {
             panic!("the capture must be the same")
         };
         assert_eq!(steps[0].diff, " frames\n-1 ff\n+2 ff\n");
@@ -204,11 +290,22 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_step_differs() {
+    fn a_step_that_did_not_run_is_named() {
         let recorded = snapshot("1", &[A, A]);
-        assert!(matches!(
-            verdict(&recorded, &snapshot("1", &[A])),
-            Verdict::Different { .. }
-        ));
+        let Verdict::Different { unreached, .. } = verdict(&recorded, &snapshot("1", &[A])) else {
+            panic!("a step is missing")
+        };
+        assert_eq!(unreached, ["5.2"]);
+    }
+
+    #[test]
+    fn another_status_behaves_otherwise() {
+        let recorded = snapshot("1", &[A, A]);
+        let mut now = snapshot("2", &[A, A]);
+        now.transcript.records[1].output.status = 1;
+        let Verdict::Different { steps, .. } = verdict(&recorded, &now) else {
+            panic!("the status counts")
+        };
+        assert_eq!(&*steps[0].line, "= 1 at 2");
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::{Kind, Name, cached};
 use lab::build::cache::{Cache, Inputs};
 use lab::build::setup::Lab;
-use lab::replay::replay;
+use lab::replay::{Otherwise, replay};
 use lab::system::files;
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
@@ -53,8 +53,16 @@ fn listing(root: &Path, lab: &Lab) -> Result<String> {
         steps: &[step],
     };
     let signals = Signals::catch()?;
-    let transcript = replay(root, script, 1, lab, &signals, &mut |_| {})
-        .context("ask a guest which files its kernel shows")?;
+    let transcript = replay(
+        root,
+        script,
+        1,
+        lab,
+        Otherwise::Fails,
+        &signals,
+        &mut |_| {},
+    )
+    .context("ask a guest which files its kernel shows")?;
     Ok(transcript.records[0].output.stdout.clone())
 }
 

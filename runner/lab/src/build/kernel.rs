@@ -58,6 +58,8 @@ pub struct Kernel {
     pub vmlinux: PathBuf,
     /// The SHA-256 of `bzimage`.
     pub sha256: String,
+    /// How it was built, if with another compiler or another configuration than the book's.
+    pub built_otherwise: Option<String>,
 }
 
 /// The variables that make the build reproducible, for a tree at this path.
@@ -103,6 +105,7 @@ pub fn ready(
         bzimage: entry.path(BZIMAGE),
         vmlinux: entry.path(VMLINUX),
         sha256: entry.sha256(BZIMAGE)?.to_owned(),
+        built_otherwise: None,
     })
 }
 

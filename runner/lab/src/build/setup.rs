@@ -12,6 +12,7 @@ use crate::build::cache::Cache;
 use crate::build::kernel::{self, Kernel};
 use crate::build::pins::{self, Pins};
 use crate::build::sources::{self, Source};
+use crate::build::variant::Variant;
 use crate::build::{rootfs, tools};
 use crate::system::limits;
 use crate::system::sandbox::{self, Sandbox, View};
@@ -50,6 +51,8 @@ pub struct Lab {
     pub busybox: Busybox,
     /// The guest's root, as an uncompressed cpio archive. A further archive may be appended to it.
     pub initramfs: PathBuf,
+    /// How its machine differs from the book's.
+    pub variant: Variant,
 }
 
 impl Options {
@@ -89,6 +92,7 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
         kernel,
         busybox,
         initramfs,
+        variant: Variant::default(),
     })
 }
 

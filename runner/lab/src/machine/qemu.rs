@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 
+use crate::Error;
 use crate::machine::tap::Tap;
 use crate::system::process::{Process, set_nonblocking};
 use crate::system::sandbox::{Sandbox, View};
@@ -216,10 +217,11 @@ impl Qemu {
     /// What is said of a machine that has ended although it was still needed.
     pub fn ended_early(&mut self, folder: &Path) -> anyhow::Error {
         let how = self.process.end();
-        anyhow::anyhow!(
+        Error::MachineEnded(format!(
             "the machine ended before its time{how}; {}",
             last_words(folder)
-        )
+        ))
+        .into()
     }
 }
 

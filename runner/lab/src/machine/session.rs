@@ -44,6 +44,8 @@ static START_DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a command in the guest may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
+/// How often the machine is let run on that breakpoints stop which nobody waits for.
+const CONTINUES_MAX: usize = 100;
 /// How long a step may be that is written into the agent's memory (`typed` in `rootfs/agent.c`), in
 /// bytes.
 const TYPED_MAX: usize = 16384;
@@ -281,6 +283,56 @@ impl<'a> Session<'a> {
             }
             Ok(session.gdb_mut()?.take_matches())
         })
+    }
+
+    /// Makes way for a step that could not be typed: sees what gdb has printed, and lets the machine
+    /// run on until the guest waits for its next command, for a step of the guest, or has ended
+    /// the command that still runs. Gives whether anything of that was to do.
+    ///
+    /// # Errors
+    /// A machine or a debugger that has ended, or does not answer; a signal.
+    pub fn make_way(&mut self, step: &Step) -> anyhow::Result<bool> {
+        let mut done = false;
+        if let Some(gdb) = &mut self.gdb {
+            if gdb.has_printed() {
+                gdb.take_printed();
+                done = true;
+            }
+            let is_guests = matches!(step.terminal, Terminal::Guest | Terminal::Server);
+            for _ in 0..CONTINUES_MAX {
+                if !is_guests || !self.is_held() {
+                    break;
+                }
+                done = true;
+                self.command("continue")?;
+                self.gdb_mut()?.take_printed();
+            }
+        }
+        let terminal = step.terminal;
+        let left = self.windows.get_mut(&terminal);
+        if let Some(window) = left.filter(|window| window.taken_by().is_some()) {
+            // Nobody has looked at the end of an earlier command.
+            if !window.is_busy() && !step.command.is_empty() {
+                window.look(&Until::End);
+                done = true;
+            }
+        }
+        Ok(done)
+    }
+
+    /// What a window has printed that no look has shown.
+    pub fn left_over(&mut self, terminal: Terminal) -> Output {
+        match (terminal, &mut self.gdb) {
+            (Terminal::Gdb, Some(gdb)) => {
+                let (stdout, stderr) = gdb.take_printed();
+                Output {
+                    stdout: visible(stdout.as_bytes()),
+                    stderr: visible(stderr.as_bytes()),
+                    ..Output::default()
+                }
+            }
+            _ => self.window(terminal).look(&Until::Quiet),
+        }
     }
 
     /// Whether gdb holds the machine, so that nobody can type into the guest.
@@ -746,11 +798,10 @@ fn look(window: &mut Window, step: &Step) -> anyhow::Result<Output> {
         && !(output.stdout.contains(text.as_str()) || output.stderr.contains(text.as_str()))
         && !window.is_busy()
     {
-        bail!(
-            "the command ended without printing `{text}`; it printed\n{}{}",
-            output.stdout,
-            output.stderr
-        );
+        bail!(Error::Unprinted {
+            text: text.clone(),
+            output: Box::new(output),
+        });
     }
     Ok(output)
 }

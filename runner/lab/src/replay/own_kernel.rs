@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use fs_err as fs;
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object as _};
+use object::{Endianness, Object as _, ObjectSection as _};
 
 use crate::Error;
 use crate::build::setup::Lab;
@@ -35,6 +35,8 @@ pub struct OwnKernel {
     given: PathBuf,
     /// The build id of `vmlinux`.
     build: Option<Vec<u8>>,
+    /// The compiler that its banner names.
+    compiler: Option<String>,
 }
 
 impl OwnKernel {
@@ -67,7 +69,11 @@ impl OwnKernel {
             }
             (bzimage, vmlinux) => return Err(no(lacks(bzimage.as_deref(), vmlinux.as_deref()))),
         };
-        let (build, debug) = read_elf(&vmlinux).map_err(no)?;
+        let Elf {
+            build,
+            debug,
+            compiler,
+        } = read_elf(&vmlinux).map_err(no)?;
         image(&bzimage).map_err(no)?;
         let note = (!debug).then(|| {
             format!(
@@ -83,6 +89,7 @@ impl OwnKernel {
             note,
             given: given.to_owned(),
             build,
+            compiler,
         })
     }
 
@@ -94,7 +101,9 @@ impl OwnKernel {
     /// vmlinux.
     pub fn replace_in(self, lab: &mut Lab) -> anyhow::Result<Option<String>> {
         self.check(&lab.sandbox)?;
+        let otherwise = self.built_otherwise(lab);
         let kernel = &mut lab.kernel;
+        kernel.built_otherwise = otherwise;
         let [book, user] = [&kernel.bzimage, &self.bzimage].map(|image| release(image));
         let note = (self.tree.is_none() && book != user).then(|| {
             format!(
@@ -113,6 +122,20 @@ impl OwnKernel {
 }
 
 impl OwnKernel {
+    /// How this kernel was built, if not as the book's is: with the lab's compiler, and configured
+    /// like it.
+    fn built_otherwise(&self, lab: &Lab) -> Option<String> {
+        let gcc = lab.sandbox.first_line(&["gcc", "--version"]).ok();
+        let Some(compiler) = self.compiler.clone().filter(|_| gcc != self.compiler) else {
+            let configuration = |tree: &Path| fs::read_to_string(tree.join(".config")).ok();
+            let book = configuration(&lab.kernel.tree);
+            let own = configuration(self.tree.as_deref().unwrap_or(&self.given));
+            return (own.is_none() || own != book)
+                .then(|| "that of a kernel with another configuration".to_owned());
+        };
+        Some(compiler)
+    }
+
     /// Whether image and vmlinux belong together. The lab's programs unpack the image.
     fn check(&self, sandbox: &Sandbox) -> Result<(), Error> {
         let no = |why: String| unfit(&self.given, &why);
@@ -147,14 +170,38 @@ fn lacks(bzimage: Option<&Path>, vmlinux: Option<&Path>) -> String {
     }
 }
 
-/// The build id of a vmlinux, and whether it has debug information.
-fn read_elf(path: &Path) -> Result<(Option<Vec<u8>>, bool), String> {
+/// What is read from a vmlinux.
+struct Elf {
+    /// Its build id.
+    build: Option<Vec<u8>>,
+    /// Whether it has debug information.
+    debug: bool,
+    /// The compiler that its banner names.
+    compiler: Option<String>,
+}
+
+fn read_elf(path: &Path) -> Result<Elf, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let elf = ElfFile64::<Endianness>::parse(&*bytes);
     let elf =
         elf.map_err(|error| format!("{} is no ELF file for 64 bits: {error}", path.display()))?;
     let debug = elf.section_by_name(".debug_info").is_some();
-    Ok((elf.build_id().ok().flatten().map(<[u8]>::to_vec), debug))
+    let data = elf.section_by_name(".rodata");
+    let data = data.and_then(|section| section.uncompressed_data().ok());
+    Ok(Elf {
+        build: elf.build_id().ok().flatten().map(<[u8]>::to_vec),
+        debug,
+        compiler: data.and_then(|data| compiler(&data)),
+    })
+}
+
+/// The compiler in the banner of a kernel: `Linux version 6.1.176 (reader@theseus) (gcc 12, …`.
+fn compiler(data: &[u8]) -> Option<String> {
+    let finder = |text: &[u8]| data.windows(text.len()).position(|window| window == text);
+    let banner = &data[finder(b"Linux version ")?..];
+    let banner = std::str::from_utf8(&banner[..banner.iter().position(|&b| b == b'\n')?]).ok()?;
+    let (_, compiler) = banner.split_once(") (")?;
+    Some(compiler.split_once(", ")?.0.to_owned())
 }
 
 /// The bytes of an image of an x86 kernel.

@@ -49,6 +49,11 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
 /// When a part cannot be read, or a tool does not tell its version.
 pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
     let version = |program| lab.sandbox.first_line(&[program, "--version"]);
+    // What built the kernel counts, and not what could.
+    let gcc = match &lab.kernel.built_otherwise {
+        Some(how) => how.clone(),
+        None => version("gcc")?,
+    };
     let facts = [
         (REPOSITORY, repository(root)?),
         ("linux", release(&lab.kernel.bzimage)),
@@ -56,7 +61,7 @@ pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
         ("rootfs", sha256_of_file(&lab.initramfs)?),
         ("qemu", version(qemu::PROGRAM)?),
         ("gdb", version("gdb")?),
-        ("gcc", version("gcc")?),
+        ("gcc", gcc),
     ];
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
 }

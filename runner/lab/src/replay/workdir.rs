@@ -62,6 +62,8 @@ impl Workdir {
         }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
+        let init = fs::read(root.join(rootfs::FOLDER).join("init"))?;
+        initramfs.extend(lab.variant.archive(&init));
         let path = workdir.path().join(file::INITRAMFS);
         fs::write(&path, initramfs)?;
         fs::set_permissions(&path, Permissions::from_mode(0o644))?;

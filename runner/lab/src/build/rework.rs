@@ -1,0 +1,141 @@
+//! The lab's kernel with changes in its source, made again: only what a change touches is compiled.
+//!
+//! The tree of the lab is copied with all that was built in it, and the copy stands at the same
+//! place for `make`, which finds nothing else to do.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use fs_err as fs;
+
+use crate::build::setup::Lab;
+use crate::build::{kernel, recipe};
+use crate::system::sandbox::{Sandbox, View};
+
+/// What makes the kernel again.
+const MAKE: &str = "make -s -j$(nproc) bzImage";
+const BZIMAGE: &str = "arch/x86/boot/bzImage";
+
+/// Text of a file of the kernel, and what stands in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The file, as seen from the top of the tree.
+    pub file: String,
+    /// What is there, once.
+    pub from: String,
+    /// What is to be there.
+    pub to: String,
+}
+
+/// A copy of the lab's tree, to be changed and made again.
+#[derive(Debug)]
+pub struct Rework {
+    /// The copy.
+    pub tree: PathBuf,
+    /// The tree that was copied.
+    book: PathBuf,
+    view: View,
+}
+
+impl Edit {
+    /// The file's text with the edit in it.
+    ///
+    /// # Errors
+    /// When the file has not the text, or has it more than once.
+    pub fn apply(&self, text: &str) -> Result<String> {
+        let Self { file, from, to } = self;
+        let times = text.matches(from.as_str()).count();
+        ensure!(
+            times == 1,
+            "{file} has {times} times what is to be changed: {from}"
+        );
+        Ok(text.replace(from, to))
+    }
+}
+
+impl Rework {
+    /// Copies the lab's tree into a folder, which is made.
+    ///
+    /// # Errors
+    /// When it cannot be copied, or was built by nobody: an imported lab has no objects.
+    pub fn copied(lab: &Lab, folder: &Path) -> Result<Self> {
+        let book = lab.kernel.tree.clone();
+        ensure!(
+            book.join("vmlinux.o").is_file(),
+            "the lab's kernel was not built on this machine, so all of it would have to be \
+             compiled; `runner clean` and `runner setup` build it"
+        );
+        let tree = folder.join("linux");
+        fs::create_dir_all(&tree)?;
+        let copied = Command::new("cp")
+            .args(["-a", "--reflink=auto", "--"])
+            .args([&book.join("."), &tree])
+            .status();
+        let copied = copied.is_ok_and(|status| status.success());
+        ensure!(
+            copied,
+            "cannot copy {} to {}",
+            book.display(),
+            tree.display()
+        );
+        let place = match &lab.sandbox {
+            Sandbox::Machine => &tree,
+            _ => &book,
+        };
+        let mut view = lab.sandbox.view().with_another(&tree, place);
+        for (name, value) in kernel::environment(&lab.sandbox.inside(&book)) {
+            view = view.with_variable(name, value);
+        }
+        // Where the log and what the compiler leaves behind are.
+        let view = view.with_writable(folder).starting_in(place);
+        Ok(Self { tree, book, view })
+    }
+
+    /// The text of a file as the book has it.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn text(&self, file: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.book.join(file))?)
+    }
+
+    /// Makes the kernel with these edits of the book's source, and no others: `touched` are the
+    /// files that were edited before.
+    ///
+    /// # Errors
+    /// An edit that does not fit; what the compiler says.
+    pub fn make(&self, edits: &[Edit], touched: &mut BTreeSet<String>) -> Result<()> {
+        touched.extend(edits.iter().map(|edit| edit.file.clone()));
+        for file in touched.iter() {
+            let mut text = self.text(file)?;
+            for edit in edits.iter().filter(|edit| edit.file == *file) {
+                text = edit.apply(&text)?;
+            }
+            // What stays the same is not compiled again.
+            let path = self.tree.join(file);
+            if fs::read_to_string(&path)? != text {
+                fs::write(&path, text)?;
+            }
+        }
+        // The banner says how often the tree was made, and the guest's time hangs on its length.
+        let _ = fs::remove_file(self.tree.join(".version"));
+        let log = self.tree.with_file_name(recipe::LOG);
+        recipe::run(MAKE, &self.view, &log, |_| {})
+    }
+
+    /// Copies the image that was made, and the vmlinux that belongs to it, to a folder.
+    ///
+    /// # Errors
+    /// When they are not there, or cannot be written.
+    pub fn keep(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        for file in [BZIMAGE, "vmlinux"] {
+            let from = self.tree.join(file);
+            let name = from.file_name().context("a file has a name")?;
+            fs::copy(&from, folder.join(name))?;
+        }
+        Ok(())
+    }
+}
