@@ -156,7 +156,8 @@ fn judge_mutants(count: usize) {
     let named = chapters.iter().map(|chapter| {
         let text = std::fs::read_to_string(repository().join(&chapter.path)).unwrap();
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-        (chapter.number, words.map(str::to_owned).collect())
+        let words = words.filter(|word| !word.is_empty()).map(str::to_owned);
+        (chapter.number, words.collect())
     });
     let all = mutate::all(&tree.lab.kernel.tree, &named.collect(), &run);
     println!("behaviour: {} changes can be drawn", all.len());

@@ -122,7 +122,10 @@ impl<'a> Replay<'a> {
         for step in &script.steps[..count] {
             watch(&Event::Begin(step));
             let start = Instant::now();
-            let output = self.run(step, &mut |_| {});
+            let output = match troubles.machine_ended && step.terminal != Terminal::Host {
+                true => Err(Error::MachineEnded("the machine has ended".to_owned()).into()),
+                false => self.run(step, &mut |_| {}),
+            };
             // What a full disk has cut off would look like a kernel that does something else.
             let room = self.workdir.check_room();
             let output = match output {
@@ -169,16 +172,19 @@ impl<'a> Replay<'a> {
             ..output
         };
         let is_late = Error::is_late(&error);
+        let on_machine = step.terminal != Terminal::Host;
+        if troubles.machine_ended && on_machine {
+            return Ok(Err(format!("{error:#}")));
+        }
         match Error::of(&error) {
             Some(Error::Unprinted { output, .. }) => return Ok(Ok((**output).clone())),
-            Some(Error::MachineEnded(_)) if !troubles.machine_ended => {
+            Some(Error::MachineEnded(_)) => {
                 troubles.machine_ended = true;
                 return Ok(Ok(failed(self.left_over(step), &error)));
             }
-            Some(Error::MachineEnded(_)) => {}
             Some(Error::Misuse(_) | Error::Overrun(_)) => {
                 // As a reader would: see what gdb has said, and let the machine run on.
-                if !troubles.machine_ended && self.session()?.make_way(step)? {
+                if on_machine && self.session()?.make_way(step)? {
                     return match self.run(step, &mut |_| {}) {
                         Err(error) if matches!(Error::of(&error), Some(Error::Misuse(_))) => {
                             Ok(Err(format!("{error:#}")))
@@ -190,15 +196,27 @@ impl<'a> Replay<'a> {
             }
             Some(Error::Late(_) | Error::Flood(_)) => {
                 troubles.late += usize::from(is_late);
-                if troubles.late > LATE_MAX {
-                    return Err(error);
-                }
-                self.interrupt(step.terminal)?;
-                return Ok(Ok(failed(self.left_over(step), &error)));
+                let output = failed(self.left_over(step), &error);
+                // Where the command cannot be ended, nothing can follow on the machine.
+                let ended = self.end_command(step.terminal).unwrap_or(false);
+                troubles.machine_ended |= on_machine && !ended || troubles.late > LATE_MAX;
+                return Ok(Ok(output));
             }
             _ => return Err(error),
         }
         Ok(Err(format!("{error:#}")))
+    }
+
+    /// Ends a command that does not end by itself, as Ctrl-C would; tells whether it could.
+    fn end_command(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
+        match terminal {
+            Terminal::Guest | Terminal::Server => {
+                let session = self.session()?;
+                session.load_scripts()?;
+                session.interrupt_guest(terminal)
+            }
+            _ => self.interrupt(terminal).map(|_| true),
+        }
     }
 
     /// What a command has printed whose end was not waited for.

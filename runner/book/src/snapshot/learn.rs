@@ -188,7 +188,7 @@ impl Learner {
             return self.add(step, values, SeenKind::As(other, distance));
         }
         let kind = match number {
-            Some(number) if !is_hex && !(is_whole && is_drawn(&values, distinct)) => {
+            Some(number) if !(is_hex || is_whole && is_drawn(&values, distinct)) => {
                 let (least, most) = wide(&values);
                 Hole::Span(number.with(least), number.with(most))
             }

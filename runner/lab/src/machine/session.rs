@@ -154,14 +154,22 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When gdb refuses, or the session has none.
     pub fn hand_over(&mut self) -> anyhow::Result<()> {
-        self.quietly(|session| {
-            if !session.connected {
-                session.connect()?;
-            }
-            session.command(Gdb::SCRIPTS)
-        })?;
+        if !self.connected {
+            self.quietly(Self::connect)?;
+        }
+        self.load_scripts()?;
         self.typed = true;
         Ok(())
+    }
+
+    /// Gives gdb the kernel's own commands, which [`Session::interrupt_guest`] needs.
+    ///
+    /// # Errors
+    /// When gdb refuses, or the session has none.
+    pub fn load_scripts(&mut self) -> anyhow::Result<()> {
+        // They are Python's, so it does not matter what the machine does.
+        self.stop()?;
+        self.quietly(|session| session.command(Gdb::SCRIPTS))
     }
 
     /// Stops the machine, whatever it does, as Ctrl-C at gdb does: at a moment that nobody can
