@@ -39,9 +39,12 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const PATH: &str = "/usr/sbin:/usr/bin";
 
 /// Starts the rest of the line, unless the runner has ended by now. Ctrl-C is for what runs in the
-/// sandbox, and not for bubblewrap, which waits for its end. What is made there has the usual
-/// modes, whatever the reader's umask is.
-const START: &str = r#"trap '' INT; umask 022; [ $PPID = $0 ] && exec "$@""#;
+/// sandbox, and not for bubblewrap, which waits for its end. Nor is standard output: bubblewrap
+/// keeps the first three files open for as long as it waits, and a program that closes its own
+/// would not be noticed. What is made there has the usual modes, whatever the reader's umask is.
+const START: &str = r#"trap '' INT; umask 022; [ $PPID = $0 ] && exec "$@" 3>&1 >/dev/null"#;
+/// Starts the rest of the line in there, with its standard output.
+const INSIDE: [&str; 4] = ["/usr/bin/sh", "-c", r#"exec "$@" >&3 3>&-"#, "sh"];
 /// Starts the rest of the line where no namespace ends its children: somebody in its process group
 /// waits for the runner's end, and then ends the group. The first four words run `tail`.
 const START_WATCHED: &str = r#"umask 022; [ $PPID = $0 ] || exit
@@ -649,6 +652,7 @@ impl View {
         all.extend(["--chdir".into(), self.folder_inside().into()]);
         all.push("--".into());
         all.extend(self.identity(way));
+        all.extend(INSIDE.map(OsString::from));
         all.extend(words("/usr/bin/env --default-signal"));
         Ok(all)
     }
