@@ -56,6 +56,7 @@ wanted=(
     tcpdump         # reads the wire
     util-linux      # setpriv, unshare, prlimit and so on: what starts the others
     xz-utils        # unpacks the kernel's source
+    zstd            # unpacks a source of the reader's own
 )
 
 left_out=(

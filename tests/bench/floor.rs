@@ -182,8 +182,10 @@ fn script(chapter: &Chapter, folder: &Path) -> PathBuf {
 }
 
 fn qemu(folder: &Path, debugger: bool) -> Child {
-    let mut command = Command::new(qemu::PROGRAM);
+    let mut command = Command::new(qemu::REPORTING[0]);
     command
+        .args(&qemu::REPORTING[1..])
+        .arg(qemu::PROGRAM)
         .args(qemu::arguments(qemu::Network::Hub, debugger))
         .current_dir(folder);
     command

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::bundle::{SMALL, is_empty};
 use crate::fixture::{Book, Ran, repository};
 use crate::place::{Place, exists, in_own_mounts, tools};
 use crate::seed::{Random, seed};
@@ -72,6 +73,36 @@ fn full_at(count: usize) {
             let _ = fs::remove_dir_all(place.root().join(kind));
         }
     }
+}
+
+#[test]
+fn an_import_onto_a_full_disk_is_told_and_nothing_of_it_is_kept() {
+    let small = &*SMALL;
+    let arguments = ["setup", "--from", small.file.to_str().unwrap()];
+    let place = Place::empty();
+    let file = place.folder.path().join("count");
+    let mut command = small.command(&place, &arguments);
+    shim::count(&mut command, &place.root(), &file);
+    Ran::of(command).ends_with(0);
+    let all = fs::metadata(file).unwrap().len() as usize;
+    assert!(all > 40, "{all}");
+    eprintln!("THESEUS_SEED={}", seed());
+    let place = Place::empty();
+    for write in Random::new("imports").sample((1..=all).collect(), 6) {
+        let mut command = small.command(&place, &arguments);
+        shim::full(&mut command, &place.root(), write);
+        let ran = Ran::of(command);
+        ran.ends_with(3)
+            .complains("No space left on device")
+            .complains("the disk is full: ");
+        assert!(
+            !ran.stderr.contains("damaged"),
+            "{write} of {all}: {ran:#?}"
+        );
+        is_empty(&place);
+    }
+    Ran::of(small.command(&place, &arguments)).ends_with(0);
+    small.is_in(&place);
 }
 
 #[test]

@@ -190,6 +190,27 @@ fn what_copies_a_tree_or_fetches_ends_with_its_runner() {
 }
 
 #[test]
+fn a_killed_export_leaves_no_part_of_its_file() {
+    for signal in SIGNALS {
+        let place = Place::made();
+        let folder = tempfile::tempdir().unwrap();
+        let left = || Vec::from_iter(fs::read_dir(folder.path()).unwrap().flatten());
+        let file = folder.path().join("lab.tar.xz");
+        let mut command = place.command(&["lab", "export", file.to_str().unwrap()]);
+        hangs(&mut command, &place, "gcc");
+        let child = command.spawn().unwrap();
+        wait_until_it_hangs(&place);
+        assert_eq!(left().len(), 1, "{:?}", left());
+        assert!(!killed(child, signal, Duration::ZERO, place.folder.path()));
+        let until = Instant::now() + Duration::from_secs(20);
+        while !left().is_empty() {
+            assert!(Instant::now() < until, "{signal:?} has left {:?}", left());
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
 #[ignore = "it builds the whole lab, which takes ten minutes and the network"]
 fn a_real_setup_that_is_killed_at_twenty_random_moments_ends_with_the_same_bytes() {
     let place = Place::empty();

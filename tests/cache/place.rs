@@ -45,7 +45,7 @@ static MASTER: LazyLock<Master> = LazyLock::new(|| {
     }
     let links = lab.busybox.install.display();
     run(&programs, &format!("cp -a {links} ."));
-    let Sandbox::Namespaces { root: tools, .. } = lab.sandbox else {
+    let Sandbox::Tools { root: tools, .. } = lab.sandbox else {
         panic!("these tests take the lab's own programs");
     };
     program(

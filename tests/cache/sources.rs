@@ -348,11 +348,57 @@ fn a_packed_tarball_without_its_program_names_the_program() {
         .unwrap()
         .write_all(b"\x28\xb5\x2f\xfd....")
         .unwrap();
-    // The lab's own programs have none.
+    // As `env` ends if there is none.
+    let zstd = temp.path().join("zstd");
+    fs::write(&zstd, "#!/bin/sh\nexit 127\n").unwrap();
+    fs::set_permissions(&zstd, fs::Permissions::from_mode(0o755)).unwrap();
     let place = Place::empty();
-    let ran = place.run(&["setup", "--kernel-source", path.to_str().unwrap()]);
-    ran.ends_with(3)
+    let mut command = place.command(&["setup", "--kernel-source", path.to_str().unwrap()]);
+    command.env("THESEUS_PROGRAMS", temp.path());
+    Ran::of(command)
+        .ends_with(3)
         .complains("it takes zstd to unpack it, which is not there");
+}
+
+#[test]
+fn a_source_that_zstd_has_packed_is_unpacked_by_the_labs_own() {
+    let place = Place::without(&["kernel"]);
+    let mut command = place.command(&["setup"]);
+    let source = command.get_envs();
+    let source =
+        source.filter_map(|(name, value)| (name == "THESEUS_KERNEL_SOURCE").then_some(value?));
+    let source = Path::new(source.last().unwrap()).to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(source, folder.path().join("linux.tar.xz")).unwrap();
+    toolbox::run(
+        folder.path(),
+        "xz -dc linux.tar.xz | zstd -q > linux.tar.zst",
+    );
+    command.env("THESEUS_KERNEL_SOURCE", folder.path().join("linux.tar.zst"));
+    Ran::of(command)
+        .ends_with(0)
+        .complains("unpack linux.tar.zst: done");
+}
+
+#[test]
+fn a_fetch_goes_through_the_proxy_of_the_environment() {
+    let place = Place::made();
+    let entry = place.entries("busybox-source").remove(0);
+    let tarball = fs::read(entry.join("busybox-1.35.0.tar.bz2")).unwrap();
+    fs::remove_dir_all(place.root().join("busybox-source")).unwrap();
+    // A proxy is asked for a whole URL, of a host that only it knows.
+    let wanted = "http://mirror.invalid/debian/pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2";
+    let proxy = serve(move |url, stream| match url == wanted {
+        true => respond(stream, tarball.len(), &tarball),
+        false => refuse(stream),
+    });
+    let mut command = place.command(&["setup", "--mirror", "http://mirror.invalid/debian"]);
+    command.env("http_proxy", &proxy);
+    let ran = Ran::of(command);
+    ran.ends_with(0).complains("source of busybox 1.35.0: done");
+    // Without it the next mirror is asked.
+    assert!(!ran.stderr.contains("not from"), "{ran:#?}");
+    place.is_as_made();
 }
 
 #[test]

@@ -7,6 +7,9 @@ mod places;
 mod report;
 mod tools;
 
+#[path = "../support/jail.rs"]
+mod jail;
+
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "the book of the fixture is for other tests")]
 mod fixture;
@@ -32,7 +35,7 @@ const WITHOUT_LIBC: &str = "mount --bind /dev/null $TOOLS/usr/lib/x86_64-linux-g
 /// The lab's own programs.
 fn tools() -> PathBuf {
     match setup::programs(&Options::new(repository()).unwrap()).unwrap() {
-        Sandbox::Namespaces { root, .. } => root,
+        Sandbox::Tools { root, .. } => root,
         Sandbox::Machine => panic!("these tests are for the lab's own programs"),
     }
 }

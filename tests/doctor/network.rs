@@ -1,7 +1,10 @@
 //! The lab's network: what a poor machine lacks, and that a chapter says so before anything starts.
 
+use std::process::Command;
+
 use crate::fixture::{Book, Ran};
-use crate::{in_namespace, poorer};
+use crate::jail::jail;
+use crate::{Found, in_namespace, poorer, repository};
 
 const NO_NAMESPACES: &str = "echo 0 > /proc/sys/user/max_user_namespaces";
 const NO_TUN: &str = "mount -t tmpfs tmpfs /dev/net";
@@ -57,6 +60,46 @@ fn without_namespaces_the_machines_own_programs_are_to_do() {
         .complains("the system makes no namespaces for the lab's own programs")
         .complains("`runner doctor` says what helps")
         .complains(" tar");
+}
+
+/// The runner as root without user namespaces.
+fn jailed(rights: &str, arguments: &str) -> Option<Command> {
+    let mut command = jail(rights)?;
+    command.arg(env!("CARGO_BIN_EXE_runner"));
+    command.args(arguments.split(' ')).current_dir(repository());
+    Some(command)
+}
+
+#[test]
+fn as_root_the_labs_programs_do_without_user_namespaces_but_for_the_network() {
+    for (rights, how) in [
+        ("all", "root makes the other namespaces"),
+        ("container", "root changes the root"),
+    ] {
+        let Some(command) = jailed(rights, "doctor --json") else {
+            return;
+        };
+        let found = Found::of(command);
+        // Where there is no driver of taps, no network is tried.
+        let lacks = match found.check("tun")["state"] == "ok" {
+            true => "nat",
+            false => "tun",
+        };
+        let said = [how, "which print the same", "--privileged"];
+        found.only_bad(&[lacks]).says("namespaces", "warn", &said);
+        for check in ["compiler", "qemu", "gdb", "lab"] {
+            assert_eq!(
+                found.check(check)["state"],
+                "ok",
+                "{:#}",
+                found.check(check)
+            );
+        }
+        let ran = Ran::of(jailed(rights, "chapter 8").unwrap());
+        ran.ends_with(3)
+            .complains("chapter 8 needs a network of its own, and ");
+        assert_eq!(ran.stdout, "", "no step has begun");
+    }
 }
 
 #[test]

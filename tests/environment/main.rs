@@ -24,7 +24,10 @@ use lab::build::setup::{self, Options};
 use table::{Expected, ROWS, Row};
 
 /// What the lines of a row can use.
-const PRELUDE: &str = include_str!("prelude.sh");
+const PRELUDE: &str = concat!(
+    include_str!("prelude.sh"),
+    include_str!("../support/jail.sh")
+);
 
 /// The chapter that is replayed, if a row names no other: its shell, its compiler, what it builds,
 /// gdb with its Python and the kernel's source, and so the machine.

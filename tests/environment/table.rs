@@ -437,6 +437,37 @@ pub const ROWS: &[Row] = &[
         "mount -t tmpfs -o ro,size=4k tmpfs /dev/shm",
         Same,
     ),
+    // Who is not root is as everybody else.
+    other(
+        "root without user namespaces, chapter 5 of the book",
+        "cd \"$BOOK\"; ! jails || jail all \"$@\"; exec \"$@\"",
+        CHAPTER,
+        Same,
+    ),
+    other(
+        "root without user namespaces, chapter 2 of the book, a build",
+        "cd \"$BOOK\"; cache c; ! jails || jail all \"$@\"; exec \"$@\"",
+        &["chapter", "2"],
+        Same,
+    ),
+    other(
+        "root in a container, chapter 5 of the book",
+        "cd \"$BOOK\"; ! jails || jail container \"$@\"; exec \"$@\"",
+        CHAPTER,
+        Same,
+    ),
+    other(
+        "root in a container, chapter 1 of the book",
+        "cd \"$BOOK\"; ! jails || jail container \"$@\"; exec \"$@\"",
+        &["chapter", "1"],
+        Same,
+    ),
+    other(
+        "root in a container, chapter 2 of the book, a build",
+        "cd \"$BOOK\"; cache c; ! jails || jail container \"$@\"; exec \"$@\"",
+        &["chapter", "2"],
+        Same,
+    ),
     row(
         "hidepid",
         "exec unshare --user --map-root-user --mount --pid --fork --kill-child bash -c 'mount -t proc -o hidepid=2 proc /proc; exec \"$@\"' bash \"$@\"",

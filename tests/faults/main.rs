@@ -4,6 +4,9 @@
 mod death;
 mod guest;
 mod impostor;
+mod jail;
+#[path = "../support/jail.rs"]
+mod jailed;
 mod kill;
 mod prison;
 #[path = "../support/processes.rs"]

@@ -39,7 +39,7 @@ pub fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
 /// One of the programs on this machine itself, in all that it has: started by the linker of the
 /// tool root.
 pub fn on_machine(program: &str) -> Command {
-    let Sandbox::Namespaces { root, .. } = tools() else {
+    let Sandbox::Tools { root, .. } = tools() else {
         panic!("these tests take the lab's own programs");
     };
     let libraries = root.join("usr/lib/x86_64-linux-gnu");

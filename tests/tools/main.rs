@@ -10,6 +10,10 @@ mod root;
 #[path = "../support/server.rs"]
 mod server;
 
+#[path = "../support/toolbox.rs"]
+#[allow(dead_code, reason = "each target uses another part of it")]
+mod toolbox;
+
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;

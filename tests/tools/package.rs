@@ -1,11 +1,11 @@
 //! Packages that are made for a test.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::io::Write as _;
 
 use tar::{Builder, EntryType};
 
 use crate::archive::header;
+use crate::toolbox::through;
 
 /// The files of a package under construction, whose names and links are written as they are.
 pub struct Files(pub Builder<Vec<u8>>);
@@ -81,25 +81,7 @@ pub fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// The bytes, packed as Debian packs.
+/// The bytes, packed as Debian packs. The machine may have no xz.
 pub fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("xz")
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut packed = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(bytes).unwrap());
-        child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_end(&mut packed)
-            .unwrap();
-    });
-    assert!(child.wait().unwrap().success());
-    packed
+    through("xz", bytes)
 }

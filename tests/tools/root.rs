@@ -340,7 +340,7 @@ fn the_root_has_what_the_lab_runs_and_is_found_in_no_time() {
     for program in "awk bash bc bison bunzip2 bwrap cc cmp conntrack cpio dash e2fsck file find flex gawk gcc gdb \
                     grep gzip ip iptables ld ld.bfd lz4 m4 make mke2fs mount nm nproc objcopy objdump perl ps \
                     prlimit qemu-system-x86_64 readelf sed setpriv sh strings sysctl tail tar tcpdump unshare \
-                    xargs xz yacc"
+                    xargs xz yacc zstd"
         .split_whitespace()
     {
         let places = ["usr/bin", "usr/sbin"].map(|folder| Path::new(folder).join(program));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Found;
 use super::probe::{self, PATIENCE};
-use lab::system::sandbox::{Network, Sandbox};
+use lab::system::sandbox::{Network, Sandbox, Way};
 
 const TUN: &str = "/dev/net/tun";
 const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
@@ -14,16 +14,16 @@ const TUN_REMEDY: &str = "Load the driver: sudo modprobe tun\n\
 
 /// Runs a program as the lab runs them all. Without the lab's own, the machine's is tried.
 pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
+    let mut used = None;
     let said = match sandbox {
         Some(Sandbox::Machine) => return Found::skip("the machine's own programs are to be used"),
-        Some(sandbox) => match sandbox.clone().tried() {
-            Ok(Sandbox::Namespaces {
-                processes: false, ..
-            }) => {
+        Some(sandbox) => {
+            used = sandbox.clone().tried().ok();
+            if let Some(Way::UserWithoutProcesses) = used.as_ref().and_then(Sandbox::way) {
                 return Found::ok("the system makes them for you, without a /proc of their own");
             }
-            _ => probe::run(&sandbox.view(), &["true"], PATIENCE),
-        },
+            probe::run(&sandbox.view(), &["true"], PATIENCE)
+        }
         None => probe::on_machine(&["unshare", "--user", "--map-root-user", "--mount", "true"]),
     };
     match said {
@@ -31,7 +31,17 @@ pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
         Ok(ended) => {
             let Found { text, remedy, .. } = no_namespaces(&ended.stderr, &setting);
             let remedy = remedy.unwrap_or_default();
-            let without = "the machine's own programs are used, and compared by meaning";
+            let without = match used.as_ref().and_then(Sandbox::way) {
+                Some(Way::Chroot) => {
+                    "root changes the root for the lab's programs, which print the same; they have \
+                     the machine's network, and chapter 8 has none of its own"
+                }
+                Some(_) => {
+                    "root makes the other namespaces for the lab's programs, which print the same; \
+                     but chapter 8 has no network of its own"
+                }
+                None => "the machine's own programs are used, and compared by meaning",
+            };
             Found::warn(format!("{text}; so {without}"), remedy)
         }
         Err(said) => Found::skip(format!("not tried: {said}")),
@@ -40,7 +50,9 @@ pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
 
 /// Makes a network as chapter 8 has it.
 pub fn rights(sandbox: &Sandbox) -> Found {
-    match within(sandbox, &["true"]) {
+    // Another way is tried only when this one fails.
+    let sandbox = sandbox.in_best_way();
+    match within(&sandbox, &["true"]) {
         Ok(()) => Found::ok("the system makes one for you"),
         Err(said) => no_namespaces(&said, &setting),
     }
@@ -62,6 +74,9 @@ pub fn tun() -> Found {
 
 /// Makes a tap and a pair of cards, and has addresses translated, all in namespaces of its own.
 pub fn nat(sandbox: &Sandbox) -> Found {
+    if sandbox.way().is_some_and(Way::is_roots) {
+        return rights(sandbox);
+    }
     if let Err(said) = within(
         sandbox,
         &["ip", "tuntap", "add", "dev", "tap0", "mode", "tap"],

@@ -10,7 +10,6 @@ use lab::build::rootfs;
 use lab::machine::gdb::{Gdb, SETTINGS};
 use lab::machine::qemu::{self, Network, file};
 use lab::system::sandbox::{Sandbox, View};
-use lab::system::scratch::Scratch;
 
 /// A firmware of two instructions, which ends QEMU with [`SAID`]:
 /// `mov al, 16; mov dx, 0xf4; out dx, al`.
@@ -78,7 +77,7 @@ pub fn compiler(sandbox: &Sandbox) -> Found {
 pub fn qemu(sandbox: &Sandbox) -> Found {
     let locked = locked(sandbox);
     let words = [
-        &[qemu::PROGRAM.to_owned()],
+        &program()[..],
         &locked[..],
         &qemu::machine(Network::Hub, false)[..],
         // So chapter 3 types it.
@@ -105,6 +104,11 @@ pub fn qemu(sandbox: &Sandbox) -> Found {
     }
 }
 
+fn program() -> Vec<String> {
+    let words = qemu::REPORTING.iter().chain(&[qemu::PROGRAM]);
+    words.map(ToString::to_string).collect()
+}
+
 fn locked(sandbox: &Sandbox) -> Vec<String> {
     let words = qemu::sandbox(sandbox).iter();
     words.map(ToString::to_string).collect()
@@ -115,7 +119,7 @@ pub fn gdb(sandbox: &Sandbox) -> Found {
     let version = version(sandbox, "gdb");
     let tried = in_folder(sandbox, |view, folder| {
         let words = [
-            &[qemu::PROGRAM.to_owned()],
+            &program()[..],
             &locked(sandbox)[..],
             &qemu::machine(Network::Hub, true)[..],
             &ENDING.map(str::to_owned),
@@ -225,7 +229,8 @@ fn in_folder<T>(
     work: impl FnOnce(&View, &Path) -> Result<T, String>,
 ) -> Result<T, String> {
     let spare = super::place::spare().ok_or("there is no place for the cache")?;
-    let folder = Scratch::new(&spare).map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = sandbox.private_folder(&spare);
+    let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
     work(&sandbox.view().at_home(folder.path()), folder.path())
 }
 

@@ -47,6 +47,14 @@ const SANDBOX: [&str; 2] = [
     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
 
+/// Behind these words QEMU can write to its standard output as to a file, by [`REPORTS`]: without a
+/// /proc there is no `/dev/stdout`.
+pub const REPORTING: [&str; 4] = ["sh", "-c", "exec \"$@\" 3>&1", "sh"];
+/// The file that leads there.
+const REPORTS: &str = "/dev/fdset/1";
+/// What makes it one.
+const OPENED: &str = "-add-fd fd=3,set=1";
+
 /// The files of a machine, by name, in the folder that QEMU runs in.
 pub mod file {
     /// The kernel image.
@@ -114,7 +122,7 @@ pub fn machine(network: Network, debugger: bool) -> Vec<String> {
     };
     words(&format!(
         "-accel tcg -M q35 -m 128 -nodefaults -display none -no-reboot {network} -serial file:{} \
-         -chardev file,id=agent,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=agent {stub}",
+         {OPENED} -chardev file,id=agent,path={REPORTS},append=on -device isa-debugcon,iobase=0xe9,chardev=agent {stub}",
         file::CONSOLE
     ))
 }
@@ -137,7 +145,7 @@ pub fn for_a_program(packed: usize) -> Vec<String> {
          -icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
          -kernel {} -initrd {} -serial file:{} \
          -object memory-backend-file,id=ring,size=8M,share=on,mem-path={} -device ivshmem-plain,memdev=ring,addr=0x1e \
-         -chardev file,id=messages,path=/dev/stdout -device isa-debugcon,iobase=0xe9,chardev=messages",
+         {OPENED} -chardev file,id=messages,path={REPORTS},append=on -device isa-debugcon,iobase=0xe9,chardev=messages",
         file::KERNEL,
         file::INITRAMFS,
         file::CONSOLE,
@@ -196,7 +204,8 @@ impl Qemu {
         let errors = view.home().join(file::ERRORS);
         let errors = File::create(errors).context("create QEMU's log")?;
         let bound = format!("--fsize={FILE_MAX}");
-        let mut words = vec!["prlimit", &bound, PROGRAM];
+        let mut words = REPORTING.to_vec();
+        words.extend(["prlimit", &bound, PROGRAM]);
         words.extend(sandbox(view.sandbox()));
         words.extend(arguments.iter().map(String::as_str));
         let mut process = view.start(&words, |command| {

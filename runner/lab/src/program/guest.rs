@@ -25,7 +25,6 @@ use crate::machine::qemu::{self, Qemu, file};
 use crate::program::closure::{self, Closure};
 use crate::system::process::Signals;
 use crate::system::sandbox::{Sandbox, View};
-use crate::system::scratch::Scratch;
 
 /// The folder of the guest's program, from the root of the repository.
 const FOLDER: &str = "runner/lab/src/program";
@@ -120,7 +119,7 @@ impl Program {
         kernel: &Path,
         deadline: Option<Duration>,
     ) -> anyhow::Result<u8> {
-        let folder = Scratch::new(&lab.cache)?;
+        let folder = lab.sandbox.private_folder(&lab.cache)?;
         let init = init(&options.cache, &lab.sandbox, &options.repository)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(self.archive.to_bytes());

@@ -38,7 +38,7 @@ impl Workdir {
     /// When a part of the lab is missing, or the folder cannot be written.
     pub fn lay_out(root: &Path, lab: &Lab, steps: &[Step]) -> anyhow::Result<Self> {
         let workdir = Self {
-            folder: Scratch::new(&lab.cache)?,
+            folder: lab.sandbox.private_folder(&lab.cache)?,
         };
         let link = |name: &OsStr, target: &Path| {
             symlink(lab.sandbox.inside(target), workdir.path().join(name))

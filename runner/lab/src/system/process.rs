@@ -20,6 +20,7 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, TERM_SIGNALS};
 
 use crate::Error;
+use crate::system::stage::Stage;
 
 /// Runs a command whose children do not outlive the runner either, not even when that is killed:
 /// somebody in its process group waits for the runner's end, and then ends the group. What they
@@ -72,6 +73,8 @@ pub struct Process {
     pub child: Child,
     /// Whether it stands for another, whose end by a signal it tells as a shell does.
     stands_for_another: bool,
+    /// Where it runs, if that is there for it.
+    stage: Option<Stage>,
 }
 
 impl Process {
@@ -100,12 +103,19 @@ impl Process {
         Ok(Self {
             child: command.spawn()?,
             stands_for_another: false,
+            stage: None,
         })
     }
 
     /// The same process, whose exit status is that of another: 128 + N if signal N ended that.
     pub(super) fn standing_for_another(mut self) -> Self {
         self.stands_for_another = true;
+        self
+    }
+
+    /// The same process, which runs on a stage.
+    pub(super) fn on(mut self, stage: Stage) -> Self {
+        self.stage = Some(stage);
         self
     }
 
@@ -139,7 +149,13 @@ impl Process {
     /// When the system refuses.
     pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         let status = self.child.wait().context("wait for a child's end")?;
+        self.leave_stage()?;
         Ok(self.truly(status))
+    }
+
+    /// Has what it has written lie where it belongs.
+    fn leave_stage(&mut self) -> anyhow::Result<()> {
+        self.stage.take().map_or(Ok(()), Stage::give_back)
     }
 
     /// The number of a process that the child has started. What runs in a sandbox has been started
@@ -177,6 +193,9 @@ impl Process {
     /// When the system does not tell.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let status = self.child.try_wait().context("ask for a child's state")?;
+        if status.is_some() {
+            self.leave_stage()?;
+        }
         Ok(status.map(|status| self.truly(status)))
     }
 

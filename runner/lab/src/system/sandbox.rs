@@ -5,6 +5,10 @@
 //! places in there for everybody: the private folder of a replay at [`WORK`], the cache at
 //! [`CACHE`]. The environment is made anew. There is no network but the loopback.
 //!
+//! Where the system makes no user namespaces, root makes the others without one, and where root may
+//! not do that either, as in a container, changes the root alone ([`Way`]). What a replay runs is
+//! no root's in any of them, and so prints the same.
+//!
 //! Nothing of the machine is needed for it but its kernel and a `sh`: the programs of the tool root
 //! that make the namespaces are started by the tool root's own dynamic linker.
 
@@ -18,6 +22,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::Error;
 use crate::system::files::write_whole;
 use crate::system::process::{Process, WATCHED, with_us};
+use crate::system::scratch::Scratch;
+use crate::system::stage::{self, Stage};
 
 /// Where a program finds its private folder.
 pub const WORK: &str = "/work";
@@ -33,13 +39,30 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const PATH: &str = "/usr/sbin:/usr/bin";
 
 /// Starts the rest of the line, unless the runner has ended by now. Ctrl-C is for what runs in the
-/// sandbox, and not for bubblewrap, which waits for its end. What is made there has the usual
-/// modes, whatever the reader's umask is.
-const START: &str = r#"trap '' INT; umask 022; [ $PPID = $0 ] && exec "$@""#;
-/// What is the same for every program in the sandbox. It is no `root`: tcpdump would change to
-/// another user, and there is none.
-const ALWAYS: &str = "--die-with-parent --unshare-user --uid 1000 --gid 1000 \
-    --unshare-ipc --unshare-uts --hostname theseus --clearenv \
+/// sandbox, and not for bubblewrap, which waits for its end. Nor is standard output: bubblewrap
+/// keeps the first three files open for as long as it waits, and a program that closes its own
+/// would not be noticed. What is made there has the usual modes, whatever the reader's umask is.
+const START: &str = r#"trap '' INT; umask 022; [ $PPID = $0 ] && exec "$@" 3>&1 >/dev/null"#;
+/// Starts the rest of the line in there, with its standard output.
+const INSIDE: [&str; 4] = ["/usr/bin/sh", "-c", r#"exec "$@" >&3 3>&-"#, "sh"];
+/// Starts the rest of the line where no namespace ends its children: somebody in its process group
+/// waits for the runner's end, and then ends the group. The first four words run `tail`.
+const START_WATCHED: &str = r#"umask 022; [ $PPID = $0 ] || exit
+    ("$1" "$2" "$3" "$4" --pid=$0 -s 0.1 -f /dev/null; kill -KILL 0) </dev/null >/dev/null 2>&1 &
+    shift 4; exec "$@""#;
+/// Who runs a program of a replay. It is no `root`: tcpdump would change to another user, and there
+/// is none.
+const USER: &str = "--unshare-user --uid 1000 --gid 1000";
+/// How root becomes this user, where no namespace makes it one.
+const BECOME: &str = "/usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs";
+/// Rights that go with it if there is something in the cache to write to, which is root's.
+const WRITING: &str = "--inh-caps=-all,+dac_override,+fowner \
+    --ambient-caps=-all,+dac_override,+fowner";
+/// What a root has who builds: nothing but the files that are seen.
+const BUILD: &str = "/usr/bin/setpriv --bounding-set=-all,+chown,+dac_override,+fowner \
+    --inh-caps=-all --no-new-privs";
+/// What is the same for every program in namespaces.
+const ALWAYS: &str = "--die-with-parent --unshare-ipc --unshare-uts --hostname theseus --clearenv \
     --perms 0755 --tmpfs /dev --dev-bind /dev/null /dev/null --dev-bind /dev/zero /dev/zero \
     --dev-bind /dev/full /dev/full --dev-bind /dev/random /dev/random \
     --dev-bind /dev/urandom /dev/urandom --symlink /proc/self/fd /dev/fd \
@@ -53,17 +76,48 @@ const RIGHTS: &str = "--unshare-net --cap-add ALL --dev-bind /dev/net/tun /dev/n
 /// The programs that the lab runs, and how they are kept apart from the machine.
 #[derive(Clone, Debug)]
 pub enum Sandbox {
-    /// The tool root, in namespaces.
-    Namespaces {
+    /// The lab's own programs.
+    Tools {
         /// The tool root.
         root: PathBuf,
         /// The cache.
         cache: PathBuf,
-        /// Whether there is a process namespace, too, with a /proc of its own.
-        processes: bool,
+        /// How the tool root becomes theirs.
+        way: Way,
     },
     /// The machine's own programs, with the machine's own files in sight.
     Machine,
+}
+
+/// How the tool root becomes the root of a program. The first that the system allows is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In a user namespace, and others in it.
+    User,
+    /// As before, without a process namespace, and so with the machine's /proc: in a container in
+    /// which parts of /proc are covered, the system mounts no other.
+    UserWithoutProcesses,
+    /// In namespaces that root makes without a user namespace.
+    Root,
+    /// By root, which changes to a copy of it ([`stage`]) and makes no namespaces: the network and
+    /// the processes are the machine's, and there is no /proc.
+    Chroot,
+}
+
+impl Way {
+    /// All of them, the best one first.
+    const ALL: [Self; 4] = [
+        Self::User,
+        Self::UserWithoutProcesses,
+        Self::Root,
+        Self::Chroot,
+    ];
+
+    /// Whether only root can go it.
+    #[must_use]
+    pub fn is_roots(self) -> bool {
+        matches!(self, Self::Root | Self::Chroot)
+    }
 }
 
 /// What network a program has.
@@ -117,42 +171,96 @@ pub struct View {
 }
 
 impl Sandbox {
-    /// The tool root in namespaces.
+    /// The tool root, to be used in the best way.
     #[must_use]
     pub fn new(root: PathBuf, cache: &Path) -> Self {
-        Self::Namespaces {
+        Self::Tools {
             root,
             cache: cache.to_owned(),
-            processes: true,
+            way: Way::User,
         }
     }
 
-    /// The sandbox as far as the system makes it. In a container in which parts of /proc are
-    /// covered, the system mounts no other: there the machine's own processes are seen.
+    /// The way in which the tool root is used; none for the machine's own programs.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        match self {
+            Self::Tools { way, .. } => Some(*way),
+            Self::Machine => None,
+        }
+    }
+
+    /// The sandbox in the best way, whether the system allows it or not.
+    #[must_use]
+    pub fn in_best_way(&self) -> Self {
+        match self {
+            Self::Tools { root, cache, way } if way.is_roots() => Self::new(root.clone(), cache),
+            _ => self.clone(),
+        }
+    }
+
+    /// The sandbox in the best way that the system allows.
     ///
     /// # Errors
     /// [`Error::NoNamespaces`], with what the system says to the first attempt; why the programs
     /// cannot even be run without namespaces.
     pub fn tried(mut self) -> Result<Self> {
-        let attempt = |sandbox: &Self| sandbox.view().output(&["true"], Stdio::null()).map(drop);
-        let first = attempt(&self);
-        let (Self::Namespaces { processes, .. }, Err(first)) = (&mut self, first) else {
-            return Ok(self);
-        };
-        *processes = false;
-        if attempt(&self).is_ok() {
-            return Ok(self);
+        let is_root = rustix::process::geteuid().is_root();
+        let mut first = None;
+        for tried in Way::ALL {
+            let Self::Tools { way, .. } = &mut self else {
+                return Ok(self);
+            };
+            *way = tried;
+            if tried.is_roots() && !is_root {
+                continue;
+            }
+            match self.attempt(tried) {
+                Ok(()) => return Ok(self),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
         }
         self.runs()?;
+        let first = first.context("no way was tried")?;
         bail!(Error::NoNamespaces(format!("{first:#}")));
+    }
+
+    /// Runs a program in a way, and for root's ways as the user of a replay.
+    fn attempt(&self, way: Way) -> Result<()> {
+        let Self::Tools { cache, .. } = self else {
+            return Ok(());
+        };
+        if !way.is_roots() {
+            return self.view().output(&["true"], Stdio::null()).map(drop);
+        }
+        let home = self.private_folder(cache)?;
+        let view = self.view().at_home(home.path());
+        let words = ["sh", "-c", ": </dev/null >/dev/null >made"];
+        view.output(&words, Stdio::null()).map(drop)
+    }
+
+    /// Makes a private folder for a replay, which lies where temporary files belong, or else in the
+    /// cache; a program whose view has it as its home can write to it.
+    ///
+    /// # Errors
+    /// Why it can be made in neither.
+    pub fn private_folder(&self, cache: &Path) -> Result<Scratch> {
+        match self {
+            Self::Tools {
+                way: Way::Chroot, ..
+            } => Scratch::with_stage(cache),
+            _ => Scratch::new(cache),
+        }
     }
 
     /// Whether a program of the tool root runs, without namespaces.
     fn runs(&self) -> Result<()> {
-        let Self::Namespaces { root, .. } = self else {
+        let Self::Tools { root, .. } = self else {
             return Ok(());
         };
-        let words = linked(root, "true");
+        let words = linked(root, "bin/true");
         let run = Command::new(&words[0])
             .args(&words[1..])
             .env_clear()
@@ -184,7 +292,7 @@ impl Sandbox {
     /// Where a program finds a file or folder of the machine, if its view has it.
     #[must_use]
     pub fn inside(&self, path: &Path) -> PathBuf {
-        let Self::Namespaces { cache, .. } = self else {
+        let Self::Tools { cache, .. } = self else {
             return path.to_owned();
         };
         match path.strip_prefix(cache) {
@@ -213,7 +321,7 @@ impl Sandbox {
     /// When it cannot be run.
     pub fn first_line(&self, words: &[&str]) -> Result<String> {
         let kept = match self {
-            Self::Namespaces { root, .. } if std::env::var_os(IN_FRONT).is_none() => {
+            Self::Tools { root, .. } if std::env::var_os(IN_FRONT).is_none() => {
                 Some(root.with_file_name("said").join(words.join(" ")))
             }
             _ => None,
@@ -314,8 +422,8 @@ impl View {
     #[must_use]
     pub fn home_inside(&self) -> &Path {
         match self.sandbox {
-            Sandbox::Namespaces { .. } if self.home.is_some() => Path::new(WORK),
-            Sandbox::Namespaces { .. } => Path::new("/tmp"),
+            Sandbox::Tools { .. } if self.home.is_some() => Path::new(WORK),
+            Sandbox::Tools { .. } => Path::new("/tmp"),
             Sandbox::Machine => self.home(),
         }
     }
@@ -340,27 +448,54 @@ impl View {
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Process> {
         let environment = self.environment();
+        let words_of = |command: &mut Command| {
+            command.args(environment.iter().map(|(name, value)| {
+                let mut setting = name.clone();
+                setting.push("=");
+                setting.push(value);
+                setting
+            }));
+            command.args(words).env_clear().current_dir("/");
+        };
+        let name = words[0].as_ref().display();
+        let us = std::process::id().to_string();
         match &self.sandbox {
-            Sandbox::Namespaces {
-                root, processes, ..
+            Sandbox::Tools {
+                root,
+                cache,
+                way: Way::Chroot,
             } => {
-                let us = std::process::id().to_string();
+                ensure!(
+                    self.network == Network::None,
+                    "a network of its own takes a user namespace"
+                );
+                let stage = self.on_stage(root, cache)?;
                 let process = Process::start_group("/bin/sh", |command| {
-                    command
-                        .args(["-c", START, &us])
-                        .args(self.enter(root, *processes));
-                    command.args(environment.iter().map(|(name, value)| {
-                        let mut setting = name.clone();
-                        setting.push("=");
-                        setting.push(value);
-                        setting
-                    }));
-                    command.args(words).env_clear().current_dir("/");
+                    command.args(["-c", START_WATCHED, &us]);
+                    command.args(linked(root, "bin/tail"));
+                    command.args(linked(root, "sbin/chroot")).arg(stage.path());
+                    command.args(self.identity(Way::Chroot));
+                    command.args(["/usr/bin/env", "-i", "--default-signal", "-C"]);
+                    command.arg(self.folder_inside());
+                    words_of(command);
+                    command.env("HOME", stage.path());
+                    prepare(command);
+                });
+                let process = process.with_context(|| format!("start {name} in the tool root"))?;
+                Ok(process.on(stage))
+            }
+            Sandbox::Tools { root, way, .. } => {
+                if let (Way::Root, Some(home)) = (way, &self.home) {
+                    stage::hand_over(home)?;
+                }
+                let enter = self.enter(root, *way)?;
+                let process = Process::start_group("/bin/sh", |command| {
+                    command.args(["-c", START, &us]).args(enter);
+                    words_of(command);
                     // Whoever takes the private folder away finds it by its home.
                     command.env("HOME", self.home());
                     prepare(command);
                 });
-                let name = words[0].as_ref().display();
                 let process = process.with_context(|| format!("start {name} in the tool root"))?;
                 Ok(process.standing_for_another())
             }
@@ -399,13 +534,13 @@ impl View {
         let mut path = OsString::new();
         if let Some(front) = std::env::var_os(IN_FRONT) {
             path.push(match &self.sandbox {
-                Sandbox::Namespaces { .. } => FRONT.into(),
+                Sandbox::Tools { .. } => FRONT.into(),
                 Sandbox::Machine => front,
             });
             path.push(":");
         }
         path.push(match &self.sandbox {
-            Sandbox::Namespaces { .. } => PATH.into(),
+            Sandbox::Tools { .. } => PATH.into(),
             Sandbox::Machine => machine_path(),
         });
         path
@@ -422,8 +557,56 @@ impl View {
         all
     }
 
-    /// The words behind which stand the variables and the words of a program in the sandbox.
-    fn enter(&self, root: &Path, processes: bool) -> Vec<OsString> {
+    /// The stage of the private folder, or else one of the program's own, with all on it that is
+    /// seen.
+    fn on_stage(&self, root: &Path, cache: &Path) -> Result<Stage> {
+        let mut stage = Stage::of(self.home.as_deref(), cache)?;
+        let mut seen = self.seen.clone();
+        if let Some(front) = std::env::var_os(IN_FRONT) {
+            seen.push((front.into(), FRONT.into(), false));
+        }
+        let home = stage.path().to_owned();
+        let copy = |from: &Path, to: &Path| {
+            let attempt = |how: &str| {
+                let words = linked(root, "bin/cp");
+                let mut copy = Command::new(&words[0]);
+                copy.args(&words[1..]).args([how, "-HT"]).arg(from).arg(to);
+                // So it ends with the folder if the runner does.
+                copy.env_clear().env("HOME", &home).output()
+            };
+            let linked = attempt("-al")?;
+            let ended = match linked.status.success() {
+                true => linked,
+                // On another file system.
+                false => attempt("-a")?,
+            };
+            let complaint = String::from_utf8_lossy(&ended.stderr);
+            ensure!(ended.status.success(), "{}", complaint.trim());
+            Ok(())
+        };
+        stage.lay_out(root, &seen, copy)?;
+        Ok(stage)
+    }
+
+    /// The words that make the rest of the line run as who it should be, where root has started it.
+    fn identity(&self, way: Way) -> Vec<OsString> {
+        let writes = self.seen.iter().any(|(.., writable)| *writable);
+        let line = match (way.is_roots(), &self.home) {
+            (false, _) => String::new(),
+            (true, None) => BUILD.to_owned(),
+            (true, Some(_)) if writes && way == Way::Root => format!("{BECOME} {WRITING}"),
+            (true, Some(_)) => format!("{BECOME} --inh-caps=-all"),
+        };
+        line.split_ascii_whitespace().map(OsString::from).collect()
+    }
+
+    /// The words behind which stand the variables and the words of a program in namespaces.
+    fn enter(&self, root: &Path, way: Way) -> Result<Vec<OsString>> {
+        // Root's own rights over the network are none to lend.
+        ensure!(
+            way != Way::Root || self.network == Network::None,
+            "a network of its own takes a user namespace"
+        );
         let words = |line: &str| Vec::from_iter(line.split_ascii_whitespace().map(OsString::from));
         let bind = |option: &str, path: &Path, inside: &Path| -> [OsString; 3] {
             [option.into(), path.into(), inside.into()]
@@ -431,15 +614,18 @@ impl View {
         let mut all = Vec::new();
         if let Network::Of(process) = self.network {
             let others = format!("--target {process} --user --net --preserve-credentials");
-            let nsenter = linked(root, "nsenter").into_iter();
+            let nsenter = linked(root, "bin/nsenter").into_iter();
             all.extend(nsenter.chain(words(&others)));
         }
-        all.extend(linked(root, "bwrap"));
+        all.extend(linked(root, "bin/bwrap"));
         all.extend(bind("--ro-bind", root, Path::new("/")));
+        if way != Way::Root {
+            all.extend(words(USER));
+        }
         all.extend(words(ALWAYS));
-        all.extend(words(match processes {
-            true => "--unshare-pid --proc /proc",
-            false => "--bind /proc /proc",
+        all.extend(words(match way {
+            Way::UserWithoutProcesses => "--bind /proc /proc",
+            _ => "--unshare-pid --proc /proc",
         }));
         all.extend(words(match self.network {
             Network::None => "--unshare-net",
@@ -447,6 +633,13 @@ impl View {
             Network::Of(_) => "--dev-bind /dev/net/tun /dev/net/tun",
         }));
         for (path, inside, writable) in &self.seen {
+            // Those that bubblewrap makes can be entered by their owner alone.
+            let above = inside.ancestors().skip(1);
+            let above = Vec::from_iter(above.take_while(|above| above.components().count() > 2));
+            for folder in above.into_iter().rev() {
+                all.extend(words("--perms 0755 --dir"));
+                all.push(folder.into());
+            }
             let option = if *writable { "--bind" } else { "--ro-bind" };
             all.extend(bind(option, path, inside));
         }
@@ -457,15 +650,19 @@ impl View {
             all.extend(bind("--bind", home, Path::new(WORK)));
         }
         all.extend(["--chdir".into(), self.folder_inside().into()]);
-        all.extend(words("-- /usr/bin/env --default-signal"));
-        all
+        all.push("--".into());
+        all.extend(self.identity(way));
+        all.extend(INSIDE.map(OsString::from));
+        all.extend(words("/usr/bin/env --default-signal"));
+        Ok(all)
     }
 }
 
-/// The words that run a program of the tool root by its own dynamic linker.
-fn linked(root: &Path, program: &str) -> Vec<OsString> {
-    let program = root.join("usr/bin").join(program);
-    vec![
+/// The words that run a program of the tool root, by its path below `usr`, by its own dynamic
+/// linker.
+fn linked(root: &Path, program: &str) -> [OsString; 4] {
+    let program = root.join("usr").join(program);
+    [
         root.join(LINKER).into(),
         "--library-path".into(),
         root.join(LIBRARIES).into(),

@@ -28,6 +28,9 @@ const PREFIX: &str = "theseus-";
 /// How the names of those begin that lie in the cache.
 pub const PREFIX_IN_CACHE: &str = "replay-";
 
+/// The home in a folder that is the root of programs.
+const HOME: &str = "work";
+
 /// The most that a replay puts into its folder, in bytes: chapter 3 does with 31 MB.
 pub const ROOM: u64 = 64 << 20;
 /// The longest path of a folder for sockets, in bytes: a socket's has 107 at the most.
@@ -36,6 +39,9 @@ const SHORT: usize = 80;
 /// A folder that only this user can enter.
 #[derive(Debug)]
 pub struct Scratch {
+    /// The folder.
+    whole: PathBuf,
+    /// What of it is used.
     path: PathBuf,
     keeper: Child,
     /// Where the file system has locks.
@@ -155,10 +161,24 @@ impl Scratch {
         let lock = File::open(&path).ok();
         let lock = lock.filter(|folder| folder.try_lock().is_ok());
         Ok(Self {
+            whole: path.clone(),
             path,
             keeper,
             _lock: lock,
         })
+    }
+
+    /// Makes a folder in the cache that is to be the root of programs, of which the part is used
+    /// that they have as their home.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub(super) fn with_stage(cache: &Path) -> anyhow::Result<Self> {
+        let mut made = Self::new_in(cache, PREFIX_IN_CACHE)
+            .with_context(|| format!("make a private folder in {}", cache.display()))?;
+        made.path = made.whole.join(HOME);
+        std::fs::create_dir(&made.path)?;
+        Ok(made)
     }
 
     /// Where it is.
@@ -189,7 +209,7 @@ impl Drop for Scratch {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
         // If somebody has killed the keeper.
-        let _ = std::fs::remove_dir_all(&self.path);
+        let _ = std::fs::remove_dir_all(&self.whole);
     }
 }
 

@@ -13,8 +13,14 @@ exec >/dev/null 2>&1
 read -r _
 round=0
 while [ $((round += 1)) -le 100 ]; do
-	# Who has the folder as its home was started for it, and its process group with it.
+	# Who has the folder as its home was started for it, and its process group with it. So was who
+	# has it as its root, which only somebody of the same user may know.
 	found=$([ -z "$home" ] || grep -lsxzF "$home" /proc/[0-9]*/environ)
+	[ ! -e "$folder/proc/mounts" ] || found="$found$(
+		rooted='for process in /proc/[0-9]*; do [ ! "$process/root" -ef . ] || echo "$process/environ"; done'
+		cd "$folder" && sh -c "$rooted" &&
+			setpriv --reuid 1000 --regid 1000 --clear-groups sh -c "$rooted"
+	)"
 	for process in $found; do
 		read -r line <"${process%environ}stat" || continue
 		# NUMBER (NAME) STATE PARENT GROUP …

@@ -20,6 +20,7 @@ use crate::build::{busybox, kernel, recipe, tools};
 use crate::system::files;
 use crate::system::progress::Stage;
 use crate::system::sandbox::Sandbox;
+use crate::system::scratch::Scratch;
 
 /// What packs the archive: the tool root's, so its bytes are the same everywhere. Blocks let it use
 /// all processors, and `+` has it make them on a machine with one, too.
@@ -31,6 +32,9 @@ const PACK: [&str; 6] = [
     "--block-size=48MiB",
     "--check=sha256",
 ];
+
+/// How the name begins of the folder in which the file is written.
+const PREFIX: &str = ".theseus-export-";
 
 /// What was written.
 #[derive(Clone, Debug)]
@@ -73,16 +77,14 @@ pub fn export(options: &Options, file: &Path, ask: Ask) -> Result<Exported> {
             file.display()
         )));
     }
-    let partial = file.with_extension("partial");
-    let written = write(options, &partial, ask).and_then(|exported| {
-        fs::rename(&partial, file)?;
-        Ok(exported)
-    });
-    if written.is_err() {
-        // It may never have been made.
-        let _ = fs::remove_file(&partial);
-    }
-    written
+    // What is not finished goes with the runner, however that ends.
+    let beside = file.parent().unwrap_or(file);
+    let folder = Scratch::new_in(beside, PREFIX)
+        .with_context(|| format!("make a folder beside {}", file.display()))?;
+    let partial = folder.path().join("partial");
+    let exported = write(options, &partial, ask)?;
+    fs::rename(&partial, file)?;
+    Ok(exported)
 }
 
 fn write(options: &Options, partial: &Path, ask: Ask) -> Result<Exported> {
