@@ -139,7 +139,10 @@ fn on_another_machine_a_replay_goes_on_where_a_wrong_chapter_would_end() {
     );
     assert_eq!(otherwise[0].1.split(" at ").next(), Some("= 0"));
     assert_eq!(otherwise[5].1, "| d");
-    assert!(otherwise[6].1.contains("not finished after 3 s"), "{otherwise:#?}");
+    assert!(
+        otherwise[6].1.contains("not finished after 3 s"),
+        "{otherwise:#?}"
+    );
     assert!(
         otherwise[7].1.contains("the machine ended"),
         "{otherwise:#?}"

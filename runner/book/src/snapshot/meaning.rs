@@ -183,25 +183,20 @@ impl Comparison {
     /// Whether two lines say the same without noise.
     fn same_line(&mut self, recorded: &str, now: &str) -> bool {
         let (recorded, now) = (without_places(recorded), without_places(now));
-        if recorded == now {
-            return true;
+        if !self.others {
+            return recorded == now || same_tokens(&recorded, &now);
         }
-        let ([recorded, now], pairs) = if self.others {
-            let (recorded, one) = without_what_others_change(&recorded);
-            let (now, other) = without_what_others_change(&now);
-            if one.len() != other.len() {
-                return false;
-            }
-            ([recorded, now], one.into_iter().zip(other).collect())
-        } else {
-            ([recorded, now], Vec::new())
-        };
-        let (recorded, now) = (tokens(&recorded), tokens(&now));
-        recorded.len() == now.len()
-            && recorded.iter().zip(&now).all(|(a, b)| is_as(*a, *b, true))
-            && pairs.into_iter().all(|((kind, text), (other, now))| {
-                kind == other && self.correspond(kind, &text, &now)
-            })
+        // Equal lines count, too, for what corresponds.
+        let (recorded, before) = without_what_others_change(&recorded);
+        let (now, after) = without_what_others_change(&now);
+        before.len() == after.len()
+            && same_tokens(&recorded, &now)
+            && before
+                .into_iter()
+                .zip(after)
+                .all(|((kind, text), (other, now))| {
+                    kind == other && self.correspond(kind, &text, &now)
+                })
     }
 
     fn correspond(&mut self, kind: Corresponding, recorded: &str, now: &str) -> bool {
@@ -215,6 +210,11 @@ impl Comparison {
         let back = pair(false, now, recorded);
         forth && back
     }
+}
+
+fn same_tokens(recorded: &str, now: &str) -> bool {
+    let (recorded, now) = (tokens(recorded), tokens(now));
+    recorded.len() == now.len() && recorded.iter().zip(&now).all(|(a, b)| is_as(*a, *b, true))
 }
 
 /// Whether a token is the expected one. Blank space may be longer or shorter if not `exact`.
@@ -280,4 +280,153 @@ fn without_what_others_change(line: &str) -> (String, Vec<(Corresponding, String
     }
     left += &line[end..];
     (left, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::noise::Noise;
+
+    fn same(others: bool, recorded: &str, now: &str) -> bool {
+        Comparison::new(others)
+            .first_other(recorded, now, None)
+            .is_none()
+    }
+
+    /// Whether a step `6.1` with this noise says the same.
+    fn fits(noise: &str, recorded: &str, now: &str) -> bool {
+        let noise = Noise::parse(&format!("6.1{noise}")).unwrap();
+        let steps = noise.of("6.1".parse().unwrap());
+        Comparison::new(false)
+            .first_other(recorded, now, steps)
+            .is_none()
+    }
+
+    #[test]
+    fn where_an_instruction_lies_and_what_a_debugger_does_not_know_may_differ() {
+        for (recorded, now) in [
+            (
+                "#1  0xffffffff81b213ee in f (level=5) at init/main.c:9",
+                "#1  f (level=5) at init/main.c:9",
+            ),
+            ("<f+42> call", "<f+7> call"),
+            ("f+0x1a/0x30", "f+0x20/0x34"),
+            (
+                "f (a=<optimized out>, b=0xffff888002)",
+                "f (a=3, b=<optimized out>)",
+            ),
+            ("state = <optimized out>", "state = -1"),
+            (
+                "__initcall__kmod_af_inet__699_2090_inet_init5",
+                "__initcall__kmod_af_inet__704_2090_inet_init5",
+            ),
+        ] {
+            assert!(same(false, recorded, now), "{recorded} / {now}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_may_without_noise() {
+        for (recorded, now) in [
+            ("priority 32766", "priority 32765"),
+            ("3023872 bzImage", "3100000 bzImage"),
+            ("time 0.25 s", "time 1.5 s"),
+            ("[    0.123456] x", "[   17.000001] x"),
+            ("process 29", "process 30"),
+            ("fn=0xffffffff81b4583f <f>", "fn=0xffffffff81000000 <f>"),
+            ("a  b", "a b"),
+            ("state = 7", "state = 1"),
+            ("f (a=1)", "f (b=1)"),
+            ("f (a=<optimized out>)", "f (b=<optimized out>)"),
+            ("__initcall__kmod_a__1_2_f5", "__initcall__kmod_a__1_2_f6"),
+            ("a\nb", "b\na"),
+            ("a", "a\nb"),
+            ("a\nb", "a"),
+        ] {
+            assert!(!same(false, recorded, now), "{recorded} / {now}");
+        }
+    }
+
+    #[test]
+    fn other_programs_may_change_what_they_choose() {
+        for (recorded, now) in [
+            ("[    0.123456] x", "[   17.000001] x"),
+            ("3023872 bzImage", "3100000 bzImage"),
+            ("I am process 29\nprocess 30", "I am process 31\nprocess 32"),
+            ("time 0.25 s", "time 1.5 s"),
+            ("max = 0.303/0.303 ms", "max = 10.000/23.761 ms"),
+            (
+                "10.0.3.2.46353 > 203.0.113.53.53\n192.0.2.4:46353",
+                "10.0.3.2.60950 > 203.0.113.53.53\n192.0.2.4:60950",
+            ),
+            (
+                "0xffff888000000001 0xffff888000000002",
+                "0xffff888000000002 0xffff888000000001",
+            ),
+        ] {
+            assert!(same(true, recorded, now), "{recorded} / {now}");
+        }
+        for (recorded, now) in [
+            ("10.0.3.2.46353 46353", "10.0.3.2.60950 46353"),
+            ("10.0.3.2.46353", "10.0.3.1.46353"),
+            ("Linux 6.1.176", "Linux 6.2.176"),
+            ("x = 0x0", "x = 0xffffffff81000000"),
+            ("process 29\nprocess 29", "process 29\nprocess 30"),
+            ("echo request, id 38, seq 0", "echo request, id 38, seq 1"),
+            ("0xffff888001 0xffff888002", "0xffff888001 0xffff888001"),
+            ("0xffff888001 0xffff888001", "0xffff888001 0xffff888002"),
+        ] {
+            assert!(!same(true, recorded, now), "{recorded} / {now}");
+        }
+    }
+
+    #[test]
+    fn a_hole_takes_what_it_says_and_no_more() {
+        let recorded = "| a 12345 12345 7 ab\n| 1";
+        let noise = "\n1 | a {6.1a=*} {6.1a} {3..9} {ab|cd}\n";
+        for now in ["| a 999 999 9 cd\n| 1", "| a 0xff88  0xff88 3 ab\n| 1"] {
+            assert!(fits(noise, recorded, now), "{now}");
+        }
+        for now in [
+            "| a 999 998 9 cd\n| 1",
+            "| a 999 999 10 cd\n| 1",
+            "| a 999 999 9 ef\n| 1",
+            "| a x 999 9 cd\n| 1",
+            "| b 999 999 9 cd\n| 1",
+            "| a 999 999 9 cd\n| 2",
+            "| a 999 999 9 cd x\n| 1",
+            "| a 999 999 9\n| 1",
+            "| a 999 999 9 cd",
+        ] {
+            assert!(!fits(noise, recorded, now), "{now}");
+        }
+        let apart = "\n1 | seq {6.1a=*} ack {6.1a+8}\n";
+        assert!(fits(apart, "| seq 100000 ack 100008", "| seq 5 ack 13"));
+        assert!(fits(
+            apart,
+            "| seq 100000 ack 100008",
+            "| seq 4294967295 ack 7"
+        ));
+        assert!(!fits(apart, "| seq 100000 ack 100008", "| seq 5 ack 14"));
+        let own = "\n1 | {*} {*}\n";
+        assert!(fits(own, "| 0xffff1 0xffff2", "| 0xffff3 0xffff4"));
+        assert!(!fits(own, "| 0xffff1 0xffff2", "| 0xffff3 0xffff3"));
+    }
+
+    #[test]
+    fn lines_in_any_order_are_counted() {
+        let noise = " any order\n1..2 | a {?}\n0..1 | b\n";
+        for now in ["| a 1\n| b", "| b\n| a 2\n| a 3", "| a 1"] {
+            assert!(fits(noise, "| a 0\n| b", now), "{now}");
+        }
+        for now in [
+            "| b",
+            "| a 1\n| b\n| b",
+            "| a 1\n| c",
+            "| a 1\n| a 2\n| a 3",
+            "",
+        ] {
+            assert!(!fits(noise, "| a 0\n| b", now), "{now}");
+        }
+    }
 }
