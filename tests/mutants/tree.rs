@@ -16,10 +16,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A copy of the lab's own tree, with all that was built in it.
-    pub fn copied() -> Self {
+    /// A copy of the lab's own tree, with all that was built in it; each of this number is another.
+    pub fn copied(number: usize) -> Self {
         let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = folder.join(format!("copied/{number}"));
         // Whoever was killed here has left something changed.
         let _ = std::fs::remove_dir_all(&folder);
         let rework = Rework::copied(&lab, &folder).unwrap();
