@@ -134,7 +134,7 @@ pub const ROWS: &[Row] = &[
     ),
     root(
         "HOME read-only, with the lab in it",
-        "mounted h ''; cache h/.cache made; mount -o remount,ro $HERE/h; unset XDG_CACHE_HOME; export HOME=$HERE/h",
+        "mounted h ''; cache h/.cache made; mount -o remount,bind,ro $HERE/h; unset XDG_CACHE_HOME; export HOME=$HERE/h",
         Same,
     ),
     root(
@@ -269,7 +269,7 @@ pub const ROWS: &[Row] = &[
     ),
     root(
         "a checkout that is read-only",
-        "mounted p ''; page p; mount -o remount,ro .; cd .",
+        "mounted p ''; page p; mount -o remount,bind,ro .; cd .",
         Same,
     ),
     // Where temporary files belong.
@@ -308,7 +308,7 @@ pub const ROWS: &[Row] = &[
     ),
     root(
         "TMPDIR not there, and the cache read-only",
-        "mounted c ''; cache c made; mount -o remount,ro $HERE/c; export TMPDIR=/nowhere",
+        "mounted c ''; cache c made; mount -o remount,bind,ro $HERE/c; export TMPDIR=/nowhere",
         Refused(&[
             "make a private folder in /nowhere (No such file or directory",
             "TMPDIR names another place",

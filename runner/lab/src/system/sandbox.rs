@@ -264,6 +264,7 @@ impl Sandbox {
         let run = Command::new(&words[0])
             .args(&words[1..])
             .env_clear()
+            .current_dir(root)
             .output();
         let ended =
             run.with_context(|| format!("run the lab's own programs in {}", root.display()));
@@ -455,7 +456,7 @@ impl View {
                 setting.push(value);
                 setting
             }));
-            command.args(words).env_clear().current_dir("/");
+            command.args(words).env_clear();
         };
         let name = words[0].as_ref().display();
         let us = std::process::id().to_string();
@@ -478,7 +479,7 @@ impl View {
                     command.args(["/usr/bin/env", "-i", "--default-signal", "-C"]);
                     command.arg(self.folder_inside());
                     words_of(command);
-                    command.env("HOME", stage.path());
+                    command.env("HOME", stage.path()).current_dir(root);
                     prepare(command);
                 });
                 let process = process.with_context(|| format!("start {name} in the tool root"))?;
@@ -493,7 +494,7 @@ impl View {
                     command.args(["-c", START, &us]).args(enter);
                     words_of(command);
                     // Whoever takes the private folder away finds it by its home.
-                    command.env("HOME", self.home());
+                    command.env("HOME", self.home()).current_dir(root);
                     prepare(command);
                 });
                 let process = process.with_context(|| format!("start {name} in the tool root"))?;
@@ -572,7 +573,8 @@ impl View {
                 let mut copy = Command::new(&words[0]);
                 copy.args(&words[1..]).args([how, "-HT"]).arg(from).arg(to);
                 // So it ends with the folder if the runner does.
-                copy.env_clear().env("HOME", &home).output()
+                copy.env_clear().env("HOME", &home);
+                copy.current_dir(root).output()
             };
             let linked = attempt("-al")?;
             let ended = match linked.status.success() {
@@ -659,13 +661,14 @@ impl View {
 }
 
 /// The words that run a program of the tool root, by its path below `usr`, by its own dynamic
-/// linker.
+/// linker. They belong into the tool root: the path of its libraries is relative, as a colon in the
+/// path of a cache would end it.
 fn linked(root: &Path, program: &str) -> [OsString; 4] {
     let program = root.join("usr").join(program);
     [
         root.join(LINKER).into(),
         "--library-path".into(),
-        root.join(LIBRARIES).into(),
+        LIBRARIES.into(),
         program.into(),
     ]
 }
