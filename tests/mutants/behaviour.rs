@@ -26,7 +26,7 @@ use crate::mutate::{self, Mutant};
 use crate::neutral;
 use crate::seed::{Random, seed};
 use crate::survivors::Survivors;
-use crate::tree::Tree;
+use crate::tree::{Tree, fingerprint};
 use crate::{repository, turn};
 
 /// The fragment's lines that differ from the book's kernel: speed in place of size, which inlines
@@ -206,8 +206,8 @@ fn judge_mutants(count: usize, score: usize) {
     });
     let all = mutate::all(&lab.kernel.tree, &named.collect(), &run);
     println!("behaviour: {} changes can be drawn", all.len());
-    let book = std::fs::read(&lab.kernel.bzimage).unwrap();
-    let drawn = Random::new("mutants").sample(all, count * 3);
+    let book = fingerprint(&lab.kernel.vmlinux);
+    let drawn = mutate::draw(all, &mut Random::new("mutants"), count * 3);
     let survivors = Survivors::read();
     let tally = Mutex::new(Tally::default());
     at_once(&drawn, |core, mutant| {
@@ -221,8 +221,8 @@ fn judge_mutants(count: usize, score: usize) {
             println!("behaviour: does not compile: {what}");
             return;
         }
-        if std::fs::read(tree.image()).unwrap() == book {
-            println!("behaviour: the same image: {what}");
+        if tree.fingerprint() == book {
+            println!("behaviour: the same instructions: {what}");
             return;
         }
         let first = noticer(&tree, mutant);

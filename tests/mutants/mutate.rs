@@ -7,12 +7,15 @@ use std::path::Path;
 use lab::build::rework::Edit;
 
 use crate::coverage::Line;
+use crate::seed::Random;
 
 /// A change, and who may notice it.
 #[derive(Debug, Clone)]
 pub struct Mutant {
     /// What is done, as `net/ipv4/tcp.c:2301 tcp_set_state: a call is omitted: …`.
     pub what: String,
+    /// The function that is changed.
+    pub function: String,
     /// The chapters that name the function and run the line.
     pub chapters: BTreeSet<u32>,
     /// The change.
@@ -73,6 +76,7 @@ pub fn all(
                             function.name,
                             lines[index].trim()
                         ),
+                        function: function.name.clone(),
                         chapters: chapters.clone(),
                         edit,
                     });
@@ -81,6 +85,29 @@ pub fn all(
         }
     }
     mutants
+}
+
+/// So many of all, of as many functions as possible: a long function is not named more often than a
+/// short one.
+pub fn draw(all: Vec<Mutant>, random: &mut Random, count: usize) -> Vec<Mutant> {
+    let mut by_function: BTreeMap<String, Vec<Mutant>> = BTreeMap::new();
+    for mutant in all {
+        let function = mutant.function.clone();
+        by_function.entry(function).or_default().push(mutant);
+    }
+    let mut drawn = Vec::new();
+    while drawn.len() < count && !by_function.is_empty() {
+        let names = by_function.keys().cloned().collect::<Vec<_>>();
+        for name in random.sample(names, by_function.len()) {
+            let left = by_function.get_mut(&name).unwrap();
+            drawn.push(left.swap_remove(random.below(left.len())));
+            if left.is_empty() {
+                by_function.remove(&name);
+            }
+        }
+    }
+    drawn.truncate(count);
+    drawn
 }
 
 /// The functions of a file: a line at the margin with a name and an opening parenthesis, and a
