@@ -127,7 +127,7 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
         others.extend(done.into_iter().map(|(_, snapshot)| snapshot));
     }
     stage.done();
-    let noise = learn(&first, &others)
+    let noise = learn(&first, &others, !exact)
         .with_context(|| format!("{}: this is no noise", chapter.path.display()))?;
     Ok(Recording {
         snapshot: first.of_kind(!exact),

@@ -28,13 +28,17 @@ const AGREE_APART: usize = 5;
 /// What is taken for an address, a port or a number that was drawn, if it varies by a quarter.
 const LARGE: i128 = 10_000;
 
-/// What differs between a chapter and the same chapter on other machines.
+/// What differs between a chapter and the same chapter on other machines. In `real_time` nothing
+/// bounds what took how long, or what came between: there are no spans.
 ///
 /// # Errors
 /// A step that ended with another status, or that a replay has not: no noise, but a fault of the
 /// lab or of the chapter.
-pub fn learn(recorded: &Snapshot, others: &[Snapshot]) -> Result<Noise> {
-    let mut learner = Learner::default();
+pub fn learn(recorded: &Snapshot, others: &[Snapshot], real_time: bool) -> Result<Noise> {
+    let mut learner = Learner {
+        real_time,
+        ..Learner::default()
+    };
     for record in &recorded.transcript.records {
         let id = record.id;
         let mut texts = vec![body(record)];
@@ -64,6 +68,7 @@ fn check_status(record: &Record, other: &Record) -> Result<()> {
 /// The holes of a chapter, in order.
 #[derive(Default)]
 struct Learner {
+    real_time: bool,
     steps: Vec<(StepId, Draft)>,
     holes: Vec<Seen>,
     /// The holes by how their numbers vary.
@@ -188,6 +193,7 @@ impl Learner {
             return self.add(step, values, SeenKind::As(other, distance));
         }
         let kind = match number {
+            Some(_) if self.real_time && !is_hex && !is_drawn(&values, distinct) => Hole::Any,
             Some(number) if !(is_hex || is_whole && is_drawn(&values, distinct)) => {
                 let (least, most) = wide(&values);
                 Hole::Span(number.with(least), number.with(most))
@@ -497,7 +503,7 @@ mod tests {
     fn learnt(steps: &[&[&str]]) -> String {
         let one = |index: usize| snapshot(&Vec::from_iter(steps.iter().map(|step| step[index])));
         let all: Vec<Snapshot> = (0..steps[0].len()).map(one).collect();
-        learn(&all[0], &all[1..]).unwrap().to_string()
+        learn(&all[0], &all[1..], false).unwrap().to_string()
     }
 
     #[test]
@@ -511,6 +517,13 @@ mod tests {
         assert_eq!(learnt(&[&time]), "6.1\n1 | time={3.900..4.500} ms\n");
         let count = ["n 1 of 100000", "n 0 of 100010", "n 0 of 100020"];
         assert_eq!(learnt(&[&count]), "6.1\n1 | n {0..2} of {99980..100040}\n");
+    }
+
+    #[test]
+    fn nothing_bounds_what_follows_from_real_time() {
+        let [one, other] = ["time=4.1 ms", "time=4.3 ms"].map(|text| snapshot(&[text]));
+        let noise = learn(&one, &[other], true).unwrap().to_string();
+        assert_eq!(noise, "6.1\n1 | time={?} ms\n");
     }
 
     #[test]
@@ -576,7 +589,7 @@ mod tests {
     fn another_status_is_no_noise() {
         let [one, other] =
             [0, 1].map(|status| Snapshot::parse(&format!("\n6.1 guest x\n= {status}\n")).unwrap());
-        let error = learn(&one, &[other]).unwrap_err().to_string();
+        let error = learn(&one, &[other], false).unwrap_err().to_string();
         assert!(error.contains("step 6.1: exit status 0"), "{error}");
     }
 }
