@@ -269,7 +269,7 @@ const SCORE: usize = 80;
 /// How many of a few: an unlucky day is no reason to stop, as its survivors are told anyway.
 const SCORE_OF_A_DAY: usize = 50;
 
-/// The first chapter that notices, and where.
+/// The first chapter that notices, and where; those come first that name what is changed.
 fn noticer(tree: &Tree, mutant: &Mutant) -> Option<String> {
     let mut chapters = mutant.chapters.iter();
     chapters.find_map(|chapter| {

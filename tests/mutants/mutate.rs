@@ -16,8 +16,8 @@ pub struct Mutant {
     pub what: String,
     /// The function that is changed.
     pub function: String,
-    /// The chapters that name the function and run the line.
-    pub chapters: BTreeSet<u32>,
+    /// The chapters that run the line: those first that name the function.
+    pub chapters: Vec<u32>,
     /// The change.
     pub edit: Edit,
 }
@@ -55,14 +55,13 @@ pub fn all(
             for index in function.body.clone() {
                 let number = u32::try_from(index + 1).unwrap();
                 let key = (file.clone(), number);
-                let chapters: BTreeSet<u32> = naming
-                    .iter()
-                    .copied()
-                    .filter(|chapter| run[chapter].contains(&key))
-                    .collect();
+                let runs = |chapter: &&u32| run[chapter].contains(&key);
+                let mut chapters: Vec<u32> = naming.iter().filter(runs).copied().collect();
                 if chapters.is_empty() {
                     continue;
                 }
+                let others = run.keys().filter(|chapter| !naming.contains(chapter));
+                chapters.extend(others.filter(runs));
                 let next = lines
                     .get(index + 1)
                     .filter(|_| index + 1 < function.body.end);

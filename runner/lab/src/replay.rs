@@ -123,7 +123,7 @@ impl<'a> Replay<'a> {
             watch(&Event::Begin(step));
             let start = Instant::now();
             let output = match troubles.machine_ended && step.terminal != Terminal::Host {
-                true => Err(Error::MachineEnded("the machine has ended".to_owned()).into()),
+                true => Err(Error::MachineEnded("the machine is lost".to_owned()).into()),
                 false => self.run(step, &mut |_| {}),
             };
             // What a full disk has cut off would look like a kernel that does something else.
@@ -136,6 +136,9 @@ impl<'a> Replay<'a> {
             let output = match output.with_context(|| place(script, step))? {
                 Ok(output) => output,
                 Err(why) => {
+                    if let Some(session) = &mut self.session {
+                        session.skip(step);
+                    }
                     watch(&Event::Skip(step, &why));
                     continue;
                 }
@@ -166,57 +169,56 @@ impl<'a> Replay<'a> {
         error: anyhow::Error,
         troubles: &mut Troubles,
     ) -> anyhow::Result<Result<Output, String>> {
-        let failed = |output: Output, why: &anyhow::Error| Output {
-            stderr: output.stderr + &format!("{why:#}\n"),
-            status: -1,
-            ..output
-        };
-        let is_late = Error::is_late(&error);
-        let on_machine = step.terminal != Terminal::Host;
-        if troubles.machine_ended && on_machine {
+        if step.terminal == Terminal::Host || Error::is_interrupted(&error) {
+            return Err(error);
+        }
+        if troubles.machine_ended {
             return Ok(Err(format!("{error:#}")));
         }
         match Error::of(&error) {
             Some(Error::Unprinted { output, .. }) => return Ok(Ok((**output).clone())),
-            Some(Error::MachineEnded(_)) => {
-                troubles.machine_ended = true;
-                return Ok(Ok(failed(self.left_over(step), &error)));
-            }
             Some(Error::Misuse(_) | Error::Overrun(_)) => {
                 // As a reader would: see what gdb has said, and let the machine run on.
-                if on_machine && self.session()?.make_way(step)? {
-                    return match self.run(step, &mut |_| {}) {
+                match self.session()?.make_way(step) {
+                    Ok(false) => return Ok(Err(format!("{error:#}"))),
+                    Ok(true) => match self.run(step, &mut |_| {}) {
+                        Ok(output) => return Ok(Ok(output)),
                         Err(error) if matches!(Error::of(&error), Some(Error::Misuse(_))) => {
-                            Ok(Err(format!("{error:#}")))
+                            return Ok(Err(format!("{error:#}")));
                         }
-                        Err(error) => self.after(step, error, troubles),
-                        Ok(output) => Ok(Ok(output)),
-                    };
+                        Err(error) => return self.after(step, error, troubles),
+                    },
+                    Err(error) => return self.after(step, error, troubles),
                 }
             }
-            Some(Error::Late(_) | Error::Flood(_)) => {
-                troubles.late += usize::from(is_late);
-                let output = failed(self.left_over(step), &error);
-                // Where the command cannot be ended, nothing can follow on the machine.
-                let ended = self.end_command(step.terminal).unwrap_or(false);
-                troubles.machine_ended |= on_machine && !ended || troubles.late > LATE_MAX;
-                return Ok(Ok(output));
-            }
-            _ => return Err(error),
+            _ => {}
         }
-        Ok(Err(format!("{error:#}")))
+        let output = self.left_over(step);
+        let output = Output {
+            stderr: output.stderr + &format!("{error:#}\n"),
+            status: -1,
+            ..output
+        };
+        let may_end = matches!(Error::of(&error), Some(Error::Late(_) | Error::Flood(_)));
+        troubles.late += usize::from(may_end);
+        // Where the command cannot be ended, nothing can follow on the machine.
+        troubles.machine_ended =
+            !may_end || troubles.late > LATE_MAX || !self.end_command(step.terminal);
+        Ok(Ok(output))
     }
 
     /// Ends a command that does not end by itself, as Ctrl-C would; tells whether it could.
-    fn end_command(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
-        match terminal {
-            Terminal::Guest | Terminal::Server => {
-                let session = self.session()?;
-                session.load_scripts()?;
-                session.interrupt_guest(terminal)
-            }
+    fn end_command(&mut self, terminal: Terminal) -> bool {
+        let Some(session) = &mut self.session else {
+            return false;
+        };
+        let ended = match terminal {
+            Terminal::Guest | Terminal::Server => session
+                .load_scripts()
+                .and_then(|()| session.interrupt_guest(terminal)),
             _ => self.interrupt(terminal).map(|_| true),
-        }
+        };
+        ended.unwrap_or(false)
     }
 
     /// What a command has printed whose end was not waited for.
@@ -333,7 +335,11 @@ pub fn replay(
         return Err(Error::Misuse(unseen)).with_context(|| script.path.display().to_string());
     }
     let frames = match session {
-        Some(session) if script.has(Terminal::Wire) => Some(session.frames()?),
+        Some(session) if script.has(Terminal::Wire) => match (session.frames(), otherwise) {
+            // A machine that is lost may leave a part of a frame.
+            (Err(_), Otherwise::Counts) => None,
+            (frames, _) => Some(frames?),
+        },
         _ => None,
     };
     Ok(Transcript {
