@@ -8,9 +8,8 @@ use book::chapter;
 use book::prose::glossary;
 use book::snapshot::Snapshot;
 use lab::replay::provenance;
-use lab::transcript::Transcript;
 
-use fixture::{Ran, repository};
+use fixture::{Ran, from_json, repository};
 
 #[path = "support/fixture.rs"]
 #[allow(dead_code, reason = "the fixture's book is for other tests")]
@@ -47,8 +46,7 @@ fn every_chapter_replays_as_recorded() {
             continue;
         }
         assert_eq!(ran.code, Some(1), "{name}: {ran:#?}");
-        let recorded = Snapshot::read(&repository(), &name).unwrap();
-        let now = from_json(&ran.json(), recorded.as_ref());
+        let now = from_json(&ran.json());
         let folder = repository().join("tests/snapshots/6.1");
         insta::with_settings!({
             snapshot_path => folder,
@@ -58,28 +56,6 @@ fn every_chapter_replays_as_recorded() {
         panic!("{name}: {ran:#?}");
     }
     panic!("{verified:#?}");
-}
-
-/// The transcript that `--json` printed, in the form of a snapshot.
-fn from_json(json: &serde_json::Value, recorded: Option<&Snapshot>) -> Snapshot {
-    let steps = json["steps"].as_array().unwrap();
-    let records = steps.iter().map(|step| {
-        let words =
-            ["step", "terminal", "command"].map(|key| step[key].as_str().unwrap().to_owned());
-        let step_parsed = lab::transcript::step::Step::parse(&words, 1).unwrap();
-        lab::transcript::Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
-    });
-    let provenance = recorded.map(|r| r.provenance.clone()).unwrap_or_default();
-    let frames = json["frames"].as_array();
-    let frames = frames.map(|all| all.iter().map(|f| f.as_str().unwrap().parse().unwrap()));
-    let transcript = Transcript {
-        records: records.collect(),
-        frames: frames.map(Iterator::collect),
-    };
-    Snapshot {
-        provenance,
-        transcript,
-    }
 }
 
 /// The names in the text, too, and the list of what is none.

@@ -27,7 +27,7 @@ fn a_cache_that_is_read_only_serves_all_that_only_reads() {
         "guest 'ip link set lo up'",
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     let run = |arguments: &[&str]| {
         let command = sealed(&place, &place.command_in(&book, arguments));
         Ran::of(command)
@@ -117,7 +117,7 @@ fn replays_at_once_are_the_same_byte_for_byte() {
         "guest 'cat /proc/uptime; ip link set lo up'",
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     for ran in all((0..4).map(|_| place.command_in(&book, &["chapter", "5"]))) {
         ran.ends_with(0)
             .prints("the same, byte for byte")

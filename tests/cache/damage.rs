@@ -89,7 +89,7 @@ fn a_bit_that_the_disk_has_flipped_in_the_debug_information_is_found_when_a_repl
     let place = Place::made();
     let book = Book::new(&["gdb 'break inet_init'", "gdb continue"]);
     let vmlinux = place.entries("kernel")[0].join("linux/vmlinux");
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     let bytes = fs::read(&vmlinux).unwrap();
     let names = bytes.windows(10).enumerate();
     let at: Vec<_> = names
@@ -118,7 +118,7 @@ fn a_bit_that_the_disk_has_flipped_in_the_debug_information_is_found_when_a_repl
 fn a_replay_that_differs_for_another_reason_removes_nothing() {
     let place = Place::made();
     let book = Book::new(&["guest 'echo $((40 + 2))'"]);
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     let snapshot = fs::read_to_string(book.snapshot()).unwrap();
     fs::write(book.snapshot(), snapshot.replace("42", "43")).unwrap();
     let ran = place.run_in(&book, &["chapter", "5"]);
@@ -306,7 +306,7 @@ fn captures_and_history_cannot_harm() {
         "guest 'ip link set lo up'",
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     let captures = place.root().join("captures");
     let capture = captures.join("05-five.pcap");
     place

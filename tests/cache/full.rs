@@ -88,7 +88,8 @@ fn an_import_onto_a_full_disk_is_told_and_nothing_of_it_is_kept() {
     assert!(all > 40, "{all}");
     eprintln!("THESEUS_SEED={}", seed());
     let place = Place::empty();
-    for write in Random::new("imports").sample((1..=all).collect(), 6) {
+    // How many writes there are varies with how much comes through a pipe at a time.
+    for write in Random::new("imports").sample((1..=all / 2).collect(), 6) {
         let mut command = small.command(&place, &arguments);
         shim::full(&mut command, &place.root(), write);
         let ran = Ran::of(command);
@@ -112,7 +113,7 @@ fn a_replay_on_a_full_disk_needs_no_room_in_the_cache() {
         "guest 'ip link set lo up'",
         "wire 'tcpdump -n -r wire.pcap'",
     ]);
-    place.run_in(&book, &["record", "5", "--yes"]).ends_with(0);
+    book.keep(&place.run_in(&book, &["chapter", "5", "--json"]));
     let capture = place.root().join("captures/05-five.pcap");
     for write in 1..=3 {
         let mut command = place.command_in(&book, &["chapter", "5"]);

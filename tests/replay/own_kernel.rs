@@ -177,7 +177,7 @@ fn where_it_differs_is_a_fact_about_the_kernel_and_nothing_to_record() {
         "gdb 'info line inet_init'",
         "gdb 'print sizeof(struct sock)'",
     ]);
-    book.run(&["record", "5", "--yes"]).ends_with(0);
+    book.keep(&book.run(&["chapter", "5", "--json"]));
     let tree = tree();
     let with_kernel = ["chapter", "5", "--kernel", tree.to_str().unwrap()];
     book.run(&with_kernel)

@@ -1,6 +1,9 @@
 //! What a test starts, and a book of one chapter in a temporary repository, with the lab of the
 //! real one.
 
+use book::snapshot::Snapshot;
+use lab::transcript::step::Step;
+use lab::transcript::{Record, Transcript};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::channel;
@@ -90,6 +93,14 @@ impl Book {
         Ran::of(self.command(arguments))
     }
 
+    /// Keeps what a replay of chapter 5 has printed with `--json` as its snapshot. That is less than
+    /// `record` does, which replays it ten times.
+    pub fn keep(&self, ran: &Ran) {
+        let path = self.snapshot();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, from_json(&ran.json()).file("05-five")).unwrap();
+    }
+
     pub fn snapshot(&self) -> PathBuf {
         self.folder.path().join("tests/snapshots/6.1/05-five.snap")
     }
@@ -144,4 +155,28 @@ impl Ran {
         let read = serde_json::from_str(&self.stdout);
         read.unwrap_or_else(|error| panic!("{error} in {self:#?}"))
     }
+}
+
+/// The transcript that `--json` printed, in the form of a snapshot.
+pub fn from_json(json: &serde_json::Value) -> Snapshot {
+    let steps = json["steps"].as_array().unwrap();
+    let records = steps.iter().map(|step| {
+        let words =
+            ["step", "terminal", "command"].map(|key| step[key].as_str().unwrap().to_owned());
+        let step_parsed = Step::parse(&words, 1).unwrap();
+        Record::new(&step_parsed, serde_json::from_value(step.clone()).unwrap())
+    });
+    let provenance = json["provenance"].as_object().unwrap().iter();
+    let provenance = provenance.map(|(name, value)| (name.clone(), value.as_str().unwrap().into()));
+    let frames = json["frames"].as_array();
+    let frames = frames.map(|all| all.iter().map(|f| f.as_str().unwrap().parse().unwrap()));
+    let transcript = Transcript {
+        records: records.collect(),
+        frames: frames.map(Iterator::collect),
+    };
+    Snapshot {
+        provenance: provenance.collect(),
+        transcript,
+    }
+    .of_kind(false)
 }
