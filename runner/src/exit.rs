@@ -68,7 +68,9 @@ mod tests {
         };
         let unprinted = Error::Unprinted {
             text: text(),
-            output: Box::default(),
+            stdout: text(),
+            stderr: text(),
+            status: 0,
         };
         let fault = Fault {
             path: "chapters/05-five.md".into(),

@@ -1,5 +1,5 @@
-//! What "the same in meaning" is worth: a kernel that was changed and does the same still passes the
-//! chapters, and one that behaves otherwise does not.
+//! What "the same in meaning" is worth: a kernel that was changed and does the same still passes
+//! the chapters, and one that behaves otherwise does not.
 //!
 //! Some changes were planted by hand, and each has to show in the step that is about it. The others
 //! are drawn, from the lines that the chapters run in the functions that they name: those that
@@ -150,7 +150,8 @@ fn run_by(lab: &Lab, chapters: &[Chapter]) -> BTreeMap<u32, BTreeSet<Line>> {
     run.into_inner().unwrap()
 }
 
-/// Does this with each of all, as many at a time as there are processors, whose numbers it is given.
+/// Does this with each of all, as many at a time as there are processors, whose numbers it is
+/// given.
 fn at_once<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
     let next = AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().unwrap().get();

@@ -40,8 +40,8 @@ impl Tree {
         &self.rework.tree
     }
 
-    /// A number for all that runs of the kernel: another one if an instruction or a byte of its data
-    /// is another. The build id is not counted, which hashes the debug information, too.
+    /// A number for all that runs of the kernel: another one if an instruction or a byte of its
+    /// data is another. The build id is not counted, which hashes the debug information, too.
     pub fn fingerprint(&self) -> u64 {
         fingerprint(&self.root().join("vmlinux"))
     }

@@ -93,8 +93,8 @@ impl Book {
         Ran::of(self.command(arguments))
     }
 
-    /// Keeps what a replay of chapter 5 has printed with `--json` as its snapshot. That is less than
-    /// `record` does, which replays it ten times.
+    /// Keeps what a replay of chapter 5 has printed with `--json` as its snapshot. That is less
+    /// than `record` does, which replays it ten times.
     pub fn keep(&self, ran: &Ran) {
         let path = self.snapshot();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,7 +1,5 @@
 //! The errors that a caller tells apart. All others say that the lab cannot run on this machine.
 
-use crate::transcript::Output;
-
 /// What went wrong, beneath the context that says where.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -49,16 +47,16 @@ pub enum Error {
     #[error("{0}")]
     MachineEnded(String),
     /// A command has ended without the text that its step waits for.
-    #[error(
-        "the command ended without printing `{text}`; it printed\n{}{}",
-        output.stdout,
-        output.stderr
-    )]
+    #[error("the command ended without printing `{text}`; it printed\n{stdout}{stderr}")]
     Unprinted {
         /// What was waited for.
         text: String,
-        /// What came.
-        output: Box<Output>,
+        /// What came on standard output.
+        stdout: String,
+        /// What came on standard error.
+        stderr: String,
+        /// How it ended.
+        status: i32,
     },
     /// A step has ended its shell.
     #[error("{0}")]

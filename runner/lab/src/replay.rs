@@ -176,7 +176,19 @@ impl<'a> Replay<'a> {
             return Ok(Err(format!("{error:#}")));
         }
         match Error::of(&error) {
-            Some(Error::Unprinted { output, .. }) => return Ok(Ok((**output).clone())),
+            Some(Error::Unprinted {
+                stdout,
+                stderr,
+                status,
+                ..
+            }) => {
+                return Ok(Ok(Output {
+                    stdout: stdout.clone(),
+                    stderr: stderr.clone(),
+                    status: *status,
+                    guest_ns: None,
+                }));
+            }
             Some(Error::Misuse(_) | Error::Overrun(_)) => {
                 // As a reader would: see what gdb has said, and let the machine run on.
                 match self.session()?.make_way(step) {

@@ -293,9 +293,9 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Makes way for a step that could not be typed: sees what gdb has printed, and lets the machine
-    /// run on until the guest waits for its next command, for a step of the guest, or has ended
-    /// the command that still runs. Gives whether anything of that was to do.
+    /// Makes way for a step that could not be typed: sees what gdb has printed, lets the machine
+    /// run on until the guest waits for its next command, if the step is the guest's, and looks at
+    /// the end of an earlier command. Gives whether anything of that was to do.
     ///
     /// # Errors
     /// A machine or a debugger that has ended, or does not answer; a signal.
@@ -328,8 +328,8 @@ impl<'a> Session<'a> {
         Ok(done)
     }
 
-    /// Leaves out a step. The agent has the chapter's steps in their order, so if it would type this
-    /// one, those behind it are given to it one by one.
+    /// Leaves out a step. The agent has the chapter's steps in their order, so if it would type
+    /// this one, those behind it are given to it one by one.
     pub fn skip(&mut self, step: &Step) {
         self.typed |= step.terminal.is_in_guest() && step.is_typed_by_agent();
     }
@@ -814,7 +814,9 @@ fn look(window: &mut Window, step: &Step) -> anyhow::Result<Output> {
     {
         bail!(Error::Unprinted {
             text: text.clone(),
-            output: Box::new(output),
+            stdout: output.stdout,
+            stderr: output.stderr,
+            status: output.status,
         });
     }
     Ok(output)
