@@ -267,8 +267,9 @@ fn judge_mutants(count: usize, score: usize) {
 
 /// How many of a hundred changes of behaviour have to be noticed.
 const SCORE: usize = 80;
-/// How many of a few: an unlucky day is no reason to stop, as its survivors are told anyway.
-const SCORE_OF_A_DAY: usize = 50;
+/// How many of a few: survivors of a day are told, and an unlucky day is no reason to stop; fewer
+/// than this mean that nobody judges any more.
+const SCORE_OF_A_DAY: usize = 30;
 
 /// The first chapter that notices, and where; those come first that name what is changed.
 fn noticer(tree: &Tree, mutant: &Mutant) -> Option<String> {
