@@ -57,14 +57,21 @@ impl Ready {
         })
     }
 
-    /// The same with another machine, for a lab that is no other in what it prints.
-    #[must_use]
-    pub fn on(&self, lab: Lab) -> Self {
-        Self {
-            root: self.root.clone(),
-            lab,
-            provenance: self.provenance.clone(),
-        }
+    /// Replays a whole chapter on a machine of this lab, to record it: a step that is otherwise than
+    /// the chapter has it is an error, whatever was recorded before.
+    ///
+    /// # Errors
+    /// As [`replay`].
+    pub fn replay_to_record(
+        &self,
+        chapter: &Chapter,
+        lab: &Lab,
+        signals: &Signals,
+    ) -> Result<Snapshot> {
+        let (script, count) = (chapter.script(), chapter.steps.len());
+        let fails = Otherwise::Fails;
+        let transcript = replay(&self.root, script, count, lab, fails, signals, &mut |_| {})?;
+        Ok(self.snapshot(transcript))
     }
 
     /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the

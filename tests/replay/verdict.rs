@@ -23,6 +23,8 @@ fn a_recorded_chapter_is_the_same_until_its_snapshot_lies() {
     book.run(&["record", "5", "--yes"])
         .ends_with(0)
         .prints("recorded in");
+    let noise = std::fs::read_to_string(book.snapshot().with_extension("noise")).unwrap();
+    assert!(noise.contains("1 | Breakpoint 1 at {*}: file"), "{noise}");
     book.run(&["chapter", "5"])
         .ends_with(0)
         .prints("chapter 5: the same, byte for byte (4 steps");
@@ -69,6 +71,23 @@ fn another_lab_is_compared_by_meaning() {
     )
     .unwrap();
     book.run(&["chapter", "5"]).ends_with(1).prints("different");
+}
+
+#[test]
+fn what_is_recorded_is_what_the_chapter_says_whatever_was_recorded_before() {
+    let book = Book::new(&["status=1 guest true", "gdb 'info line inet_init'"]);
+    // Another lab, in which a replay goes on.
+    let other = "kind: exact\nbzImage: another\n\n5.1 guest true\n= 1 at 1\n\n\
+                 5.2 gdb info line inet_init\n= 0\n";
+    std::fs::create_dir_all(book.snapshot().parent().unwrap()).unwrap();
+    std::fs::write(book.snapshot(), other).unwrap();
+    book.run(&["chapter", "5"])
+        .ends_with(1)
+        .prints("different in ");
+    book.run(&["record", "5", "--yes"])
+        .ends_with(1)
+        .complains("exit status 0 where the chapter expects 1");
+    assert_eq!(std::fs::read_to_string(book.snapshot()).unwrap(), other);
 }
 
 /// The steps of a chapter that this machine does otherwise, and what was recorded of each.

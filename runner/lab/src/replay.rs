@@ -189,7 +189,7 @@ impl<'a> Replay<'a> {
                     guest_ns: None,
                 }));
             }
-            Some(Error::Misuse(_) | Error::Overrun(_)) => {
+            Some(Error::Misuse(_)) => {
                 // As a reader would: see what gdb has said, and let the machine run on.
                 match self.session()?.make_way(step) {
                     Ok(false) => return Ok(Err(format!("{error:#}"))),
@@ -211,11 +211,15 @@ impl<'a> Replay<'a> {
             status: -1,
             ..output
         };
-        let may_end = matches!(Error::of(&error), Some(Error::Late(_) | Error::Flood(_)));
-        troubles.late += usize::from(may_end);
-        // Where the command cannot be ended, nothing can follow on the machine.
-        troubles.machine_ended =
-            !may_end || troubles.late > LATE_MAX || !self.end_command(step.terminal);
+        // Where a command goes on that cannot be ended, nothing can follow on the machine.
+        troubles.machine_ended = match Error::of(&error) {
+            Some(Error::Overrun(_)) => false,
+            Some(Error::Late(_) | Error::Flood(_)) => {
+                troubles.late += 1;
+                troubles.late > LATE_MAX || !self.end_command(step.terminal)
+            }
+            _ => true,
+        };
         Ok(Ok(output))
     }
 

@@ -68,10 +68,7 @@ struct Recording {
 fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Recording> {
     let signals = Signals::catch()?;
     let mut stage = Stage::begin(format!("replay chapter {}", chapter.number));
-    let once = |lab: &Lab| {
-        let on = ready.on(lab.clone());
-        on.replay(chapter, chapter.steps.len(), &signals, &mut |_| {})
-    };
+    let once = |lab: &Lab| ready.replay_to_record(chapter, lab, &signals);
     let (first, second) = (once(&ready.lab)?, once(&ready.lab)?);
     let exact = first.transcript == second.transcript;
     // In the lab's network time is real, so that no two replays are the same.

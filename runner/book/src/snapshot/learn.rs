@@ -12,9 +12,9 @@ use anyhow::{Result, bail};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
-use crate::snapshot::meaning::value;
+use crate::snapshot::meaning::values;
 use crate::snapshot::noise::{Form, Hole, Noise, Piece, Steps};
-use crate::snapshot::shape::{Kind, Number, Token, tokens, without_places};
+use crate::snapshot::shape::{Kind, Number, Token, hex, tokens, without_places};
 use crate::snapshot::{Snapshot, body};
 
 /// How far a number may lie from the one that it varies with.
@@ -156,14 +156,19 @@ impl Learner {
 
     /// The hole of a token that varies. `own` are the numbers of the step that are nobody else's.
     fn hole(&mut self, step: StepId, column: &[Token<'_>], own: &mut Vec<Vec<i128>>) -> usize {
-        let values: Option<Vec<i128>> = column.iter().map(|token| value(*token)).collect();
+        // Digits alone are a number in hexadecimal where others of their place are.
+        let is_hex = column.iter().any(|token| token.kind != Kind::Number);
+        let value = |token: &Token<'_>| match is_hex {
+            true => hex(token.text),
+            false => values(*token).first().copied(),
+        };
+        let values: Option<Vec<i128>> = column.iter().map(value).collect();
         let Some(values) = values.filter(|_| !is_words(column)) else {
             let words: BTreeSet<&str> = column.iter().map(|token| token.text).collect();
             let words = words.into_iter().map(str::to_owned).collect();
             return self.add(step, Vec::new(), SeenKind::Hole(Hole::Words(words)));
         };
         let number = Number::parse(column[0].text).filter(|_| column[0].kind == Kind::Number);
-        let is_hex = column.iter().any(|token| token.kind != Kind::Number);
         let is_whole = is_hex || !column[0].text.contains('.');
         let key = (
             if is_whole {
@@ -291,7 +296,7 @@ fn columns<'a>(texts: &[Vec<Vec<Token<'a>>>]) -> Option<Vec<Vec<Vec<Token<'a>>>>
         let column = |place: usize| texts.iter().map(|text| text[index][place]).collect();
         let columns: Vec<Vec<Token<'_>>> = (0..line.len()).map(column).collect();
         let fit = |column: &Vec<Token<'_>>| {
-            !varies(column) || is_words(column) || column.iter().all(|t| value(*t).is_some())
+            !varies(column) || is_words(column) || column.iter().all(is_number)
         };
         if !columns.iter().all(fit) {
             return None;
@@ -308,12 +313,16 @@ fn varies(column: &[Token<'_>]) -> bool {
 }
 
 fn is_words(column: &[Token<'_>]) -> bool {
-    let is_hex = || column.iter().all(|token| value(*token).is_some());
+    let is_hex = || column.iter().all(is_number);
     column.iter().any(|token| token.kind == Kind::Word)
         && column
             .iter()
             .all(|token| matches!(token.kind, Kind::Word | Kind::Number | Kind::Hex))
         && !(is_hex() && column.iter().all(|t| t.text.len() == column[0].text.len()))
+}
+
+fn is_number(token: &Token<'_>) -> bool {
+    !values(*token).is_empty()
 }
 
 fn says_other_words(lines: &[Vec<Vec<Token<'_>>>]) -> bool {

@@ -22,7 +22,7 @@ pub struct Comparison {
     /// Whether the programs are others than those of the recording.
     others: bool,
     /// What stood in the holes that have names.
-    named: HashMap<String, i128>,
+    named: HashMap<String, Vec<i128>>,
     /// What corresponds to what: whether recorded or now, kind, text.
     pairs: HashMap<(bool, Corresponding, String), String>,
 }
@@ -155,27 +155,29 @@ impl Comparison {
         if found.kind == Kind::Unknown {
             return true;
         }
-        let value = value(found);
+        let values = values(found);
         let fits = match hole {
             Hole::Words(words) => return words.iter().any(|word| word == found.text),
-            Hole::Any => value.is_some(),
+            Hole::Any => !values.is_empty(),
             Hole::Own => {
                 let times = own.entry(found.text.to_owned()).or_default();
                 *times += 1;
-                value.is_some() && *times == 1
+                !values.is_empty() && *times == 1
             }
             Hole::Span(least, most) => Number::parse(found.text).is_some_and(|number| {
                 number.is_like(*least) && (least.units..=most.units).contains(&number.units)
             }),
-            Hole::As(other, distance) => match (self.named.get(other), value) {
+            Hole::As(other, distance) => match self.named.get(other) {
                 // A step that could not be reached has left no value.
-                (None, _) => true,
-                (Some(before), Some(value)) => is_so_far(*before, *distance, value),
-                (Some(_), None) => false,
+                None => true,
+                Some(before) => before.iter().any(|before| {
+                    let mut values = values.iter();
+                    values.any(|value| is_so_far(*before, *distance, *value))
+                }),
             },
         };
-        if let (Some(name), Some(value)) = (name, value) {
-            self.named.insert(name.to_owned(), value);
+        if let Some(name) = name {
+            self.named.insert(name.to_owned(), values);
         }
         fits
     }
@@ -227,15 +229,18 @@ fn is_as(expected: Token<'_>, found: Token<'_>, exact: bool) -> bool {
         || !exact && (expected.kind, found.kind) == (Kind::Blank, Kind::Blank)
 }
 
-/// The value of a token that is a number of any kind.
-pub(super) fn value(token: Token<'_>) -> Option<i128> {
-    match token.kind {
-        Kind::Hex => hex(token.text),
-        Kind::Number => Number::parse(token.text).map(|number| number.units),
-        // `feed` in a dump is a number, too.
-        Kind::Word if token.text.len() >= 4 => hex(token.text),
-        _ => None,
-    }
+/// What a token may be as a number of any kind: in a dump, `feed` is one, and `9698` another than
+/// elsewhere.
+pub(super) fn values(token: Token<'_>) -> Vec<i128> {
+    let decimal = Number::parse(token.text).filter(|_| token.kind == Kind::Number);
+    let may_be_hex = match token.kind {
+        Kind::Hex => true,
+        Kind::Number | Kind::Word => token.text.len() >= 4,
+        _ => false,
+    };
+    let hex = may_be_hex.then(|| hex(token.text)).flatten();
+    let decimal = decimal.map(|number| number.units);
+    decimal.into_iter().chain(hex).collect()
 }
 
 /// Whether a value lies so far from another, in numbers that begin anew behind 32 or 64 bits.
@@ -408,6 +413,10 @@ mod tests {
             "| seq 4294967295 ack 7"
         ));
         assert!(!fits(apart, "| seq 100000 ack 100008", "| seq 5 ack 14"));
+        // In a dump a port of digits alone is a number in hexadecimal, too.
+        let dump = "\n1 | {6.1a=*} 0301 {6.1a}\n";
+        assert!(fits(dump, "| 44276 0301 acf4", "| 38552 0301 9698"));
+        assert!(!fits(dump, "| 44276 0301 acf4", "| 38552 0301 9699"));
         let own = "\n1 | {*} {*}\n";
         assert!(fits(own, "| 0xffff1 0xffff2", "| 0xffff3 0xffff4"));
         assert!(!fits(own, "| 0xffff1 0xffff2", "| 0xffff3 0xffff3"));
