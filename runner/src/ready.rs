@@ -57,8 +57,8 @@ impl Ready {
         })
     }
 
-    /// Replays a whole chapter on a machine of this lab, to record it: a step that is otherwise than
-    /// the chapter has it is an error, whatever was recorded before.
+    /// Replays a whole chapter on a machine of this lab, to record it: a step that is otherwise
+    /// than the chapter has it is an error, whatever was recorded before.
     ///
     /// # Errors
     /// As [`replay`].
