@@ -94,3 +94,69 @@ fn the_wire_shows_a_capture_and_nothing_else() {
     .ends_with(2)
     .complains("the frames that came last are shown nowhere; add a step `wire`");
 }
+
+/// A conversation over TCP, of which gdb watches as much as `breakpoints` say, and lets it run on
+/// by `looks`: the time of each frame since the first, in microseconds, and who said what.
+fn conversation(breakpoints: &[&'static str], looks: &[&'static str]) -> Vec<(i64, String)> {
+    let before = [
+        "background server 'nc -l -p 9090 > /dev/null'",
+        "guest 'ping -c 1 10.0.3.1 > /dev/null'",
+        "gdb interrupt",
+    ];
+    let talk = ["gdb continue", "guest 'echo hello | nc 10.0.3.1 9090'"];
+    let after = [
+        "server",
+        "gdb interrupt",
+        "gdb delete",
+        "gdb continue",
+        "wire 'tcpdump -tttttn -r wire.pcap tcp'",
+    ];
+    let steps = [&before, breakpoints, &talk, looks, &after].concat();
+    let ran = with_ends(&steps).run(&["chapter", "5", "--json"]);
+    ran.ends_with(1);
+    let json = ran.json();
+    let wire = json["steps"].as_array().unwrap().last().unwrap();
+    let frames = wire["stdout"].as_str().unwrap().lines();
+    let frames = frames.map(|line| {
+        let (time, frame) = line.trim_start().split_once(' ').unwrap();
+        let seconds: f64 = time.rsplit(':').next().unwrap().parse().unwrap();
+        let words: Vec<&str> = frame.split(' ').collect();
+        let from = words[1].rsplit_once('.').unwrap().0;
+        let said = format!("{from} {} {}", words[5], words.last().unwrap());
+        ((seconds * 1e6).round() as i64, said)
+    });
+    frames.collect()
+}
+
+/// The most that a stop may cost, in microseconds.
+const STOP: i64 = 50;
+/// After how long the kernel may give the processor to another program, in microseconds: where in
+/// this a conversation begins, it does not say.
+const TICK: i64 = 10_000;
+
+#[test]
+fn a_conversation_takes_as_long_with_the_debugger_as_without() {
+    let plain = conversation(&[], &[]);
+    // Each of these stops the machine, and gdb lets it run on at once.
+    let stopped = conversation(
+        &[
+            "gdb 'dprintf tcp_v4_rcv,\"received\\n\"'",
+            "gdb 'break __tcp_transmit_skb'",
+        ],
+        &["gdb", "gdb 'continue 100'", "guest"],
+    );
+    assert!(plain.len() >= 7, "{plain:?}");
+    let said = |frames: &[(i64, String)]| -> Vec<String> {
+        frames.iter().map(|(_, said)| said.clone()).collect()
+    };
+    assert_eq!(said(&plain), said(&stopped));
+    for (frames, ((as_is, _), (watched, said))) in plain.iter().zip(&stopped).enumerate() {
+        // One where it is sent, and one where it is received; the handshake is the kernels' alone.
+        let stops = 2 * frames as i64;
+        let programs = if frames < 3 { 0 } else { TICK };
+        assert!(
+            (watched - as_is).abs() <= stops * STOP + programs,
+            "{said}: {as_is} µs, and {watched} µs with {stops} stops: {plain:?} {stopped:?}"
+        );
+    }
+}

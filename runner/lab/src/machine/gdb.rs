@@ -24,6 +24,14 @@ pub const BOUNDARY: u64 = 0x5e3d_0000;
 const BOUNDARY_STOP: &str = "0x000000005e3d0000 in ?? ()\n";
 /// What [`Gdb::prepare_interrupt`] loads.
 const INTERRUPT: &str = include_str!("interrupt.py");
+/// What [`Gdb::watch_boundary`] loads.
+const BOUNDARY_SCRIPT: &str = include_str!("boundary.py");
+/// How much of the guest's time a stop costs at most, in µs. Less would cost real time: QEMU wakes
+/// up for each tick, and 20,000 of them take about a third of a second.
+const FINE_TICK: u32 = 50;
+/// How much it costs at most while the guest's command has been waiting for a second, in µs: as
+/// much as the kernel's own clock is coarse.
+const COARSE_TICK: u32 = 10_000;
 /// The function in which the kernel waits for work.
 const IDLE: &str = "default_idle";
 
@@ -160,12 +168,15 @@ impl Gdb {
         self.process.press_ctrl_c()
     }
 
-    /// Commands that set the internal breakpoint on the boundary.
+    /// The command that sets the internal breakpoint on the boundary, and defines what
+    /// [`Gdb::tick`] needs.
     #[must_use]
     pub fn watch_boundary() -> String {
-        format!(
-            "python gdb.Breakpoint('*{BOUNDARY:#x}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True)"
-        )
+        let script = format!(
+            "FINE, COARSE = {FINE_TICK}, {COARSE_TICK}\n{BOUNDARY_SCRIPT}\n\
+             tick = TheseusTick()\nTheseusBoundary({BOUNDARY}, tick)\n"
+        );
+        format!("python exec({script:?})")
     }
 
     /// Has the agent, which waits at the boundary, sleep for a moment.
@@ -205,6 +216,16 @@ impl Gdb {
     pub fn prepare_interrupt(shell: usize) -> String {
         let script = format!("{INTERRUPT}\ntheseus = TheseusInterrupt({shell})\n");
         format!("python exec({script:?})")
+    }
+
+    /// Makes the machine's clock ready to run on: so fine that a stop costs it next to nothing, if
+    /// `can_stop` or a breakpoint of the reader's tells that there may be one.
+    #[must_use]
+    pub fn tick(can_stop: bool) -> &'static str {
+        match can_stop {
+            true => "python tick.set(True)",
+            false => "python tick.set(False)",
+        }
     }
 
     /// The command that connects gdb to the machine.

@@ -11,8 +11,10 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::Error;
 use crate::machine::tap::Tap;
@@ -97,7 +99,7 @@ pub fn arguments(network: Network, debugger: bool) -> Vec<String> {
 /// A machine on the hub. At each stop for the debugger QEMU takes the processor for idle, and its
 /// clock jumps to the next timer there is. In a timer's interrupt the guest has none, and the next
 /// would be the clock chip's, at midnight. So a filter on a wire that leads nowhere has one every
-/// 100 ms, and touches nothing else.
+/// 100 ms, and touches nothing else. `boundary.py` adds a finer one where stops may come.
 const HUB: &str = "-icount shift=7,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
     -netdev hubport,id=h0,hubid=0 -device e1000,netdev=h0,mac=52:54:00:12:34:56 \
     -netdev hubport,id=h1,hubid=0 -device e1000,netdev=h1,mac=52:54:00:12:34:57 \
@@ -174,6 +176,29 @@ pub fn sandbox(sandbox: &Sandbox) -> &'static [&'static str] {
     }
 }
 
+/// The words that keep a program on one of the processors that the runner may use; none where that
+/// is not to be had. With time counted in instructions QEMU's two threads take turns, many thousand
+/// times a second while the guest is idle, and where another processor has to be woken up for each
+/// turn that takes three times as long.
+fn pinned() -> Vec<String> {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let Ok(processors) = sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    let allowed: Vec<usize> = (0..CpuSet::MAX_CPU)
+        .filter(|n| processors.is_set(*n))
+        .collect();
+    // The machines of one process take turns, and those of several begin with different ones.
+    let next = STARTED.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize;
+    match allowed.len() {
+        0 => Vec::new(),
+        count => {
+            let processor = allowed[next % count].to_string();
+            ["taskset", "-c", &processor].map(str::to_owned).into()
+        }
+    }
+}
+
 /// A running machine.
 #[derive(Debug)]
 pub struct Qemu {
@@ -190,7 +215,7 @@ impl Qemu {
     /// When QEMU cannot be started.
     pub fn start(view: &View, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
         let Some(lab) = lab else {
-            return Self::spawn(view, &arguments(Network::Hub, debugger));
+            return Self::spawn_after(&pinned(), view, &arguments(Network::Hub, debugger));
         };
         let view = view.clone().with_network(lab.network()?);
         Self::spawn(&view, &arguments(Network::Tap, debugger))
@@ -201,10 +226,16 @@ impl Qemu {
     /// # Errors
     /// When QEMU cannot be started.
     pub fn spawn(view: &View, arguments: &[String]) -> anyhow::Result<Self> {
+        Self::spawn_after(&[], view, arguments)
+    }
+
+    /// Starts a machine by a program that becomes QEMU.
+    fn spawn_after(before: &[String], view: &View, arguments: &[String]) -> anyhow::Result<Self> {
         let errors = view.home().join(file::ERRORS);
         let errors = File::create(errors).context("create QEMU's log")?;
         let bound = format!("--fsize={FILE_MAX}");
         let mut words = REPORTING.to_vec();
+        words.extend(before.iter().map(String::as_str));
         words.extend(["prlimit", &bound, PROGRAM]);
         words.extend(sandbox(view.sandbox()));
         words.extend(arguments.iter().map(String::as_str));

@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
             if first_gdb.is_none_or(|step| step.command != Gdb::connect()) {
                 session.connect()?;
                 if !matches!(steps, [first, ..] if first.terminal == Terminal::Gdb) {
-                    session.gdb_mut()?.resume()?;
+                    session.resume()?;
                     session.settle_at_start()?;
                 }
             }
@@ -257,7 +257,7 @@ impl<'a> Session<'a> {
         if self.gdb_mut()?.place == Place::Boundary && self.current.is_none() {
             self.nap()?;
         } else {
-            self.gdb_mut()?.resume()?;
+            self.resume()?;
         }
         while !self.gdb_mut()?.is_settled() {
             match self.intake_of_flood(until, |_| String::new()) {
@@ -312,6 +312,7 @@ impl<'a> Session<'a> {
                     break;
                 }
                 done = true;
+                self.set_tick(false)?;
                 self.command("continue")?;
                 self.gdb_mut()?.take_printed();
             }
@@ -404,6 +405,11 @@ impl<'a> Session<'a> {
 
     fn connect(&mut self) -> anyhow::Result<()> {
         self.command(&Gdb::connect())?;
+        self.prepare()
+    }
+
+    /// What the runner itself needs of gdb once it is connected.
+    fn prepare(&mut self) -> anyhow::Result<()> {
         self.command(&Gdb::watch_boundary())?;
         self.connected = true;
         Ok(())
@@ -507,7 +513,7 @@ impl<'a> Session<'a> {
             if self.typed {
                 self.write_step(step)?;
             }
-            self.gdb_mut()?.resume()?;
+            self.resume()?;
         }
         if !step.command.is_empty() {
             self.window(step.terminal).begin(step.id);
@@ -524,7 +530,7 @@ impl<'a> Session<'a> {
         while self.gdb_mut()?.place == Place::Boundary && self.current.is_some() {
             // The step has not ended, so this is one stop that was told twice: seen once in about a
             // thousand.
-            self.gdb_mut()?.resume()?;
+            self.resume()?;
             self.wait_until_settled(until, step, watch)?;
         }
         Ok(())
@@ -583,16 +589,18 @@ impl<'a> Session<'a> {
             // It may be on its way from a nap.
             self.wait_until_settled(until, step, &mut |_| {})?;
         }
-        let gdb = self.gdb_mut()?;
         let interrupts = step.command == "interrupt";
-        match (gdb.place, interrupts) {
-            (Place::Held, false) => gdb.send(&step.command)?,
+        match (self.gdb_mut()?.place, interrupts) {
+            (Place::Held, false) => {
+                self.set_tick(!is_continue(&step.command))?;
+                self.gdb_mut()?.send(&step.command)?;
+            }
             (Place::Boundary, true) => {
                 self.quietly(|session| {
                     let mut commands = Gdb::watch_idle().into_iter();
                     commands.try_for_each(|command| session.command(&command))
                 })?;
-                self.gdb_mut()?.resume()?;
+                self.resume()?;
             }
             (Place::Held, true) => {
                 bail!(Error::Misuse(
@@ -612,8 +620,7 @@ impl<'a> Session<'a> {
             self.wait_until_settled(until, step, &mut |_| {})?;
         }
         if step.command == Gdb::connect() {
-            self.quietly(|session| session.command(&Gdb::watch_boundary()))?;
-            self.connected = true;
+            self.quietly(Self::prepare)?;
         }
         if self.gdb_mut()?.place == Place::Boundary && !is_continue(&step.command) {
             bail!(Error::Overrun(step.command.clone()));
@@ -715,7 +722,21 @@ impl<'a> Session<'a> {
     /// gdb's window.
     fn nap(&mut self) -> anyhow::Result<()> {
         self.quietly(|session| session.command(Gdb::SLEEP))?;
+        self.resume()
+    }
+
+    /// Lets the machine run on, as a `continue` that the reader typed before.
+    fn resume(&mut self) -> anyhow::Result<()> {
+        self.set_tick(false)?;
         self.gdb_mut()?.resume()
+    }
+
+    /// Makes the machine's clock ready to run on; see [`Gdb::tick`]. In the lab it is the real one.
+    fn set_tick(&mut self, can_stop: bool) -> anyhow::Result<()> {
+        if self.lab.is_some() || !self.connected {
+            return Ok(());
+        }
+        self.quietly(|session| session.command(Gdb::tick(can_stop)))
     }
 
     /// Waits for something to happen, and takes it in. The debugger is read first: what the guest
