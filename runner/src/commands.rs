@@ -6,6 +6,7 @@ pub mod clean;
 pub mod cmdrun;
 pub mod lab;
 pub mod mdbook;
+pub mod plank;
 pub mod preprocess;
 pub mod record;
 pub mod renumber;

@@ -33,7 +33,7 @@ fn of_book(error: &book::fault::Error) -> u8 {
 fn of_lab(error: &lab::Error) -> u8 {
     use lab::Error;
     match error {
-        Error::UnexpectedStatus { .. } => DIFFERENT,
+        Error::UnexpectedStatus { .. } | Error::Unbuilt(_) => DIFFERENT,
         Error::Unfit(_) | Error::Misuse(_) | Error::Overrun(_) => WRONG,
         Error::Absent { .. }
         | Error::NoNamespaces(_)

@@ -1,10 +1,12 @@
 //! A lab in which chapters are replayed: the one way in for the commands that do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
+use book::snapshot::moved::Moved;
+use lab::build::plank::{Change, Plank};
 use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
 use lab::replay::{Event, Otherwise, provenance, replay};
@@ -12,7 +14,48 @@ use lab::system::process::Signals;
 use lab::transcript::Transcript;
 use lab::transcript::step::Terminal;
 
+use crate::commands::plank;
 use crate::doctor;
+
+/// A kernel in place of the book's.
+#[derive(Debug, clap::Args)]
+pub struct OwnArgs {
+    /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
+    #[arg(long, value_name = "PATH", conflicts_with = "plank")]
+    kernel: Option<PathBuf>,
+    /// Replay with one of your planks (`runner plank`), which is built first if you have changed it
+    #[arg(long, value_name = "NAME")]
+    plank: Option<String>,
+}
+
+/// A kernel in place of the book's, which is there.
+#[derive(Debug)]
+pub enum Own {
+    /// One that the user has built.
+    Kernel(OwnKernel),
+    /// One of the user's planks, to be built.
+    Plank(Plank),
+}
+
+impl OwnArgs {
+    /// Looks for the kernel, if one is named.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn find(&self, root: &Path) -> Result<Option<Own>> {
+        Ok(match (&self.kernel, &self.plank) {
+            (Some(kernel), _) => Some(Own::Kernel(OwnKernel::find(kernel)?)),
+            (None, Some(plank)) => Some(Own::Plank(Plank::find(root, plank)?)),
+            (None, None) => None,
+        })
+    }
+
+    /// Whether one is named.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.kernel.is_some() || self.plank.is_some()
+    }
+}
 
 /// A lab for replays of chapters.
 #[derive(Debug)]
@@ -22,6 +65,8 @@ pub struct Ready {
     /// What a chapter is replayed with.
     pub lab: Lab,
     provenance: Vec<(String, String)>,
+    /// The source's lines that stand elsewhere than in the book's tree.
+    moved: Moved,
 }
 
 impl Ready {
@@ -34,7 +79,7 @@ impl Ready {
     pub fn make<'a>(
         options: &Options,
         chapters: impl IntoIterator<Item = &'a Chapter>,
-        own: Option<OwnKernel>,
+        own: Option<Own>,
     ) -> Result<Self> {
         let sandbox = setup::sandbox(options)?;
         let mut labs = chapters
@@ -44,6 +89,18 @@ impl Ready {
             doctor::check_lab(&sandbox, chapter.number)?;
         }
         let mut lab = setup::made_with(options, sandbox)?;
+        let mut moved = Moved::default();
+        let own = match own {
+            Some(Own::Plank(plank)) => {
+                plank::build(&plank, &lab)?;
+                for Change { file, book, plank } in plank.changes(&lab)? {
+                    moved.add(&file, &book, &plank);
+                }
+                Some(OwnKernel::find(&plank.tree())?)
+            }
+            Some(Own::Kernel(own)) => Some(own),
+            None => None,
+        };
         if let Some(own) = own {
             let first = own.note.clone();
             let notes = first.into_iter().chain(own.replace_in(&mut lab)?);
@@ -54,6 +111,7 @@ impl Ready {
             provenance: provenance::of(&root, &lab)?,
             root,
             lab,
+            moved,
         })
     }
 
@@ -100,9 +158,15 @@ impl Ready {
         Ok(self.snapshot(transcript))
     }
 
-    /// What was printed in this lab.
+    /// What was printed in this lab, with the book's numbers of the source's lines.
     #[must_use]
-    pub fn snapshot(&self, transcript: Transcript) -> Snapshot {
+    pub fn snapshot(&self, mut transcript: Transcript) -> Snapshot {
+        for record in &mut transcript.records {
+            record.output.stderr = self.moved.marking_new(&record.output.stderr);
+            for text in [&mut record.output.stdout, &mut record.output.stderr] {
+                *text = self.moved.as_in_the_book(text);
+            }
+        }
         Snapshot {
             provenance: self.provenance.clone(),
             transcript,

@@ -15,7 +15,7 @@ pub mod tmux;
 use std::process::ExitCode;
 
 use crate::context::Context;
-use crate::ready::Ready;
+use crate::ready::{OwnArgs, Ready};
 use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
@@ -39,6 +39,8 @@ pub struct Args {
     /// Replay up to this step and hand over; without it, the whole chapter
     #[arg(long, value_name = "N.M")]
     at: Option<StepId>,
+    #[command(flatten)]
+    own: OwnArgs,
 }
 
 /// Runs the subcommand.
@@ -52,7 +54,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let options = context.options(&root)?;
     let histories = options.cache.root().to_owned();
-    let ready = Ready::make(&options, [&chapter], None)?;
+    let own = args.own.find(&root)?;
+    let otherwise = match own {
+        Some(_) => Otherwise::Counts,
+        None => Otherwise::Fails,
+    };
+    let ready = Ready::make(&options, [&chapter], own)?;
     let signals = Signals::catch()?;
     let mut replay = Replay::new(
         &root,
@@ -63,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     )?;
     let before = &chapter.steps[..count];
     let draft = Draft::new(before, chapter.last());
-    go_there(&chapter, count, draft.behind, &mut replay)?;
+    go_there(&chapter, count, draft.behind, otherwise, &mut replay)?;
     let recorded = as_recorded(&ready, &chapter, draft.behind, &replay)?;
     eprintln!("step {}: {recorded}", draft.behind);
     replay.session()?.hand_over()?;
@@ -84,10 +91,11 @@ fn go_there(
     chapter: &Chapter,
     count: usize,
     at: StepId,
+    otherwise: Otherwise,
     replay: &mut Replay<'_>,
 ) -> anyhow::Result<()> {
     let mut stage = Stage::begin(format!("replay chapter {} up to step {at}", chapter.number));
-    replay.run_first(count, Otherwise::Fails, &mut |event| {
+    replay.run_first(count, otherwise, &mut |event| {
         if let Event::Begin(step) = event {
             stage.at(format!("{} of {count}", step.id.number));
         }

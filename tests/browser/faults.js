@@ -122,7 +122,7 @@ window.faults = (() => {
                 found.push(`${name(element)} is printed`);
             }
         }
-        for (const element of all('.step-fold > pre, .verified dd')) {
+        for (const element of all('.step-fold > pre, .verified dd, main > details > p')) {
             if (element.getBoundingClientRect().height === 0) {
                 found.push(`${name(element)} is folded`);
             }

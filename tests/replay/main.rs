@@ -9,6 +9,7 @@ mod machine;
 mod names;
 mod own_kernel;
 mod panes;
+mod plank;
 #[path = "../support/processes.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod processes;

@@ -18,6 +18,7 @@
 pub mod compare;
 pub mod learn;
 mod meaning;
+pub mod moved;
 pub mod noise;
 pub mod shape;
 pub mod stale;

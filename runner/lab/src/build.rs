@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod fresh;
 pub mod kernel;
 pub mod pins;
+pub mod plank;
 pub mod pool;
 pub(crate) mod recipe;
 pub mod rework;

@@ -7,6 +7,10 @@ pub enum Error {
     /// wrong.
     #[error("{0}")]
     Unfit(String),
+    /// A kernel that the reader has changed, and that the compiler or the linker refuses; with what
+    /// they say.
+    #[error("{0}")]
+    Unbuilt(String),
     /// A step that two people at two windows could not have typed. It was not typed; the chapter is
     /// wrong.
     #[error("{0}")]

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod gdb;
 pub mod mi;
+pub mod oops;
 pub mod qemu;
 pub mod session;
 pub(crate) mod shell;

@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::ready::Ready;
+use crate::ready::{OwnArgs, Ready};
 use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
@@ -19,7 +19,6 @@ use book::snapshot::noise::Noise;
 use lab::build::cache::Cache;
 use lab::build::fresh::Fresh;
 use lab::replay::Event;
-use lab::replay::own_kernel::OwnKernel;
 use lab::system::process::Signals;
 use lab::system::progress::Stage;
 use lab::transcript::Output;
@@ -37,9 +36,8 @@ pub struct Args {
     /// Show nothing before this step; the steps before it run all the same
     #[arg(long, value_name = "N.M")]
     from: Option<StepId>,
-    /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
-    #[arg(long, value_name = "PATH")]
-    kernel: Option<PathBuf>,
+    #[command(flatten)]
+    own: OwnArgs,
     /// Build the whole lab from nothing for this replay, in a temporary cache
     #[arg(long)]
     fresh: bool,
@@ -85,7 +83,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         .to
         .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;
     let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
-    let own = args.kernel.as_deref().map(OwnKernel::find).transpose()?;
+    let own = args.own.find(&root)?;
     let mut options = context.options(&root)?;
     let fresh = args.fresh.then(|| Fresh::new(&options.cache)).transpose()?;
     if let Some(fresh) = &fresh {
@@ -143,7 +141,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             repeats.as_ref(),
         )?;
     } else if let Some(verdict) = &verdict {
-        screen::verdict(&chapter, count, took, verdict, args.kernel.is_some());
+        screen::verdict(&chapter, count, took, verdict, args.own.is_some());
     } else {
         screen::never_recorded(chapter.number);
     }

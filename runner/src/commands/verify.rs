@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::ready::Ready;
+use crate::ready::{OwnArgs, Ready};
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
 use book::snapshot::compare::{Verdict, judge};
@@ -26,6 +26,8 @@ pub struct Args {
     /// How many chapters to replay at a time; as many as there are cores if not given
     #[arg(long, value_name = "COUNT")]
     jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    own: OwnArgs,
 }
 
 /// Runs the subcommand: 0 all the same, 1 a chapter differs.
@@ -45,7 +47,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             .map(|wanted| Chapter::find(&root, wanted));
         named.collect::<Result<_, _>>()?
     };
-    let ready = Ready::make(&context.options(&root)?, &chapters, None)?;
+    let own = args.own.find(&root)?;
+    let ready = Ready::make(&context.options(&root)?, &chapters, own)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;
@@ -72,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
                     let took = start.elapsed();
                     // One chapter's lines stay together.
                     let mut worst = worst.lock().expect("no thread panics with it");
-                    let code = tell(&chapter, &outcome, took);
+                    let code = tell(&chapter, &outcome, took, args.own.is_some());
                     *worst = code.max(*worst);
                     if outcome.is_err_and(|error| Error::is_interrupted(&error)) {
                         break;
@@ -87,10 +90,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Shows how it ended; gives the exit code.
-fn tell(chapter: &Chapter, outcome: &anyhow::Result<Option<Verdict>>, took: Duration) -> u8 {
+fn tell(
+    chapter: &Chapter,
+    outcome: &anyhow::Result<Option<Verdict>>,
+    took: Duration,
+    own_kernel: bool,
+) -> u8 {
     match outcome {
         Ok(Some(verdict)) => {
-            screen::verdict(chapter, chapter.steps.len(), took, verdict, false);
+            screen::verdict(chapter, chapter.steps.len(), took, verdict, own_kernel);
             u8::from(matches!(verdict, Verdict::Different { .. }))
         }
         Ok(None) => {

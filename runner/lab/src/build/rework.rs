@@ -15,7 +15,7 @@ use crate::build::{kernel, recipe};
 use crate::system::sandbox::{Sandbox, View};
 
 /// What makes the kernel again.
-const MAKE: &str = "make -s -j$(nproc) bzImage";
+pub(super) const MAKE: &str = "make -s -j$(nproc) bzImage";
 const BZIMAGE: &str = "arch/x86/boot/bzImage";
 
 /// Text of a file of the kernel, and what stands in its place.
@@ -62,17 +62,18 @@ impl Rework {
     /// # Errors
     /// When it cannot be copied.
     pub fn copied(lab: &Lab, folder: &Path) -> Result<Self> {
-        let book = lab.kernel.tree.clone();
+        let book = &lab.kernel.tree;
         if !book.join("vmlinux.o").is_file() {
             eprintln!(
                 "note: the lab's kernel was not built on this machine, so all of it is compiled first"
             );
         }
-        let tree = folder.join("linux");
-        fs::create_dir_all(&tree)?;
+        let rework = Self::of(lab, folder);
+        let tree = &rework.tree;
+        fs::create_dir_all(tree)?;
         let copied = Command::new("cp")
             .args(["-a", "--reflink=auto", "--"])
-            .args([&book.join("."), &tree])
+            .args([&book.join("."), tree])
             .status();
         let copied = copied.is_ok_and(|status| status.success());
         ensure!(
@@ -81,6 +82,14 @@ impl Rework {
             book.display(),
             tree.display()
         );
+        Ok(rework)
+    }
+
+    /// The copy that was made in this folder before.
+    #[must_use]
+    pub fn of(lab: &Lab, folder: &Path) -> Self {
+        let book = lab.kernel.tree.clone();
+        let tree = folder.join(kernel::TREE);
         let place = match &lab.sandbox {
             Sandbox::Machine => &tree,
             _ => &book,
@@ -91,7 +100,7 @@ impl Rework {
         }
         // Where the log and what the compiler leaves behind are.
         let view = view.with_writable(folder).starting_in(place);
-        Ok(Self { tree, book, view })
+        Self { tree, book, view }
     }
 
     /// The text of a file as the book has it.
@@ -120,10 +129,18 @@ impl Rework {
                 fs::write(&path, text)?;
             }
         }
+        self.remake(MAKE, |_| {})
+    }
+
+    /// Makes the kernel of what is in the tree by `line`, and gives `seen` each line that is printed.
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub(super) fn remake(&self, line: &str, seen: impl FnMut(&str)) -> Result<()> {
         // The banner says how often the tree was made, and the guest's time hangs on its length.
         let _ = fs::remove_file(self.tree.join(".version"));
         let log = self.tree.with_file_name(recipe::LOG);
-        recipe::run(MAKE, &self.view, &log, |_| {})
+        recipe::run(line, &self.view, &log, seen)
     }
 
     /// Copies the image that was made, and the vmlinux that belongs to it, to a folder.

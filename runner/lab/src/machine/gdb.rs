@@ -47,6 +47,10 @@ pub const SETTINGS: [&str; 7] = [
     "directory linux",
 ];
 
+/// How long gdb waits for an answer of QEMU's, in seconds. After two it takes what comes late for
+/// the answer to its next question.
+const PATIENCE: &str = "set remotetimeout 60";
+
 /// Where the machine stands, as the debugger knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -84,7 +88,7 @@ impl Gdb {
     /// # Errors
     /// When gdb cannot be started.
     pub fn start(view: &View) -> anyhow::Result<Self> {
-        let mut words = vec!["gdb", "-nx", "-q", "--interpreter=mi3"];
+        let mut words = vec!["gdb", "-nx", "-q", "--interpreter=mi3", "-iex", PATIENCE];
         words.extend(SETTINGS.iter().flat_map(|setting| ["-iex", setting]));
         words.push("vmlinux");
         let mut process = view.start(&words, |command| {

@@ -17,6 +17,7 @@ use anyhow::Context;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::Error;
+use crate::machine::oops::Oops;
 use crate::machine::tap::Tap;
 use crate::system::process::{Process, set_nonblocking};
 use crate::system::sandbox::{Sandbox, View};
@@ -232,7 +233,8 @@ impl Qemu {
     /// Starts a machine by a program that becomes QEMU.
     fn spawn_after(before: &[String], view: &View, arguments: &[String]) -> anyhow::Result<Self> {
         let errors = view.home().join(file::ERRORS);
-        let errors = File::create(errors).context("create QEMU's log")?;
+        let errors = File::options().create(true).append(true).open(errors);
+        let errors = errors.context("create QEMU's log")?;
         let bound = format!("--fsize={FILE_MAX}");
         let mut words = REPORTING.to_vec();
         words.extend(before.iter().map(String::as_str));
@@ -254,14 +256,16 @@ impl Qemu {
         Ok(Self { process, reports })
     }
 
-    /// What is said of a machine that has ended although it was still needed.
-    pub fn ended_early(&mut self, folder: &Path) -> anyhow::Error {
+    /// What is said of a machine that has ended although it was still needed: what the kernel has
+    /// said of its end, or else the last words of all.
+    pub fn ended_early(&mut self, view: &View) -> anyhow::Error {
         let how = self.process.end();
-        Error::MachineEnded(format!(
-            "the machine ended before its time{how}; {}",
-            last_words(folder)
-        ))
-        .into()
+        let console = fs_err::read(view.home().join(file::CONSOLE)).unwrap_or_default();
+        let words = match Oops::find(&visible(&console)) {
+            Some(oops) => oops.told(view),
+            None => last_words(view.home()),
+        };
+        Error::MachineEnded(format!("the machine ended before its time{how}; {words}")).into()
     }
 }
 

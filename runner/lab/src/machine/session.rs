@@ -691,7 +691,7 @@ impl<'a> Session<'a> {
         let until = Instant::now() + *START_DEADLINE;
         while !self.view.home().join(file::STUB).exists() {
             if self.qemu.process.ended()?.is_some() {
-                return Err(self.qemu.ended_early(self.view.home()));
+                return Err(self.qemu.ended_early(&self.view));
             }
             if Instant::now() > until {
                 bail!(
@@ -757,7 +757,7 @@ impl<'a> Session<'a> {
         self.queue.extend(self.reports.feed(&bytes)?);
         self.take_reports()?;
         if closed || self.gdb.as_ref().is_some_and(|gdb| gdb.machine_ended) {
-            return Err(self.qemu.ended_early(self.view.home()));
+            return Err(self.qemu.ended_early(&self.view));
         }
         Ok(())
     }

@@ -319,7 +319,7 @@ impl<'a> Guest<'a> {
             self.signals
                 .wait(&[self.qemu.reports.as_fd()], until, late)?;
             match self.qemu.reports.read(&mut message[filled..]) {
-                Ok(0) => return Err(self.qemu.ended_early(self.view.home())),
+                Ok(0) => return Err(self.qemu.ended_early(&self.view)),
                 Ok(count) => filled += count,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

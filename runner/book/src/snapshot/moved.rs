@@ -1,0 +1,134 @@
+//! Lines of the kernel's source that stand elsewhere in a tree that was changed: what the debugger
+//! and `grep -n` say of them is told by the book's numbers.
+
+use std::collections::BTreeMap;
+
+use regex_lite::{Captures, Regex};
+use similar::{DiffOp, TextDiff};
+
+/// The files that were changed, by their name as seen from the top of the tree.
+#[derive(Debug, Default)]
+pub struct Moved {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug)]
+struct File {
+    /// The book's number of each line, from 1; none for a line that the book has not.
+    numbers: Vec<Option<usize>>,
+    lines: Vec<String>,
+}
+
+impl Moved {
+    /// Notes a file, by its text in the book's tree and in the changed one.
+    pub fn add(&mut self, file: &str, book: &str, changed: &str) {
+        let lines: Vec<String> = changed.lines().map(str::to_owned).collect();
+        let mut numbers = vec![None; lines.len()];
+        for operation in TextDiff::from_lines(book, changed).ops() {
+            if let DiffOp::Equal {
+                old_index,
+                new_index,
+                len,
+            } = *operation
+            {
+                for at in 0..len {
+                    if let Some(number) = numbers.get_mut(new_index + at) {
+                        *number = Some(old_index + at + 1);
+                    }
+                }
+            }
+        }
+        self.files.insert(file.to_owned(), File { numbers, lines });
+    }
+
+    /// A text in which each line of these files has the number that it has in the book's tree, as
+    /// far as it has one: behind a file's name, `net/ipv4/tcp.c:1138` or `file net/ipv4/tcp.c, line
+    /// 1138`, and before its own text, as gdb and `grep -n` print it.
+    #[must_use]
+    pub fn as_in_the_book(&self, text: &str) -> String {
+        if self.files.is_empty() {
+            return text.to_owned();
+        }
+        let place = Regex::new(r"([\w./-]+\.[chS])(:|, line )(\d+)").expect("it is one");
+        let line = Regex::new(r"(?m)^(\d+)([\t:-])(.*)$").expect("it is one");
+        let placed = place.replace_all(text, |found: &Captures<'_>| {
+            let file = self.files.get(found[1].trim_start_matches("./"));
+            match file.and_then(|file| file.number(&found[3])) {
+                Some(number) => format!("{}{}{number}", &found[1], &found[2]),
+                None => found[0].to_owned(),
+            }
+        });
+        let told = line.replace_all(&placed, |found: &Captures<'_>| {
+            let is_it = |file: &&File| file.line(&found[1]) == Some(&found[3]);
+            let file = self.files.values().find(is_it);
+            match file.and_then(|file| file.number(&found[1])) {
+                Some(number) => format!("{number}{}{}", &found[2], &found[3]),
+                None => found[0].to_owned(),
+            }
+        });
+        told.into_owned()
+    }
+
+    /// A text in which each line of these files that the book has not is marked, behind its place.
+    #[must_use]
+    pub fn marking_new(&self, text: &str) -> String {
+        let is_new = |line: &str| {
+            let place = line
+                .rsplit_once(' ')
+                .and_then(|(_, place)| place.rsplit_once(':'));
+            place.is_some_and(|(file, line)| {
+                let file = self.files.get(file);
+                file.is_some_and(|file| file.number(line).is_none())
+            })
+        };
+        let lines = text
+            .split_inclusive('\n')
+            .map(|line| match line.trim_end() {
+                end if is_new(end) => format!("{end}, a line of yours\n"),
+                _ => line.to_owned(),
+            });
+        lines.collect()
+    }
+}
+
+impl File {
+    fn number(&self, changed: &str) -> Option<usize> {
+        let index = changed.parse::<usize>().ok()?.checked_sub(1)?;
+        *self.numbers.get(index)?
+    }
+
+    fn line(&self, changed: &str) -> Option<&str> {
+        let index = changed.parse::<usize>().ok()?.checked_sub(1)?;
+        self.lines.get(index).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_moved_has_the_books_number_and_a_new_one_its_own() {
+        let mut moved = Moved::default();
+        moved.add("net/a.c", "one\ntwo\nthree\n", "zero\none\nTWO\nthree\n");
+        let told = |text: &str| moved.as_in_the_book(text);
+        assert_eq!(
+            told("f () at net/a.c:2\n2\tone\n"),
+            "f () at net/a.c:1\n1\tone\n"
+        );
+        assert_eq!(told("at ./net/a.c:4"), "at ./net/a.c:3");
+        assert_eq!(told("file net/a.c, line 4."), "file net/a.c, line 3.");
+        // What is new or another has no number of the book's, and another file none at all.
+        assert_eq!(
+            told("net/a.c:1 net/a.c:3 net/b.c:2"),
+            "net/a.c:1 net/a.c:3 net/b.c:2"
+        );
+        assert_eq!(told("2\tanother\n4:three\n"), "2\tanother\n3:three\n");
+        assert_eq!(Moved::default().as_in_the_book("net/a.c:2"), "net/a.c:2");
+        let marked = moved.marking_new("  f at net/a.c:3\n  g at net/a.c:4\n");
+        assert_eq!(
+            marked,
+            "  f at net/a.c:3, a line of yours\n  g at net/a.c:4\n"
+        );
+    }
+}

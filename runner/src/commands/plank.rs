@@ -1,0 +1,155 @@
+//! `runner plank`: kernels that the reader changes.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lab::build::plank::{Change, FOLDER, Plank};
+use lab::build::setup::{self, Lab};
+use lab::system::ask::confirm;
+use lab::system::process::Signals;
+use lab::system::progress::Stage;
+use similar::TextDiff;
+
+use crate::context::Context;
+use crate::repository;
+
+/// What to do with planks; lists them if nothing is said.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Makes a copy of the book's kernel for you to change, already built
+    New {
+        /// How to call it: lower-case letters, digits and `-`
+        name: String,
+    },
+    /// Shows what you have changed in it, as a patch
+    Diff {
+        /// The plank
+        name: String,
+    },
+    /// Compiles what you have changed, and links the kernel
+    Build {
+        /// The plank
+        name: String,
+    },
+    /// Removes it with all that you have changed in it, after asking
+    Drop {
+        /// The plank
+        name: String,
+    },
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// A name that is no plank's, or taken; what the compiler says.
+pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    let root = repository::find()?;
+    let options = context.options(&root)?;
+    match &args.command {
+        None => list(&root, &setup::ready(&options)?)?,
+        Some(Command::New { name }) => {
+            let lab = setup::ready(&options)?;
+            let _signals = Signals::catch()?;
+            let stage = Stage::begin("copy the book's kernel");
+            let plank = Plank::new(&root, name, &lab)?;
+            stage.done();
+            println!("{}", plank.tree().display());
+            anstream::eprintln!(
+                "change something in it, for example net/ipv4/tcp_input.c, and see what notices:\n  \
+                 runner chapter 6 --plank {name}"
+            );
+        }
+        Some(Command::Diff { name }) => {
+            let plank = Plank::find(&root, name)?;
+            for change in plank.changes(&setup::ready(&options)?)? {
+                print!("{}", patch(&change));
+            }
+        }
+        Some(Command::Build { name }) => {
+            let plank = Plank::find(&root, name)?;
+            let lab = setup::ready(&options)?;
+            let _signals = Signals::catch()?;
+            build(&plank, &lab)?;
+        }
+        Some(Command::Drop { name }) => drop_plank(&Plank::find(&root, name)?, context.yes)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the kernel of a plank, and shows what the compiler says.
+///
+/// # Errors
+/// As [`Plank::make`].
+pub fn build(plank: &Plank, lab: &Lab) -> Result<()> {
+    let stage = Stage::begin(format!("build the plank {}", plank.name));
+    let mut said = Vec::new();
+    let made = plank.make(lab, |line| said.push(line.to_owned()));
+    if made.is_ok() {
+        stage.done();
+    } else {
+        drop(stage);
+    }
+    for line in said {
+        anstream::eprintln!("{line}");
+    }
+    made
+}
+
+fn list(root: &Path, lab: &Lab) -> Result<()> {
+    let all = Plank::all(root)?;
+    if all.is_empty() {
+        println!("there is no plank yet; make one: runner plank new NAME");
+    }
+    for plank in all {
+        let changes = plank.changes(lab)?;
+        let files: Vec<&str> = changes.iter().map(|change| change.file.as_str()).collect();
+        let changed = match files[..] {
+            [] => "as the book".to_owned(),
+            _ => files.join(", "),
+        };
+        println!("{}  {FOLDER}/{}  {changed}", plank.name, plank.name);
+    }
+    Ok(())
+}
+
+/// A change as a patch, for `patch -p1` and `git apply`.
+fn patch(change: &Change) -> String {
+    let Change { file, book, plank } = change;
+    let name = |text: &str, side: &str| match text.is_empty() {
+        true => "/dev/null".to_owned(),
+        false => format!("{side}/{file}"),
+    };
+    TextDiff::from_lines(book, plank)
+        .unified_diff()
+        .header(&name(book, "a"), &name(plank, "b"))
+        .to_string()
+}
+
+fn drop_plank(plank: &Plank, yes: bool) -> Result<()> {
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            bail!(
+                "there is no terminal to ask on, so nothing was removed; agree beforehand with --yes"
+            );
+        }
+        let question = format!(
+            "Remove {} and all that was changed in it?",
+            plank.tree().display()
+        );
+        if !confirm(&question)? {
+            println!("nothing was removed");
+            return Ok(());
+        }
+    }
+    plank.remove()?;
+    println!("removed");
+    Ok(())
+}
