@@ -143,11 +143,11 @@ const MUTANTS: [Mutant; 47] = [
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
     // Numbers: typed, of a step that is not there or shows no such thing, and of a name without a
     // value; source of a name that the kernel has not, and of what has no lines.
-    Mutant(B, CH10, "{{10.36}}", "192"),
-    Mutant(B, CH10, "{{10.36}}", "{{10.999}}"),
-    Mutant(B, CH10, "{{10.36}}", "{{10.37}}"),
-    Mutant(B, CH10, "{{10.36}}", "{{10.36 lenght}}"),
-    Mutant(B, CH10, "{{10.36}}", "{{tcp_v4_rcv}}"),
+    Mutant(B, CH10, "{{10.37}}", "192"),
+    Mutant(B, CH10, "{{10.37}}", "{{10.999}}"),
+    Mutant(B, CH10, "{{10.37}}", "{{10.38}}"),
+    Mutant(B, CH10, "{{10.37}}", "{{10.37 lenght}}"),
+    Mutant(B, CH10, "{{10.37}}", "{{tcp_v4_rcv}}"),
     Mutant(
         B,
         CH10,
