@@ -197,9 +197,10 @@ impl Learner {
             self.holes[other].is_referred_to = true;
             return self.add(step, values, SeenKind::As(other, distance));
         }
+        let is_drawn = is_hex || is_whole && is_drawn(&values, distinct);
         let kind = match number {
-            Some(_) if self.real_time && !is_hex && !is_drawn(&values, distinct) => Hole::Any,
-            Some(number) if !(is_hex || is_whole && is_drawn(&values, distinct)) => {
+            Some(_) if self.real_time && !is_drawn => Hole::Any,
+            Some(number) if !is_drawn => {
                 let (least, most) = wide(&values);
                 Hole::Span(number.with(least), number.with(most))
             }
@@ -532,6 +533,11 @@ mod tests {
     fn nothing_bounds_what_follows_from_real_time() {
         let [one, other] = ["time=4.1 ms", "time=4.3 ms"].map(|text| snapshot(&[text]));
         let noise = learn(&one, &[other], true).unwrap().to_string();
+        assert_eq!(noise, "6.1\n1 | time={?} ms\n");
+        // However far apart.
+        let texts = ["time=141.700 ms", "time=1.201 ms", "time=62.310 ms"];
+        let [one, two, three] = texts.map(|text| snapshot(&[text]));
+        let noise = learn(&one, &[two, three], true).unwrap().to_string();
         assert_eq!(noise, "6.1\n1 | time={?} ms\n");
     }
 
