@@ -77,7 +77,8 @@ mod tests {
             line: 1,
             message: text(),
         };
-        let table: [(anyhow::Error, u8); 19] = [
+        let table: [(anyhow::Error, u8); 20] = [
+            (Error::Unbuilt(text()).into(), DIFFERENT),
             (status.into(), DIFFERENT),
             (Error::Unfit(text()).into(), WRONG),
             (Error::Misuse(text()).into(), WRONG),

@@ -1,8 +1,8 @@
 //! Planks: copies of the lab's kernel that the reader changes.
 //!
-//! A plank is a whole tree, already built, in the folder `planks` of the repository: any editor opens
-//! it, and whoever wants to can run `make` in it. It was copied with the times of its files, and stands
-//! at the place of the lab's own tree while it is built, so that only what a change touches is compiled.
+//! A plank is a whole tree, already built, in the folder `planks` of the repository, so that any
+//! editor opens it. It was copied with the times of its files, and stands at the place of the lab's
+//! own tree while it is built, so that only what a change touches is compiled.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -132,7 +132,7 @@ impl Rework {
         self.remake(MAKE, |_| {})
     }
 
-    /// Makes the kernel of what is in the tree by `line`, and gives `seen` each line that is printed.
+    /// Makes the kernel of what is in the tree by `line`; `seen` gets each line that is printed.
     ///
     /// # Errors
     /// What the compiler says.
