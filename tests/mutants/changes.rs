@@ -60,7 +60,7 @@ const fn plant(
 pub const PLANTS: [Plant; 27] = [
     plant(
         "quiet leaves the warnings",
-        (3, 12),
+        (3, 13),
         "+Cannot open root device",
         "init/main.c",
         "console_loglevel = CONSOLE_LOGLEVEL_QUIET;",
@@ -116,15 +116,15 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a SYN is sent again after half the time",
-        (6, 92),
-        "+= 50",
+        (6, 96),
+        "+tcp_write_timer",
         "net/ipv4/tcp_output.c",
         "inet_csk(sk)->icsk_rto, TCP_RTO_MAX);\n\treturn 0;",
         "inet_csk(sk)->icsk_rto / 2, TCP_RTO_MAX);\n\treturn 0;",
     ),
     plant(
         "TIME_WAIT lasts half as long",
-        (6, 154),
+        (6, 163),
         "+= 3000",
         "net/ipv4/tcp_minisocks.c",
         "timeo = TCP_TIMEWAIT_LEN;",
@@ -132,7 +132,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "who closes second goes to CLOSING",
-        (6, 138),
+        (6, 146),
         "+New value = TCP_CLOSING",
         "net/ipv4/tcp.c",
         "[TCP_CLOSE_WAIT]\t= TCP_LAST_ACK  | TCP_ACTION_FIN,",
@@ -147,12 +147,12 @@ pub const PLANTS: [Plant; 27] = [
         "WRITE_ONCE(sk->sk_max_ack_backlog, backlog + 1);",
     ),
     plant(
-        "softirqs go on however long they take",
-        (6, 98),
-        "-run_ksoftirqd",
+        "the end of an interrupt leaves its softirqs to ksoftirqd",
+        (11, 105),
+        "-irq_exit_rcu",
         "kernel/softirq.c",
-        "if (time_before(jiffies, end) && !need_resched() &&",
-        "if ((time_before(jiffies, end) || true) &&",
+        "if (!force_irqthreads() || !__this_cpu_read(ksoftirqd)) {",
+        "if (!__this_cpu_read(ksoftirqd)) {",
     ),
     plant(
         "a route of an address has another metric",
@@ -164,7 +164,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "ARP asks four times",
-        (7, 197),
+        (7, 204),
         "+mcast_solicit:4",
         "net/ipv4/arp.c",
         "[NEIGH_VAR_MCAST_PROBES] = 3,",
@@ -172,7 +172,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "who has asked counts as reachable",
-        (7, 156),
+        (7, 157),
         "+REACHABLE",
         "net/core/neighbour.c",
         "neigh_update(neigh, lladdr, NUD_STALE,",
@@ -180,7 +180,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "the guest sends with another TTL",
-        (8, 17),
+        (8, 18),
         "+ttl=63",
         "net/ipv4/af_inet.c",
         "sysctl_ip_default_ttl = IPDEFTTL;",
@@ -188,7 +188,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "an answer to a ping lacks its last eight bytes",
-        (8, 17),
+        (8, 18),
         "+56 bytes from",
         "net/ipv4/icmp.c",
         "icmp_param.data_len\t   = skb->len;\n\ticmp_param.head_len",
@@ -204,7 +204,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a router takes nothing off the TTL",
-        (9, 203),
+        (9, 206),
         "+ttl=64",
         "net/ipv4/ip_forward.c",
         "ip_decrease_ttl(iph);",
@@ -212,7 +212,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "the table mangle comes after the table filter",
-        (9, 214),
+        (9, 217),
         "+priority = 1",
         "net/ipv4/netfilter/iptable_mangle.c",
         "= NF_IP_PRI_MANGLE,",
@@ -220,7 +220,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "no frame passes by the queue of a device",
-        (10, 72),
+        (10, 73),
         "+= 0x170",
         "net/sched/sch_generic.c",
         "qdisc->flags |= TCQ_F_CAN_BYPASS;",
@@ -228,7 +228,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "IP asks twice for the route of a socket",
-        (10, 129),
+        (10, 131),
         "+__sk_dst_check",
         "net/ipv4/ip_output.c",
         "rt = (struct rtable *)__sk_dst_check(sk, 0);",
@@ -236,7 +236,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a datagram has no checksum",
-        (10, 134),
+        (10, 136),
         "-udp4_hwcsum",
         "net/ipv4/udp.c",
         "else if (sk->sk_no_check_tx) {\t\t\t /* UDP csum off */",
@@ -244,7 +244,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "the driver does not copy small frames",
-        (11, 46),
+        (11, 47),
         "+(u8 *) 0x0",
         "drivers/net/ethernet/intel/e1000/e1000_main.c",
         "#define COPYBREAK_DEFAULT 256",
@@ -252,7 +252,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "GRO sends up each frame by itself",
-        (11, 55),
+        (11, 56),
         "+gro_normal_one",
         "net/core/gro.c",
         "int gro_normal_batch __read_mostly = 8;",
@@ -260,7 +260,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "IP does not look for the socket early",
-        (11, 57),
+        (11, 58),
         "+= 0",
         "net/ipv4/af_inet.c",
         "sysctl_ip_early_demux = 1;",
@@ -268,7 +268,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "bytes are not acknowledged at once",
-        (11, 77),
+        (11, 81),
         "-ack 5",
         "net/ipv4/tcp_input.c",
         "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
