@@ -223,6 +223,11 @@ impl Moves {
         let found = reference.captures_iter(&page.text[part.clone()]);
         for number in found.filter_map(|found| found.get(1)) {
             let start = part.start + number.start();
+            let behind = page.text[part.start + number.end()..].as_bytes();
+            if matches!(behind, [b'.', digit, ..] if digit.is_ascii_digit()) {
+                // An address.
+                continue;
+            }
             match self.now(number.as_str()) {
                 Ok(now) => edits.push((start..part.start + number.end(), now.to_string())),
                 Err(message) => lost.push((page.line(start), message)),
@@ -281,8 +286,10 @@ mod tests {
     #[test]
     fn references_follow_their_steps() {
         let text = "`{{6.3 '6.3 #'}}` {{6.1 - 6.3}} 6.3 {{16.3}} [x](#step-6.3) (#step-16.3)\n\
+                    {{6.3 6.9.3.2}}\n\
                     ````\n{{6.3}} #step-6.3\n```\n````\n{{step 6.5}}\n";
         let expected = "`{{6.2 '6.3 #'}}` {{6.1 - 6.2}} 6.3 {{16.3}} [x](#step-6.2) (#step-16.3)\n\
+                        {{6.2 6.9.3.2}}\n\
                         ````\n{{6.3}} #step-6.3\n```\n````\n{{step 6.6}}\n";
         assert_eq!(moves().follow(text), (expected.to_owned(), Vec::new()));
     }
