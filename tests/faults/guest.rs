@@ -83,12 +83,14 @@ fn an_agent_that_is_killed_is_missed_at_the_deadline() {
 const STOP: [&str; 2] = ["guest true", "gdb interrupt"];
 
 #[test]
-fn a_panic_and_an_oops_show_the_console() {
+fn a_panic_and_an_oops_are_read() {
     let jump = "gdb 'set $pc = 0'";
     replay(&[&STOP[..], &[jump, "gdb continue"]].concat())
         .ends_with(3)
         .complains("05-five.md:7: step 5.4 `gdb continue`: the machine ended before its time")
-        .complains("Kernel panic - not syncing: Attempted to kill the idle task!");
+        .complains("the kernel has stopped: BUG: kernel NULL pointer dereference")
+        .complains("Kernel panic - not syncing: Attempted to kill the idle task!\n")
+        .complains("    cpu_startup_entry at kernel/sched/idle.c:");
     let held = [
         &STOP[..],
         &[

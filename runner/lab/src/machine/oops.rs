@@ -7,6 +7,9 @@ use std::process::Stdio;
 
 use crate::system::sandbox::View;
 
+/// In how many lines an oops says what it is, at most.
+const HEAD: usize = 6;
+
 /// What an oops tells.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Oops {
@@ -35,17 +38,26 @@ impl Oops {
         let processor = lines[..rip]
             .iter()
             .rposition(|line| line.starts_with("CPU: "))?;
-        // Up to two lines say what it is: a message, and the exception.
-        let said = lines[..processor].iter().rev().take(2).rev();
-        let said = said.filter(|line| !line.is_empty() && !line.contains("cut here"));
-        let place = lines[rip].rsplit_once(':')?.1;
-        let calls = lines[trace + 1..]
+        // The exception stands last, behind what it is about in words, if there are any.
+        let is_said = |line: &&&str| line.contains("BUG");
+        let said = lines[..processor].iter().rev().take(HEAD).find(is_said);
+        let said = said.or(lines[..processor].last());
+        let panic = lines[trace..]
             .iter()
-            .filter(|line| **line != "<TASK>")
-            .map_while(|line| (!line.starts_with("</")).then_some(*line))
-            .filter(|line| !line.starts_with("? "));
+            .find(|line| line.starts_with("Kernel panic"));
+        let place = lines[rip].rsplit_once(':')?.1;
+        let frames = lines[trace + 1..].iter().filter(|line| **line != "<TASK>");
+        let frames = frames.map_while(|line| (!line.starts_with("</")).then_some(*line));
+        let (unsure, sure): (Vec<_>, Vec<_>) = frames.partition(|line| line.starts_with("? "));
+        // Where the kernel is sure of no caller, what it guesses is more than nothing.
+        let calls = if sure.is_empty() { unsure } else { sure };
         Some(Self {
-            what: said.copied().collect::<Vec<_>>().join("; "),
+            what: said
+                .into_iter()
+                .chain(panic)
+                .copied()
+                .collect::<Vec<_>>()
+                .join("; "),
             calls: [place]
                 .into_iter()
                 .chain(calls)
@@ -101,7 +113,7 @@ fn place(said: &str) -> Option<String> {
 
 impl Call {
     fn parse(text: &str) -> Option<Self> {
-        let (function, rest) = text.split_once("+0x")?;
+        let (function, rest) = text.trim_start_matches("? ").split_once("+0x")?;
         let (offset, _) = rest.split_once("/0x")?;
         Some(Self {
             function: function.to_owned(),
@@ -129,7 +141,8 @@ mod tests {
             \x20kernel_init+0x1a/0x106\r\n\
             \x20</TASK>\r\n\
             ---[ end trace 0000000000000000 ]---\r\n\
-            RIP: 0010:inet_init+0x9/0xb\r\n";
+            RIP: 0010:inet_init+0x9/0xb\r\n\
+            Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\r\n";
         let call = |function: &str, offset| Call {
             function: function.to_owned(),
             offset,
@@ -138,7 +151,7 @@ mod tests {
             Oops::find(console).unwrap(),
             Oops {
                 what: "Kernel BUG at inet_init+0x9/0xb [verbose debug info unavailable]; \
-                       invalid opcode: 0000 [#1]"
+                       Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b"
                     .to_owned(),
                 calls: vec![
                     call("inet_init", 0x9),
