@@ -223,7 +223,7 @@ impl Moves {
         let found = reference.captures_iter(&page.text[part.clone()]);
         for number in found.filter_map(|found| found.get(1)) {
             let start = part.start + number.start();
-            let behind = page.text[part.start + number.end()..].as_bytes();
+            let behind = &page.text.as_bytes()[part.start + number.end()..];
             if matches!(behind, [b'.', digit, ..] if digit.is_ascii_digit()) {
                 // An address.
                 continue;
