@@ -1,5 +1,6 @@
 //! A lab in which chapters are replayed: the one way in for the commands that do.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -67,6 +68,8 @@ pub struct Ready {
     provenance: Vec<(String, String)>,
     /// The source's lines that stand elsewhere than in the book's tree.
     moved: Moved,
+    /// Keeps other runs from making the plank anew.
+    _plank: Option<File>,
 }
 
 impl Ready {
@@ -89,10 +92,10 @@ impl Ready {
             doctor::check_lab(&sandbox, chapter.number)?;
         }
         let mut lab = setup::made_with(options, sandbox)?;
-        let mut moved = Moved::default();
+        let (mut moved, mut lock) = (Moved::default(), None);
         let own = match own {
             Some(Own::Plank(plank)) => {
-                plank::build(&plank, &lab)?;
+                lock = Some(plank::build(&plank, &lab)?);
                 for Change { file, book, plank } in plank.changes(&lab)? {
                     moved.add(&file, &book, &plank);
                 }
@@ -112,6 +115,7 @@ impl Ready {
             root,
             lab,
             moved,
+            _plank: lock,
         })
     }
 

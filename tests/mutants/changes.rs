@@ -148,8 +148,8 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "the end of an interrupt leaves its softirqs to ksoftirqd",
-        (11, 105),
-        "-irq_exit_rcu",
+        (11, 112),
+        "-kworker e1000_clean",
         "kernel/softirq.c",
         "if (!force_irqthreads() || !__this_cpu_read(ksoftirqd)) {",
         "if (!__this_cpu_read(ksoftirqd)) {",
@@ -269,7 +269,7 @@ pub const PLANTS: [Plant; 27] = [
     plant(
         "bytes are not acknowledged at once",
         (11, 81),
-        "-ack 5",
+        "-ack 4,",
         "net/ipv4/tcp_input.c",
         "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
         "\t    (0 && tcp_in_quickack_mode(sk)) ||\n\t    /* Protocol state",

@@ -1,8 +1,12 @@
 //! `runner plank`, and a chapter that is judged on one.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::fixture::Book;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{Book, Ran};
 
 /// The text of a file of the plank, changed.
 fn edit(file: &PathBuf, from: &str, to: &str) {
@@ -102,9 +106,38 @@ fn a_plank_is_made_changed_judged_and_dropped() {
 #[test]
 fn a_name_that_can_be_no_planks_is_refused() {
     let book = Book::new(&["host true"]);
+    // Before anything is built for it.
+    let cache = tempfile::tempdir().unwrap();
     for name in ["../up", "Upper", "", "a b"] {
-        book.run(&["plank", "new", name])
+        let mut command = book.command(&["plank", "new", name]);
+        command.env("XDG_CACHE_HOME", cache.path());
+        Ran::of(command)
             .ends_with(2)
             .complains("a name has lower-case letters, digits and `-`");
     }
+    assert_eq!(cache.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn ctrl_c_ends_the_copy_and_leaves_no_plank() {
+    let book = Book::new(&["host true"]);
+    book.run(&["chapter", "5"]);
+    let mut child = book
+        .command(&["plank", "new", "cut-short"])
+        .spawn()
+        .unwrap();
+    let partial = book
+        .folder
+        .path()
+        .join("planks/cut-short.partial/linux/Kconfig");
+    while !partial.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(2), "{ended:?}");
+    book.run(&["plank"])
+        .ends_with(0)
+        .prints("there is no plank yet");
 }

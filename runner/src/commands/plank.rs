@@ -1,14 +1,13 @@
 //! `runner plank`: kernels that the reader changes.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use lab::build::plank::{Change, FOLDER, Plank};
 use lab::build::setup::{self, Lab};
 use lab::system::ask::confirm;
-use lab::system::process::Signals;
 use lab::system::progress::Stage;
 use similar::TextDiff;
 
@@ -54,12 +53,20 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let root = repository::find()?;
     let options = context.options(&root)?;
     match &args.command {
-        None => list(&root, &setup::ready(&options)?)?,
+        None => {
+            let all = Plank::all(&root)?;
+            if all.is_empty() {
+                println!("there is no plank yet; make one: runner plank new NAME");
+            } else {
+                list(all, &setup::ready(&options)?)?;
+            }
+        }
         Some(Command::New { name }) => {
+            // What is wrong with the name is told before anything is built.
+            let plank = Plank::new(&root, name)?;
             let lab = setup::ready(&options)?;
-            let _signals = Signals::catch()?;
             let stage = Stage::begin("copy the book's kernel");
-            let plank = Plank::new(&root, name, &lab)?;
+            plank.copy(&lab)?;
             stage.done();
             println!("{}", plank.tree().display());
             anstream::eprintln!(
@@ -76,19 +83,18 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         Some(Command::Build { name }) => {
             let plank = Plank::find(&root, name)?;
             let lab = setup::ready(&options)?;
-            let _signals = Signals::catch()?;
-            build(&plank, &lab)?;
+            drop(build(&plank, &lab)?);
         }
         Some(Command::Drop { name }) => drop_plank(&Plank::find(&root, name)?, context.yes)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the kernel of a plank, and shows what the compiler says.
+/// Makes the kernel of a plank, and shows what the compiler says; gives its lock.
 ///
 /// # Errors
 /// As [`Plank::make`].
-pub fn build(plank: &Plank, lab: &Lab) -> Result<()> {
+pub fn build(plank: &Plank, lab: &Lab) -> Result<File> {
     let stage = Stage::begin(format!("build the plank {}", plank.name));
     let mut said = Vec::new();
     let made = plank.make(lab, |line| said.push(line.to_owned()));
@@ -103,11 +109,7 @@ pub fn build(plank: &Plank, lab: &Lab) -> Result<()> {
     made
 }
 
-fn list(root: &Path, lab: &Lab) -> Result<()> {
-    let all = Plank::all(root)?;
-    if all.is_empty() {
-        println!("there is no plank yet; make one: runner plank new NAME");
-    }
+fn list(all: Vec<Plank>, lab: &Lab) -> Result<()> {
     for plank in all {
         let changes = plank.changes(lab)?;
         let files: Vec<&str> = changes.iter().map(|change| change.file.as_str()).collect();

@@ -20,7 +20,9 @@ use crate::build::setup::Lab;
 pub const FOLDER: &str = "planks";
 /// The hash of the kernel that a plank was made of, beside its tree.
 const BASE: &str = "base";
-/// Ends the name of a plank while it is being made.
+/// Locked by the run that uses the plank, beside its tree.
+const LOCK: &str = "lock";
+/// Ends the name of a plank while it is being made or removed.
 const PARTIAL: &str = ".partial";
 /// How `make` is asked where the configuration may have been edited: what a new value implies is
 /// settled without a question.
@@ -49,23 +51,36 @@ pub struct Change {
 }
 
 impl Plank {
+    /// A plank that is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] for a name that cannot be one or is taken.
+    pub fn new(repository: &Path, name: &str) -> Result<Self, Error> {
+        let plank = Self::named(repository, name)?;
+        if plank.folder.exists() {
+            return Err(unfit(name, "there is one already"));
+        }
+        Ok(plank)
+    }
+
     /// Copies the lab's tree for a new plank.
     ///
     /// # Errors
-    /// [`Error::Unfit`] for a name that cannot be one or is taken; when it cannot be copied.
-    pub fn new(repository: &Path, name: &str, lab: &Lab) -> Result<Self> {
-        let plank = Self::named(repository, name)?;
-        if plank.folder.exists() {
-            return Err(unfit(name, "there is one already").into());
-        }
-        let partial = plank.folder.with_file_name(format!("{name}{PARTIAL}"));
+    /// When it cannot be copied.
+    pub fn copy(&self, lab: &Lab) -> Result<()> {
+        let partial = self.partial();
         if partial.exists() {
             fs::remove_dir_all(&partial)?;
         }
         Rework::copied(lab, &partial)?;
         fs::write(partial.join(BASE), &lab.kernel.sha256)?;
-        fs::rename(&partial, &plank.folder)?;
-        Ok(plank)
+        Ok(fs::rename(&partial, &self.folder)?)
+    }
+
+    /// Where it is while it is not whole: nobody takes that for a plank.
+    fn partial(&self) -> PathBuf {
+        self.folder
+            .with_file_name(format!("{}{PARTIAL}", self.name))
     }
 
     /// The plank of this name.
@@ -129,10 +144,7 @@ impl Plank {
     /// # Errors
     /// When something of it cannot be removed.
     pub fn remove(&self) -> Result<()> {
-        // Nobody takes what is left of it for a plank.
-        let partial = self
-            .folder
-            .with_file_name(format!("{}{PARTIAL}", self.name));
+        let partial = self.partial();
         fs::rename(&self.folder, &partial)?;
         Ok(fs::remove_dir_all(&partial)?)
     }
@@ -162,17 +174,26 @@ impl Plank {
         Ok(changes)
     }
 
-    /// Makes the kernel of what is in the tree. `said` gets each line of what the compiler says.
+    /// Makes the kernel of what is in the tree. `said` gets each line of what the compiler says. As
+    /// long as the caller keeps the lock that this gives, no other run makes the plank anew.
     ///
     /// # Errors
     /// [`Error::Unfit`] if the plank was made of another kernel; [`Error::Unbuilt`] when the
     /// compiler or the linker refuses.
-    pub fn make(&self, lab: &Lab, mut said: impl FnMut(&str)) -> Result<()> {
+    pub fn make(&self, lab: &Lab, mut said: impl FnMut(&str)) -> Result<std::fs::File> {
         let base = fs::read_to_string(self.folder.join(BASE)).unwrap_or_default();
         if base != lab.kernel.sha256 {
             let why = "it was made of another kernel than the lab has now; keep its changes \
                        (diff -ru of the two trees), and make a new one";
             return Err(unfit(&self.name, why).into());
+        }
+        let lock = std::fs::File::create(self.folder.join(LOCK))?;
+        if lock.try_lock().is_err() {
+            eprintln!(
+                "the plank {}: another run uses it, waiting for that",
+                self.name
+            );
+            lock.lock()?;
         }
         let rework = Rework::of(lab, &self.folder);
         let is_configured = !is_untouched(&lab.kernel.tree.join(CONFIG), &self.tree().join(CONFIG));
@@ -187,7 +208,8 @@ impl Plank {
         made.map_err(|error| match refusal.is_empty() {
             true => error,
             false => Error::Unbuilt(format!("the plank {} does not build", self.name)).into(),
-        })
+        })?;
+        Ok(lock)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
@@ -71,10 +70,13 @@ impl Rework {
         let rework = Self::of(lab, folder);
         let tree = &rework.tree;
         fs::create_dir_all(tree)?;
-        let copied = Command::new("cp")
-            .args(["-a", "--reflink=auto", "--"])
-            .args([&book.join("."), tree])
-            .status();
+        let copied = recipe::watched(
+            |command| {
+                command.args(["cp", "-a", "--reflink=auto", "--"]);
+                command.args([&book.join("."), tree]);
+            },
+            |_| Ok(()),
+        );
         let copied = copied.is_ok_and(|status| status.success());
         ensure!(
             copied,
