@@ -12,6 +12,7 @@ pub mod panes;
 pub mod reader;
 pub mod tmux;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::context::Context;
@@ -60,24 +61,34 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         None => Otherwise::Fails,
     };
     let ready = Ready::make(&options, [&chapter], own)?;
+    stay(&ready, &chapter, count, otherwise, histories)
+}
+
+/// Replays the first `count` steps of the chapter, and hands its machine over.
+///
+/// # Errors
+/// When the chapter is wrong or the lab cannot run.
+pub fn stay(
+    ready: &Ready,
+    chapter: &Chapter,
+    count: usize,
+    otherwise: Otherwise,
+    histories: PathBuf,
+) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
-    let mut replay = Replay::new(
-        &root,
-        chapter.script(),
-        &ready.lab,
-        Debugger::Always,
-        &signals,
-    )?;
+    let lab = ready.lab(&chapter.patches);
+    let always = Debugger::Always;
+    let mut replay = Replay::new(&ready.root, chapter.script(), lab, always, &signals)?;
     let before = &chapter.steps[..count];
     let draft = Draft::new(before, chapter.last());
-    go_there(&chapter, count, draft.behind, otherwise, &mut replay)?;
-    let recorded = as_recorded(&ready, &chapter, draft.behind, &replay)?;
+    go_there(chapter, count, draft.behind, otherwise, &mut replay)?;
+    let recorded = as_recorded(ready, chapter, draft.behind, &replay)?;
     eprintln!("step {}: {recorded}", draft.behind);
     replay.session()?.hand_over()?;
-    let windows = windows(&chapter);
+    let windows = windows(chapter);
     let window = last_window(before);
     let frontend: Box<dyn Frontend + '_> =
-        match Panes::open(&chapter, &windows, window, &histories, &signals)? {
+        match Panes::open(chapter, &windows, window, &histories, &signals)? {
             Some(panes) => Box::new(panes),
             None => Box::new(Keyboard::new(histories, &signals)?),
         };
@@ -142,10 +153,11 @@ fn as_recorded(
     at: StepId,
     replay: &Replay<'_>,
 ) -> anyhow::Result<&'static str> {
-    let now = ready.snapshot(Transcript {
+    let transcript = Transcript {
         records: replay.records.clone(),
         frames: None,
-    });
+    };
+    let now = ready.snapshot(&chapter.patches, transcript);
     Ok(match judge(&ready.root, &chapter.name, &now, at)? {
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use lab::build::plank::{Change, FOLDER, Plank};
-use lab::build::setup::{self, Lab};
+use lab::build::setup::{self, Lab, Options};
 use lab::system::ask::confirm;
 use lab::system::progress::Stage;
 use similar::TextDiff;
@@ -62,12 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
             }
         }
         Some(Command::New { name }) => {
-            // What is wrong with the name is told before anything is built.
-            let plank = Plank::new(&root, name)?;
-            let lab = setup::ready(&options)?;
-            let stage = Stage::begin("copy the book's kernel");
-            plank.copy(&lab)?;
-            stage.done();
+            let plank = new(&root, &options, name)?;
             println!("{}", plank.tree().display());
             anstream::eprintln!(
                 "change something in it, for example net/ipv4/tcp_input.c, and see what notices:\n  \
@@ -88,6 +84,19 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         Some(Command::Drop { name }) => drop_plank(&Plank::find(&root, name)?, context.yes)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a plank.
+///
+/// # Errors
+/// What is wrong with the name is told before anything is built.
+pub fn new(root: &Path, options: &Options, name: &str) -> Result<Plank> {
+    let plank = Plank::new(root, name)?;
+    let lab = setup::ready(options)?;
+    let stage = Stage::begin("copy the book's kernel");
+    plank.copy(&lab)?;
+    stage.done();
+    Ok(plank)
 }
 
 /// Makes the kernel of a plank, and shows what the compiler says; gives its lock.
