@@ -137,10 +137,11 @@ impl Ready {
         }
         let root = options.repository.clone();
         let machines = sets.into_iter().map(|(names, patches)| {
-            let lab = match patches.is_empty() {
-                true => lab.clone(),
-                false => patched::ready(&options.cache, &lab, &patches)?,
-            };
+            let mut lab = lab.clone();
+            if !patches.is_empty() {
+                lab = patched::ready(&options.cache, &lab, &patches)?;
+                patched::add_programs(&options.cache, &mut lab, &root, &names)?;
+            }
             let provenance = provenance::of(&root, &lab)?;
             Ok((names, Machine { lab, provenance }))
         });

@@ -42,7 +42,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const ANSWERS: &str = "answers";
 /// The plank in which authors try answers.
 const PROVED: &str = "prove";
-/// What the reader has reached, in the cache.
+/// What the reader has reached, beside the answers.
 const PROGRESS: &str = "progress.json";
 /// How much of a step's output a verdict shows, in lines.
 const SHOWN: usize = 8;
@@ -133,7 +133,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     match &args.command {
         None => match &args.name {
-            None => list(&root, &options)?,
+            None => list(&root)?,
             Some(_) => begin(&root, &options, &named()?)?,
         },
         Some(Command::Hint) => {
@@ -212,8 +212,8 @@ fn without_markup(text: &str) -> String {
 }
 
 /// Lists the exercises in the order of the book.
-fn list(root: &Path, options: &Options) -> anyhow::Result<()> {
-    let reached = progress(options);
+fn list(root: &Path) -> anyhow::Result<()> {
+    let reached = progress(root);
     let mut all: BTreeMap<(u32, usize), String> = BTreeMap::new();
     for path in chapter::paths(root)? {
         let text = chapter::text(root, &path)?;
@@ -379,7 +379,7 @@ fn check(
     };
     let grade = grade(options, exercise, answer)?;
     let all = show(&grade);
-    keep_progress(options, name, &grade)?;
+    keep_progress(root, name, &grade)?;
     Ok(ExitCode::from(u8::from(!all)))
 }
 
@@ -614,23 +614,25 @@ impl Grade {
 }
 
 /// What was reached so far; what cannot be read was never reached.
-fn progress(options: &Options) -> BTreeMap<String, Reached> {
-    let text = fs::read_to_string(options.cache.root().join(PROGRESS)).unwrap_or_default();
+fn progress(root: &Path) -> BTreeMap<String, Reached> {
+    let text = fs::read_to_string(root.join(ANSWERS).join(PROGRESS)).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// Keeps what was reached. The best counts: who tries something else has solved it all the same.
-fn keep_progress(options: &Options, name: &str, grade: &Grade) -> anyhow::Result<()> {
+fn keep_progress(root: &Path, name: &str, grade: &Grade) -> anyhow::Result<()> {
     let now = Reached {
         points: grade.reached(),
         of: grade.points.len(),
     };
-    let mut all = progress(options);
+    let mut all = progress(root);
     let before = all.get(name).filter(|before| before.of == now.of);
     if before.is_none_or(|before| before.points < now.points) {
         all.insert(name.to_owned(), now);
         let text = serde_json::to_string_pretty(&all)?;
-        files::write_whole(&options.cache.root().join(PROGRESS), text.as_bytes())?;
+        let folder = root.join(ANSWERS);
+        fs::create_dir_all(&folder)?;
+        files::write_whole(&folder.join(PROGRESS), text.as_bytes())?;
     }
     Ok(())
 }

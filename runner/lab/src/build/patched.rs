@@ -1,14 +1,18 @@
 //! The book's kernel with patches of the book's own: the machine of a chapter about planks.
 //!
-//! Such a kernel is built of a copy of the lab's tree, which is gone afterwards.
+//! Such a kernel is built of a copy of the lab's tree, which is gone afterwards. A patch may have a
+//! program beside it, which speaks to what the patch brings: `patches/NAME.c` is `/bin/NAME` in the
+//! guest.
+
+use std::path::Path;
 
 use anyhow::Result;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
-use crate::build::kernel;
 use crate::build::patch::{self, Patch};
 use crate::build::rework::{MAKE, Rework};
 use crate::build::setup::Lab;
+use crate::build::{kernel, rootfs};
 use crate::system::progress::Stage;
 
 const OUTPUTS: [&str; 2] = ["bzImage", "vmlinux"];
@@ -42,4 +46,26 @@ pub fn ready(cache: &Cache, lab: &Lab, patches: &[Patch]) -> Result<Lab> {
     lab.kernel.vmlinux = vmlinux;
     lab.kernel.places.push(entry.folder);
     Ok(lab)
+}
+
+/// Adds the programs that stand beside the book's patches of these names.
+///
+/// # Errors
+/// What the compiler says.
+pub fn add_programs(
+    cache: &Cache,
+    lab: &mut Lab,
+    repository: &Path,
+    names: &[String],
+) -> Result<()> {
+    let folder = repository.join(patch::FOLDER);
+    for name in names {
+        let source = format!("{name}.c");
+        if folder.join(&source).is_file() {
+            let place = format!("bin/{name}");
+            let made = rootfs::programs(cache, &lab.sandbox, &folder, &[(&source, &place)])?;
+            lab.programs.push((place, fs_err::read(made.path(name))?));
+        }
+    }
+    Ok(())
 }
