@@ -18,6 +18,7 @@ use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
 use book::exercise::judge::Evidence;
 use book::exercise::{self, Exercise, Kind, Test, place};
+use book::fault::Fault;
 use book::page::values::Values;
 use book::prose::glossary::Glossary;
 use book::snapshot::compare::{Verdict, judge};
@@ -421,6 +422,7 @@ impl<'a> Replayed<'a> {
         });
         let chapters: Vec<Chapter> = chapters.collect::<Result<_, _>>()?;
         let (mut own, mut typed, mut program) = (None, Vec::new(), None);
+        let is_changed = matches!(answer, Answer::Kernel(_));
         match answer {
             Answer::Kernel(plank) => own = Some(Own::Plank(plank)),
             Answer::Program(file) => program = Some(file),
@@ -446,6 +448,9 @@ impl<'a> Replayed<'a> {
             }
         })?;
         stage.done();
+        if !is_changed {
+            given_went_well(exercise, &steps, &now.records)?;
+        }
         Ok(Self {
             records: now.records,
             exercise,
@@ -502,6 +507,22 @@ impl<'a> Replayed<'a> {
         stage.done();
         Ok(otherwise(verdict.as_ref()))
     }
+}
+
+/// Refuses an exercise whose given steps do not end as they should on the book's own kernel: its
+/// author has to mend them.
+fn given_went_well(exercise: &Exercise, steps: &[Step], records: &[Record]) -> anyhow::Result<()> {
+    for (step, record) in steps.iter().zip(records).take(exercise.given.len()) {
+        let found = record.output.status;
+        if record.id != step.id || found != step.status {
+            let stderr = record.output.stderr.trim_end();
+            let message = format!("the given step ended with exit status {found}\n{stderr}");
+            return Err(
+                book::fault::Error::from(Fault::new(&exercise.path, step.line, message)).into(),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// In which way a chapter is not what the book says, if it is not.

@@ -11,8 +11,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
+use fs_err::{self as fs, File};
 use walkdir::WalkDir;
 
 use crate::build::cpio::{Archive, Node};
@@ -63,7 +63,7 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
-        patch::put(&workdir.path().join(PATCHED), &lab.kernel.patched)?;
+        workdir.put_patched(lab)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
         initramfs.extend(programs(&lab.programs));
@@ -73,6 +73,20 @@ impl Workdir {
         fs::write(&path, initramfs)?;
         fs::set_permissions(&path, Permissions::from_mode(0o644))?;
         Ok(workdir)
+    }
+
+    /// The patched files of the kernel. They are as old as it is: gdb warns of a source that is
+    /// younger than its program.
+    fn put_patched(&self, lab: &Lab) -> anyhow::Result<()> {
+        let folder = self.path().join(PATCHED);
+        patch::put(&folder, &lab.kernel.patched)?;
+        let built = fs::metadata(&lab.kernel.vmlinux)?.modified()?;
+        let all = lab.kernel.patched.iter();
+        for (file, _) in all.filter(|(_, text)| text.is_some()) {
+            let file = File::options().write(true).open(folder.join(file))?;
+            file.set_modified(built)?;
+        }
+        Ok(())
     }
 
     /// Where it is.
