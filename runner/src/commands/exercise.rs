@@ -1,5 +1,8 @@
 //! `runner exercise`: what the book asks of its reader, and a machine that grades it.
 
+mod grade;
+mod prove;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,26 +15,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::plank;
 use crate::context::Context;
-use crate::ready::{Own, Ready};
+use crate::ready::Ready;
 use crate::{repository, visit};
 use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
-use book::exercise::judge::Evidence;
-use book::exercise::{self, Exercise, Kind, Test, place};
-use book::fault::Fault;
+use book::exercise::{self, Exercise, Kind, place};
 use book::page::values::Values;
 use book::prose::glossary::Glossary;
-use book::snapshot::compare::{Verdict, judge};
-use lab::build::patch::Patch;
+use grade::{Answer, Grade, grade};
 use lab::build::plank::Plank;
-use lab::build::rootfs;
-use lab::build::setup::{self, Lab, Options};
-use lab::replay::{Event, Otherwise, replay};
+use lab::build::setup::Options;
+use lab::replay::Otherwise;
 use lab::system::files;
-use lab::system::process::Signals;
-use lab::system::progress::Stage;
-use lab::transcript::Record;
-use lab::transcript::script::Script;
 use lab::transcript::step::Step;
 
 const BOLD: Style = Style::new().bold();
@@ -41,14 +36,8 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// The reader's answers that are no kernels, in the repository.
 const ANSWERS: &str = "answers";
-/// The plank in which authors try answers.
-const PROVED: &str = "prove";
 /// What the reader has reached, beside the answers.
 const PROGRESS: &str = "progress.json";
-/// How much of a step's output a verdict shows, in lines.
-const SHOWN: usize = 8;
-/// Where the programs of the guest are.
-const PROGRAMS: &str = "bin";
 
 /// Which exercise, and what to do with it.
 #[derive(Debug, clap::Args)]
@@ -90,28 +79,6 @@ struct Placed {
     hint: Option<String>,
 }
 
-/// What somebody gives for an answer.
-enum Answer {
-    /// A plank.
-    Kernel(Plank),
-    /// The source of a program of the guest.
-    Program(PathBuf),
-    /// Steps.
-    Steps(Vec<Step>),
-    /// A word.
-    Word(String),
-    /// Nothing at all.
-    Nothing,
-}
-
-/// What has become of an answer.
-struct Grade {
-    /// Each point in words, and why it is not reached if it is not.
-    points: Vec<(String, Option<String>)>,
-    /// What ended the machine before its time.
-    stopped: Option<String>,
-}
-
 /// What the reader has reached in an exercise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Reached {
@@ -150,7 +117,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
                 Some(name) => vec![name.clone()],
                 None => Exercise::names(&root)?,
             };
-            return prove(&root, &options, &names, *times);
+            return prove::prove(&root, &options, &names, *times);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -393,203 +360,6 @@ fn steps_of(root: &Path, file: &Path) -> anyhow::Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Replays the exercise with an answer, and judges it.
-fn grade(options: &Options, exercise: &Exercise, answer: Answer) -> anyhow::Result<Grade> {
-    let word = match &answer {
-        Answer::Word(word) => Some(word.clone()),
-        _ => None,
-    };
-    Replayed::of(options, exercise, answer)?.judged(word.as_deref(), exercise.kind != Kind::Predict)
-}
-
-/// A replay of an exercise, which can be judged.
-struct Replayed<'a> {
-    exercise: &'a Exercise,
-    ready: Ready,
-    chapters: Vec<Chapter>,
-    steps: Vec<Step>,
-    before: usize,
-    records: Vec<Record>,
-    signals: Signals,
-}
-
-impl<'a> Replayed<'a> {
-    fn of(options: &Options, exercise: &'a Exercise, answer: Answer) -> anyhow::Result<Self> {
-        let root = &options.repository;
-        let chapters = exercise.points.iter().filter_map(|point| match point.test {
-            Test::Chapter(number) => Some(Chapter::find(root, &number.to_string())),
-            _ => None,
-        });
-        let chapters: Vec<Chapter> = chapters.collect::<Result<_, _>>()?;
-        let (mut own, mut typed, mut program) = (None, Vec::new(), None);
-        let is_changed = matches!(answer, Answer::Kernel(_));
-        match answer {
-            Answer::Kernel(plank) => own = Some(Own::Plank(plank)),
-            Answer::Program(file) => program = Some(file),
-            Answer::Steps(steps) => typed = steps,
-            Answer::Word(_) | Answer::Nothing => {}
-        }
-        let ready = Ready::make(options, &chapters, own)?;
-        let mut lab = ready.lab(&[]).clone();
-        if let (Some(source), Some(name)) = (program, &exercise.program) {
-            lab.programs.push(compile(options, &lab, &source, name)?);
-        }
-        let (steps, before) = exercise.script(&typed);
-        let script = Script {
-            path: &exercise.path,
-            steps: &steps,
-        };
-        let signals = Signals::catch()?;
-        let mut stage = Stage::begin(format!("replay {}", exercise.name));
-        let (counts, count) = (Otherwise::Counts, steps.len());
-        let now = replay(root, script, count, &lab, counts, &signals, &mut |event| {
-            if let Event::Begin(step) = event {
-                stage.at(format!("{} of {count}", step.id.number));
-            }
-        })?;
-        stage.done();
-        if !is_changed {
-            given_went_well(exercise, &steps, &now.records)?;
-        }
-        Ok(Self {
-            records: now.records,
-            exercise,
-            ready,
-            chapters,
-            steps,
-            before,
-            signals,
-        })
-    }
-
-    /// Judges it, with the answer to a prediction; and shows what was printed, if it may be seen.
-    fn judged(&self, word: Option<&str>, may_see: bool) -> anyhow::Result<Grade> {
-        let mut evidence = Evidence {
-            records: &self.records,
-            before: self.before,
-            answer: word,
-            chapter: &mut |number| self.in_chapter(number),
-        };
-        let outcomes = self.exercise.judge(&mut evidence)?;
-        let points = outcomes.into_iter().map(|outcome| {
-            let missed = outcome.missed.map(|missed| {
-                let seen = missed.seen.filter(|_| may_see).map(|record| {
-                    let step = self.steps.iter().find(|step| step.id == record.id);
-                    let command = step.map_or("", |step| &step.command);
-                    let text = format!("{}{}", record.output.stdout, record.output.stderr);
-                    excerpt(&format!("{} {command}", record.terminal.prompt()), &text)
-                });
-                format!("{}{}", missed.why, seen.unwrap_or_default())
-            });
-            (outcome.point.holds.clone(), missed)
-        });
-        let mut records = self.records.iter();
-        let stopped = records.find(|record| record.output.status == -1);
-        Ok(Grade {
-            points: points.collect(),
-            stopped: stopped.map(|record| record.output.stderr.trim_end().to_owned()),
-        })
-    }
-
-    /// In which way a chapter is not what the book says, if it is not.
-    fn in_chapter(&self, number: u32) -> anyhow::Result<Option<String>> {
-        let chapter = self
-            .chapters
-            .iter()
-            .find(|chapter| chapter.number == number);
-        let chapter = chapter.context("it was read before")?;
-        let stage = Stage::begin(format!("replay chapter {number}"));
-        let count = chapter.steps.len();
-        let now = self
-            .ready
-            .replay(chapter, count, &self.signals, &mut |_| {})?;
-        let verdict = judge(&self.ready.root, &chapter.name, &now, chapter.last())?;
-        stage.done();
-        Ok(otherwise(verdict.as_ref()))
-    }
-}
-
-/// Refuses an exercise whose given steps do not end as they should on the book's own kernel: its
-/// author has to mend them.
-fn given_went_well(exercise: &Exercise, steps: &[Step], records: &[Record]) -> anyhow::Result<()> {
-    for (step, record) in steps.iter().zip(records).take(exercise.given.len()) {
-        let found = record.output.status;
-        if record.id != step.id || found != step.status {
-            let stderr = record.output.stderr.trim_end();
-            let message = format!("the given step ended with exit status {found}\n{stderr}");
-            return Err(
-                book::fault::Error::from(Fault::new(&exercise.path, step.line, message)).into(),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// In which way a chapter is not what the book says, if it is not.
-fn otherwise(verdict: Option<&Verdict>) -> Option<String> {
-    let Some(Verdict::Different {
-        steps, unreached, ..
-    }) = verdict
-    else {
-        return None;
-    };
-    let first = steps
-        .first()
-        .map(|step| format!("{}: {}", step.place(), step.line));
-    let first = first.or_else(|| {
-        unreached
-            .first()
-            .map(|id| format!("step {id} was not reached"))
-    });
-    let count = steps.len() + unreached.len();
-    Some(format!(
-        "{count} of its steps differ; {}",
-        first.unwrap_or_default()
-    ))
-}
-
-/// The beginning and the end of what a step printed, below what was typed.
-fn excerpt(typed: &str, text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut told = format!("\n{typed}");
-    let cut = lines.len() > SHOWN;
-    let (head, tail) = match cut {
-        true => (&lines[..SHOWN / 2], &lines[lines.len() - SHOWN / 2..]),
-        false => (&lines[..], &lines[..0]),
-    };
-    for line in head {
-        told += &format!("\n{line}");
-    }
-    if cut {
-        told += &format!("\n… {} more lines …", lines.len() - SHOWN);
-    }
-    for line in tail {
-        told += &format!("\n{line}");
-    }
-    told
-}
-
-/// Compiles a program of the guest; gives its place there, and its bytes.
-fn compile(
-    options: &Options,
-    lab: &Lab,
-    source: &Path,
-    program: &str,
-) -> anyhow::Result<(String, Vec<u8>)> {
-    let stem = program.strip_suffix(".c").unwrap_or(program);
-    let place = format!("{PROGRAMS}/{stem}");
-    let folder = source.parent().context("a file lies in a folder")?;
-    let file = source.file_name().unwrap_or_default().to_string_lossy();
-    let places = [(&*file, &*place)];
-    let made = rootfs::programs(&options.cache, &lab.sandbox, folder, &places);
-    let made = made.map_err(|error| match lab::Error::of(&error) {
-        Some(_) => error,
-        None => lab::Error::Unbuilt(format!("{program} does not compile: {error:#}")).into(),
-    })?;
-    let bytes = fs::read(made.path(stem))?;
-    Ok((place, bytes))
-}
-
 /// Shows which points hold; tells whether all do.
 fn show(grade: &Grade) -> bool {
     if let Some(stopped) = &grade.stopped {
@@ -616,24 +386,6 @@ fn show(grade: &Grade) -> bool {
     reached == of
 }
 
-impl Grade {
-    /// How many points hold.
-    fn reached(&self) -> usize {
-        let held = self.points.iter().filter(|(_, missed)| missed.is_none());
-        held.count()
-    }
-
-    /// The reasons why points do not hold, together.
-    fn reasons(&self) -> String {
-        let missed = self
-            .points
-            .iter()
-            .filter_map(|(_, missed)| missed.as_deref());
-        let all: Vec<&str> = missed.chain(self.stopped.as_deref()).collect();
-        all.join("\n")
-    }
-}
-
 /// What was reached so far; what cannot be read was never reached.
 fn progress(root: &Path) -> BTreeMap<String, Reached> {
     let text = fs::read_to_string(root.join(ANSWERS).join(PROGRESS)).unwrap_or_default();
@@ -656,91 +408,4 @@ fn keep_progress(root: &Path, name: &str, grade: &Grade) -> anyhow::Result<()> {
         files::write_whole(&folder.join(PROGRESS), text.as_bytes())?;
     }
     Ok(())
-}
-
-/// Tries what authors give: each solution reaches all points, and nothing else does.
-fn prove(
-    root: &Path,
-    options: &Options,
-    names: &[String],
-    times: usize,
-) -> anyhow::Result<ExitCode> {
-    let mut failed = 0;
-    for name in names {
-        let exercise = Exercise::find(root, name)?;
-        println!("{BOLD}{name}{BOLD:#}");
-        let solution = || match exercise.solution() {
-            Some(file) => answer(options, &exercise, &file),
-            None => Ok(Answer::Word(exercise.answer.clone().unwrap_or_default())),
-        };
-        let mut last = None;
-        for time in 1..=times {
-            let replayed = Replayed::of(options, &exercise, solution()?)?;
-            let grade = replayed.judged(exercise.answer.as_deref(), true)?;
-            let holds = grade.reached() == grade.points.len();
-            failed += usize::from(!holds);
-            let what = format!("the solution, {time} of {times}");
-            tell(holds, &what, &grade.reasons());
-            last = Some(replayed).filter(|_| exercise.kind == Kind::Predict);
-        }
-        // Whatever is predicted, what comes is the same.
-        let tried = |answer: &dyn Fn() -> anyhow::Result<Answer>, word: &str| match &last {
-            Some(replayed) => replayed.judged(Some(word), false),
-            None => grade(options, &exercise, answer()?),
-        };
-        let nothing = tried(&|| Ok(Answer::Nothing), "")?;
-        let fails = nothing.reached() < nothing.points.len();
-        failed += usize::from(!fails);
-        tell(fails, "the empty answer fails", "it reaches all points");
-        for wrong in &exercise.wrong {
-            let file = exercise.wrong_file(wrong);
-            let grade = tried(&|| answer(options, &exercise, &file), &wrong.answer)?;
-            let reasons = grade.reasons();
-            let fails = grade.reached() < grade.points.len() && reasons.contains(&wrong.why);
-            failed += usize::from(!fails);
-            let found = match &*reasons {
-                "" => "it reaches all points",
-                reasons => reasons,
-            };
-            let what = format!("{} fails: {}", wrong.answer, wrong.why);
-            tell(fails, &what, found);
-        }
-    }
-    Ok(ExitCode::from(u8::from(failed > 0)))
-}
-
-/// Says of one thing that was tried whether it is as it should be, and what was found if not.
-fn tell(is_so: bool, what: &str, found: &str) {
-    match is_so {
-        true => println!("  {GOOD}✓{GOOD:#} {what}"),
-        false => {
-            println!("  {BAD}✗{BAD:#} {what}");
-            for line in found.lines() {
-                println!("      {DIM}{line}{DIM:#}");
-            }
-        }
-    }
-}
-
-/// The answer that a file of the repository is.
-fn answer(options: &Options, exercise: &Exercise, file: &Path) -> anyhow::Result<Answer> {
-    let root = &options.repository;
-    let path = root.join(file);
-    ensure!(
-        path.is_file(),
-        lab::Error::Unfit(format!("there is no {}", file.display()))
-    );
-    Ok(match (exercise.kind, &exercise.program) {
-        (Kind::Change, Some(_)) => Answer::Program(path),
-        (Kind::Change, None) => {
-            let lab = setup::ready(options)?;
-            let plank = match Plank::find(root, PROVED) {
-                Ok(plank) => plank,
-                Err(_) => plank::new(root, options, PROVED)?,
-            };
-            plank.put(&lab, &[Patch::read(&path)?])?;
-            Answer::Kernel(plank)
-        }
-        _ => Answer::Steps(steps_of(root, &path)?),
-    })
 }
