@@ -61,10 +61,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         None => Otherwise::Fails,
     };
     let ready = Ready::make(&options, [&chapter], own)?;
-    stay(&ready, &chapter, count, otherwise, histories)
+    let told = match count {
+        0 => format!("start the machine of chapter {}", chapter.number),
+        _ => {
+            let (number, last) = (chapter.number, chapter.steps[count - 1].id);
+            format!("replay chapter {number} up to step {last}")
+        }
+    };
+    stay(&ready, &chapter, count, otherwise, told, histories)
 }
 
-/// Replays the first `count` steps of the chapter, and hands its machine over.
+/// Replays the first `count` steps of the chapter, with this told meanwhile, and hands its machine
+/// over.
 ///
 /// # Errors
 /// When the chapter is wrong or the lab cannot run.
@@ -73,6 +81,7 @@ pub fn stay(
     chapter: &Chapter,
     count: usize,
     otherwise: Otherwise,
+    told: String,
     histories: PathBuf,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
@@ -81,9 +90,16 @@ pub fn stay(
     let mut replay = Replay::new(&ready.root, chapter.script(), lab, always, &signals)?;
     let before = &chapter.steps[..count];
     let draft = Draft::new(before, chapter.last());
-    go_there(chapter, count, draft.behind, otherwise, &mut replay)?;
-    let recorded = as_recorded(ready, chapter, draft.behind, &replay)?;
-    eprintln!("step {}: {recorded}", draft.behind);
+    let mut stage = Stage::begin(told);
+    replay.run_first(count, otherwise, &mut |event| {
+        if let Event::Begin(step) = event {
+            stage.at(format!("{} of {count}", step.id.number));
+        }
+    })?;
+    stage.done();
+    if let Some(recorded) = as_recorded(ready, chapter, draft.behind, &replay)? {
+        eprintln!("step {}: {recorded}", draft.behind);
+    }
     replay.session()?.hand_over()?;
     let windows = windows(chapter);
     let window = last_window(before);
@@ -95,24 +111,6 @@ pub fn stay(
     let mut reader = Reader::new(frontend, replay, &signals, windows, window, draft);
     reader.greet()?;
     reader.stay()
-}
-
-/// Replays the first `count` steps of the chapter, the last of which is `at`.
-fn go_there(
-    chapter: &Chapter,
-    count: usize,
-    at: StepId,
-    otherwise: Otherwise,
-    replay: &mut Replay<'_>,
-) -> anyhow::Result<()> {
-    let mut stage = Stage::begin(format!("replay chapter {} up to step {at}", chapter.number));
-    replay.run_first(count, otherwise, &mut |event| {
-        if let Event::Begin(step) = event {
-            stage.at(format!("{} of {count}", step.id.number));
-        }
-    })?;
-    stage.done();
-    Ok(())
 }
 
 /// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine
@@ -146,22 +144,25 @@ fn windows(chapter: &Chapter) -> Vec<Terminal> {
     order.into_iter().filter(exists).collect()
 }
 
-/// How the replay compares with the page.
+/// How the replay compares with the page, if it is one of a chapter.
 fn as_recorded(
     ready: &Ready,
     chapter: &Chapter,
     at: StepId,
     replay: &Replay<'_>,
-) -> anyhow::Result<&'static str> {
+) -> anyhow::Result<Option<&'static str>> {
+    if chapter.number == 0 {
+        return Ok(None);
+    }
     let transcript = Transcript {
         records: replay.records.clone(),
         frames: None,
     };
     let now = ready.snapshot(&chapter.patches, transcript);
-    Ok(match judge(&ready.root, &chapter.name, &now, at)? {
+    Ok(Some(match judge(&ready.root, &chapter.name, &now, at)? {
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",
         Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",
         Some(Verdict::Different { .. }) => "not all as on the page; `runner chapter` shows where",
-    })
+    }))
 }

@@ -306,7 +306,8 @@ fn shell(options: &Options, exercise: &Exercise) -> anyhow::Result<ExitCode> {
     };
     let ready = Ready::make(options, [], None)?;
     let histories = options.cache.root().to_owned();
-    visit::stay(&ready, &given, count, Otherwise::Fails, histories)
+    let told = format!("set up {}", exercise.name);
+    visit::stay(&ready, &given, count, Otherwise::Fails, told, histories)
 }
 
 /// Grades the reader's answer.
