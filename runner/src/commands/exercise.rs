@@ -257,7 +257,7 @@ fn begin(root: &Path, options: &Options, placed: &Placed) -> anyhow::Result<()> 
                 }
                 None => match Plank::find(root, name) {
                     Ok(plank) => plank.tree(),
-                    Err(_) => plank::new(root, options, name)?.tree(),
+                    Err(_) => plank::new(root, options, name, &[])?.tree(),
                 },
             };
             println!(

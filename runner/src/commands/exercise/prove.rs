@@ -96,7 +96,7 @@ fn answer(options: &Options, exercise: &Exercise, file: &Path) -> anyhow::Result
             let lab = setup::ready(options)?;
             let plank = match Plank::find(root, PROVED) {
                 Ok(plank) => plank,
-                Err(_) => plank::new(root, options, PROVED)?,
+                Err(_) => plank::new(root, options, PROVED, &[])?,
             };
             plank.put(&lab, &[Patch::read(&path)?])?;
             Answer::Kernel(plank)
