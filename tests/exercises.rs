@@ -17,7 +17,7 @@ const IN_CHAPTER: usize = 3;
 /// How many of all are changes, at least.
 const CHANGES: usize = 12;
 /// How many are proved a day.
-const A_DAY: usize = 5;
+const A_DAY: usize = 3;
 
 fn repository() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
