@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, lab as lab_command, mdbook, plank, preprocess, record,
-    renumber, run, setup, show, verify,
+    chapter, claims, clean, cmdrun, exercise, lab as lab_command, mdbook, plank, preprocess,
+    record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
 use crate::help;
@@ -73,6 +73,9 @@ enum Command {
     /// Lets you change the book's kernel, and see which chapters notice
     #[command(after_help = include_str!("help/plank.txt"))]
     Plank(plank::Args),
+    /// Sets an exercise of the book up, and grades your answer
+    #[command(after_help = include_str!("help/exercise.txt"))]
+    Exercise(exercise::Args),
     /// Runs one program of this machine in the guest: its output, its exit status
     Run(run::Args),
     /// Makes the lab: its programs, kernel, busybox and the guest's files
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(&args, &context),
         Command::Claims(args) => claims::run(&args, &context),
         Command::Plank(args) => plank::run(&args, &context),
+        Command::Exercise(args) => exercise::run(&args, &context),
         Command::Run(args) => run::run(&args, &context),
         Command::Setup(args) => setup::run(&args, &context),
         Command::Lab(command) => lab_command::run(&command, &context),

@@ -4,6 +4,7 @@ pub mod chapter;
 pub mod claims;
 pub mod clean;
 pub mod cmdrun;
+pub mod exercise;
 pub mod lab;
 pub mod mdbook;
 pub mod plank;

@@ -25,7 +25,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
 fn of_book(error: &book::fault::Error) -> u8 {
     use book::fault::Error;
     match error {
-        Error::Faults(_) | Error::NoChapter(_) | Error::Stale(_) => WRONG,
+        Error::Faults(_) | Error::NoChapter(_) | Error::NoExercise(_) | Error::Stale(_) => WRONG,
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
             line: 1,
             message: text(),
         };
-        let table: [(anyhow::Error, u8); 20] = [
+        let table: [(anyhow::Error, u8); 21] = [
             (Error::Unbuilt(text()).into(), DIFFERENT),
             (status.into(), DIFFERENT),
             (Error::Unfit(text()).into(), WRONG),
@@ -95,6 +95,7 @@ mod tests {
             (Error::Interrupted(15).into(), 143),
             (fault::Error::Faults(Faults(vec![fault])).into(), WRONG),
             (fault::Error::NoChapter(text()).into(), WRONG),
+            (fault::Error::NoExercise(text()).into(), WRONG),
             (fault::Error::Stale(text()).into(), WRONG),
             (anyhow::anyhow!("a pipe broke"), LAB),
             (std::io::Error::other("a disk broke").into(), LAB),

@@ -1,12 +1,15 @@
 //! A lab in which chapters are replayed: the one way in for the commands that do.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use book::snapshot::moved::Moved;
+use lab::build::patch::Patch;
+use lab::build::patched;
 use lab::build::plank::{Change, Plank};
 use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
@@ -63,13 +66,19 @@ impl OwnArgs {
 pub struct Ready {
     /// The root of the repository.
     pub root: PathBuf,
-    /// What a chapter is replayed with.
-    pub lab: Lab,
-    provenance: Vec<(String, String)>,
+    /// By the patches that its kernel has: the book's has none.
+    machines: BTreeMap<Vec<String>, Machine>,
     /// The source's lines that stand elsewhere than in the book's tree.
     moved: Moved,
     /// Keeps other runs from making the plank anew.
     _plank: Option<File>,
+}
+
+/// What chapters are replayed with.
+#[derive(Debug)]
+struct Machine {
+    lab: Lab,
+    provenance: Vec<(String, String)>,
 }
 
 impl Ready {
@@ -78,18 +87,35 @@ impl Ready {
     /// before anything is built.
     ///
     /// # Errors
-    /// As [`setup::ready`], and why there can be no network.
+    /// As [`setup::ready`] and [`patched::ready`], and why there can be no network.
+    /// [`lab::Error::Unfit`] where a kernel of the user's own is wanted in a chapter whose kernel
+    /// is patched.
     pub fn make<'a>(
         options: &Options,
         chapters: impl IntoIterator<Item = &'a Chapter>,
         own: Option<Own>,
     ) -> Result<Self> {
         let sandbox = setup::sandbox(options)?;
-        let mut labs = chapters
-            .into_iter()
-            .filter(|chapter| chapter.has(Terminal::Lab));
-        if let Some(chapter) = labs.next() {
-            doctor::check_lab(&sandbox, chapter.number)?;
+        let mut sets = BTreeMap::from([(Vec::new(), Vec::new())]);
+        let mut networked = None;
+        for chapter in chapters {
+            if chapter.has(Terminal::Lab) {
+                networked.get_or_insert(chapter.number);
+            }
+            if own.is_some() && !chapter.patches.is_empty() {
+                bail!(lab::Error::Unfit(format!(
+                    "chapter {} is about a kernel that has patches of the book's own, so it says \
+                     nothing of yours",
+                    chapter.number
+                )));
+            }
+            let names = chapter.patches.iter();
+            let patches = names.map(|name| Patch::of_book(&options.repository, name));
+            let patches: Vec<Patch> = patches.collect::<Result<_>>()?;
+            sets.insert(chapter.patches.clone(), patches);
+        }
+        if let Some(chapter) = networked {
+            doctor::check_lab(&sandbox, chapter)?;
         }
         let mut lab = setup::made_with(options, sandbox)?;
         let (mut moved, mut lock) = (Moved::default(), None);
@@ -110,13 +136,35 @@ impl Ready {
             notes.for_each(|note| eprintln!("{note}"));
         }
         let root = options.repository.clone();
+        let machines = sets.into_iter().map(|(names, patches)| {
+            let mut lab = lab.clone();
+            if !patches.is_empty() {
+                lab = patched::ready(&options.cache, &lab, &patches)?;
+                patched::add_programs(&options.cache, &mut lab, &root, &names)?;
+            }
+            let provenance = provenance::of(&root, &lab)?;
+            Ok((names, Machine { lab, provenance }))
+        });
         Ok(Self {
-            provenance: provenance::of(&root, &lab)?,
+            machines: machines.collect::<Result<_>>()?,
             root,
-            lab,
             moved,
             _plank: lock,
         })
+    }
+
+    /// The lab whose kernel has these patches.
+    ///
+    /// # Panics
+    /// When it was not made for a chapter with these.
+    #[must_use]
+    pub fn lab(&self, patches: &[String]) -> &Lab {
+        &self.machine(patches).lab
+    }
+
+    fn machine(&self, patches: &[String]) -> &Machine {
+        let machine = self.machines.get(patches);
+        machine.expect("it was made for the chapters that are replayed")
     }
 
     /// Replays a whole chapter on a machine of this lab, to record it: a step that is otherwise
@@ -133,7 +181,7 @@ impl Ready {
         let (script, count) = (chapter.script(), chapter.steps.len());
         let fails = Otherwise::Fails;
         let transcript = replay(&self.root, script, count, lab, fails, signals, &mut |_| {})?;
-        Ok(self.snapshot(transcript))
+        Ok(self.snapshot(&chapter.patches, transcript))
     }
 
     /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the
@@ -149,22 +197,22 @@ impl Ready {
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
         let script = chapter.script();
+        let Machine { lab, provenance } = self.machine(&chapter.patches);
         let recorded = Snapshot::read(&self.root, &chapter.name)?;
         let otherwise = match recorded {
-            Some(recorded) if !recorded.differing_provenance(&self.provenance).is_empty() => {
+            Some(recorded) if !recorded.differing_provenance(provenance).is_empty() => {
                 Otherwise::Counts
             }
             _ => Otherwise::Fails,
         };
-        let transcript = replay(
-            &self.root, script, count, &self.lab, otherwise, signals, watch,
-        )?;
-        Ok(self.snapshot(transcript))
+        let transcript = replay(&self.root, script, count, lab, otherwise, signals, watch)?;
+        Ok(self.snapshot(&chapter.patches, transcript))
     }
 
-    /// What was printed in this lab, with the book's numbers of the source's lines.
+    /// What was printed on the machine with these patches, with the book's numbers of the source's
+    /// lines.
     #[must_use]
-    pub fn snapshot(&self, mut transcript: Transcript) -> Snapshot {
+    pub fn snapshot(&self, patches: &[String], mut transcript: Transcript) -> Snapshot {
         for record in &mut transcript.records {
             record.output.stderr = self.moved.marking_new(&record.output.stderr);
             for text in [&mut record.output.stdout, &mut record.output.stderr] {
@@ -172,7 +220,7 @@ impl Ready {
             }
         }
         Snapshot {
-            provenance: self.provenance.clone(),
+            provenance: self.machine(patches).provenance.clone(),
             transcript,
         }
     }

@@ -12,6 +12,7 @@ pub mod panes;
 pub mod reader;
 pub mod tmux;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::context::Context;
@@ -60,48 +61,56 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         None => Otherwise::Fails,
     };
     let ready = Ready::make(&options, [&chapter], own)?;
-    let signals = Signals::catch()?;
-    let mut replay = Replay::new(
-        &root,
-        chapter.script(),
-        &ready.lab,
-        Debugger::Always,
-        &signals,
-    )?;
-    let before = &chapter.steps[..count];
-    let draft = Draft::new(before, chapter.last());
-    go_there(&chapter, count, draft.behind, otherwise, &mut replay)?;
-    let recorded = as_recorded(&ready, &chapter, draft.behind, &replay)?;
-    eprintln!("step {}: {recorded}", draft.behind);
-    replay.session()?.hand_over()?;
-    let windows = windows(&chapter);
-    let window = last_window(before);
-    let frontend: Box<dyn Frontend + '_> =
-        match Panes::open(&chapter, &windows, window, &histories, &signals)? {
-            Some(panes) => Box::new(panes),
-            None => Box::new(Keyboard::new(histories, &signals)?),
-        };
-    let mut reader = Reader::new(frontend, replay, &signals, windows, window, draft);
-    reader.greet()?;
-    reader.stay()
+    let told = match count {
+        0 => format!("start the machine of chapter {}", chapter.number),
+        _ => {
+            let (number, last) = (chapter.number, chapter.steps[count - 1].id);
+            format!("replay chapter {number} up to step {last}")
+        }
+    };
+    stay(&ready, &chapter, count, otherwise, told, histories)
 }
 
-/// Replays the first `count` steps of the chapter, the last of which is `at`.
-fn go_there(
+/// Replays the first `count` steps of the chapter, with this told meanwhile, and hands its machine
+/// over.
+///
+/// # Errors
+/// When the chapter is wrong or the lab cannot run.
+pub fn stay(
+    ready: &Ready,
     chapter: &Chapter,
     count: usize,
-    at: StepId,
     otherwise: Otherwise,
-    replay: &mut Replay<'_>,
-) -> anyhow::Result<()> {
-    let mut stage = Stage::begin(format!("replay chapter {} up to step {at}", chapter.number));
+    told: String,
+    histories: PathBuf,
+) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
+    let lab = ready.lab(&chapter.patches);
+    let always = Debugger::Always;
+    let mut replay = Replay::new(&ready.root, chapter.script(), lab, always, &signals)?;
+    let before = &chapter.steps[..count];
+    let draft = Draft::new(before, chapter.last());
+    let mut stage = Stage::begin(told);
     replay.run_first(count, otherwise, &mut |event| {
         if let Event::Begin(step) = event {
             stage.at(format!("{} of {count}", step.id.number));
         }
     })?;
     stage.done();
-    Ok(())
+    if let Some(recorded) = as_recorded(ready, chapter, draft.behind, &replay)? {
+        eprintln!("step {}: {recorded}", draft.behind);
+    }
+    replay.session()?.hand_over()?;
+    let windows = windows(chapter);
+    let window = last_window(before);
+    let frontend: Box<dyn Frontend + '_> =
+        match Panes::open(chapter, &windows, window, &histories, &signals)? {
+            Some(panes) => Box::new(panes),
+            None => Box::new(Keyboard::new(histories, &signals)?),
+        };
+    let mut reader = Reader::new(frontend, replay, &signals, windows, window, draft);
+    reader.greet()?;
+    reader.stay()
 }
 
 /// The window in which the chapter has stopped: one with a shell, as gdb does not hold the machine
@@ -135,21 +144,25 @@ fn windows(chapter: &Chapter) -> Vec<Terminal> {
     order.into_iter().filter(exists).collect()
 }
 
-/// How the replay compares with the page.
+/// How the replay compares with the page, if it is one of a chapter.
 fn as_recorded(
     ready: &Ready,
     chapter: &Chapter,
     at: StepId,
     replay: &Replay<'_>,
-) -> anyhow::Result<&'static str> {
-    let now = ready.snapshot(Transcript {
+) -> anyhow::Result<Option<&'static str>> {
+    if chapter.number == 0 {
+        return Ok(None);
+    }
+    let transcript = Transcript {
         records: replay.records.clone(),
         frames: None,
-    });
-    Ok(match judge(&ready.root, &chapter.name, &now, at)? {
+    };
+    let now = ready.snapshot(&chapter.patches, transcript);
+    Ok(Some(match judge(&ready.root, &chapter.name, &now, at)? {
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",
         Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",
         Some(Verdict::Different { .. }) => "not all as on the page; `runner chapter` shows where",
-    })
+    }))
 }

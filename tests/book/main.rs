@@ -6,6 +6,7 @@
 
 mod adapter;
 mod drawings;
+mod exercises;
 mod fixture;
 #[path = "../support/folder.rs"]
 mod folder;

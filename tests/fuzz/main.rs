@@ -1,5 +1,5 @@
 //! The parsers of what others write, fuzzed: chapters, gdb's records, the guest's reports,
-//! captures, snapshots, programs.
+//! captures, snapshots, programs, exercises.
 //!
 //! The ordinary run changes what the repository holds of each kind at random, and reads that, for
 //! some seconds. cargo-fuzz builds the same targets for the whole run, where libFuzzer sees which
@@ -15,6 +15,8 @@ mod capture;
 mod chapter;
 #[path = "targets/drawing.rs"]
 mod drawing;
+#[path = "targets/exercise.rs"]
+mod exercise;
 #[path = "targets/markdown.rs"]
 mod markdown;
 #[path = "targets/mi.rs"]
@@ -53,10 +55,11 @@ type Target = fn(&[u8]);
 /// The targets, and how many inputs each has in the whole run; in the ordinary one a tenth. A
 /// program is written to the disk and read again, and a value makes patterns of what it looks for,
 /// which is slow.
-const TARGETS: [(&str, usize, Target); 10] = [
+const TARGETS: [(&str, usize, Target); 11] = [
     ("capture", 100_000, capture::read),
     ("chapter", 50_000, |bytes| chapter::read(&lossy(bytes))),
     ("drawing", 10_000, |bytes| drawing::read(&lossy(bytes))),
+    ("exercise", 20_000, |bytes| exercise::read(&lossy(bytes))),
     ("markdown", 100_000, |bytes| markdown::read(&lossy(bytes))),
     ("mi", 500_000, |bytes| mi::read(&lossy(bytes))),
     ("program", 10_000, program::read),
@@ -191,6 +194,7 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
                 .map(|directive| format!("{directive}\n{shown}").into_bytes())
                 .collect()
         }
+        "exercise" => exercises(repository),
         "program" => vec![fs::read("/bin/true").unwrap(), b"#!/bin/sh\n".to_vec()],
         "report" => vec![REPORTS.to_vec()],
         "mi" => RECORDS
@@ -199,6 +203,14 @@ fn seeds(repository: &Path, target: &str) -> Vec<Vec<u8>> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// What the exercises and the patches of the repository hold, file by file.
+fn exercises(repository: &Path) -> Vec<Vec<u8>> {
+    let folders = ["exercises", "patches"].map(|folder| repository.join(folder));
+    let entries = folders.iter().flat_map(walkdir::WalkDir::new).flatten();
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    files.map(|file| fs::read(file.path()).unwrap()).collect()
 }
 
 /// What the agent says of two short steps, behind the size of the pieces that it comes in.

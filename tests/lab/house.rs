@@ -23,8 +23,8 @@ const FOLDERS: [(&str, &[&str]); 2] = [
     (
         "runner/book/src",
         &[
-            "fault", "html", "pattern", "chapter", "snapshot", "symbols", "prose", "drawing",
-            "page", "renumber",
+            "fault", "html", "pattern", "chapter", "exercise", "snapshot", "symbols", "prose",
+            "drawing", "page", "renumber",
         ],
     ),
 ];

@@ -57,7 +57,7 @@ const fn plant(
 }
 
 /// One change for each thing that a chapter explains.
-pub const PLANTS: [Plant; 27] = [
+pub const PLANTS: [Plant; 30] = [
     plant(
         "quiet leaves the warnings",
         (3, 13),
@@ -84,7 +84,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a new process is counted twice",
-        (4, 52),
+        (4, 53),
         "+= 2",
         "kernel/fork.c",
         "\ttotal_forks++;\n",
@@ -108,7 +108,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a SYN does not offer selective acknowledgements",
-        (6, 57),
+        (6, 61),
         "+options [mss 1460,nop,nop,TS val",
         "net/ipv4/tcp_output.c",
         "if (likely(READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_sack))) {",
@@ -116,7 +116,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a SYN is sent again after half the time",
-        (6, 96),
+        (6, 102),
         "+tcp_write_timer",
         "net/ipv4/tcp_output.c",
         "inet_csk(sk)->icsk_rto, TCP_RTO_MAX);\n\treturn 0;",
@@ -124,7 +124,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "TIME_WAIT lasts half as long",
-        (6, 163),
+        (6, 175),
         "+= 3000",
         "net/ipv4/tcp_minisocks.c",
         "timeo = TCP_TIMEWAIT_LEN;",
@@ -132,7 +132,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "who closes second goes to CLOSING",
-        (6, 146),
+        (6, 158),
         "+New value = TCP_CLOSING",
         "net/ipv4/tcp.c",
         "[TCP_CLOSE_WAIT]\t= TCP_LAST_ACK  | TCP_ACTION_FIN,",
@@ -164,7 +164,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "ARP asks four times",
-        (7, 204),
+        (7, 206),
         "+mcast_solicit:4",
         "net/ipv4/arp.c",
         "[NEIGH_VAR_MCAST_PROBES] = 3,",
@@ -172,7 +172,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "who has asked counts as reachable",
-        (7, 157),
+        (7, 159),
         "+REACHABLE",
         "net/core/neighbour.c",
         "neigh_update(neigh, lladdr, NUD_STALE,",
@@ -204,7 +204,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a router takes nothing off the TTL",
-        (9, 206),
+        (9, 210),
         "+ttl=64",
         "net/ipv4/ip_forward.c",
         "ip_decrease_ttl(iph);",
@@ -212,7 +212,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "the table mangle comes after the table filter",
-        (9, 217),
+        (9, 221),
         "+priority = 1",
         "net/ipv4/netfilter/iptable_mangle.c",
         "= NF_IP_PRI_MANGLE,",
@@ -228,7 +228,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "IP asks twice for the route of a socket",
-        (10, 131),
+        (10, 132),
         "+__sk_dst_check",
         "net/ipv4/ip_output.c",
         "rt = (struct rtable *)__sk_dst_check(sk, 0);",
@@ -236,7 +236,7 @@ pub const PLANTS: [Plant; 27] = [
     ),
     plant(
         "a datagram has no checksum",
-        (10, 136),
+        (10, 137),
         "-udp4_hwcsum",
         "net/ipv4/udp.c",
         "else if (sk->sk_no_check_tx) {\t\t\t /* UDP csum off */",
@@ -273,5 +273,29 @@ pub const PLANTS: [Plant; 27] = [
         "net/ipv4/tcp_input.c",
         "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
         "\t    (0 && tcp_in_quickack_mode(sk)) ||\n\t    /* Protocol state",
+    ),
+    plant(
+        "UDP starts without a table of its sockets",
+        (5, 52),
+        "+= 1",
+        "net/ipv4/udp.c",
+        "udp_table_init(&udp_table, \"UDP\");",
+        "(void)udp_table_init;",
+    ),
+    plant(
+        "the route of an address of the machine's own has no flags",
+        (9, 205),
+        "+= 0x0",
+        "net/ipv4/route.c",
+        "rt->rt_flags = flags;",
+        "rt->rt_flags = 0;",
+    ),
+    plant(
+        "who sleeps until there is room to write is not woken",
+        (10, 173),
+        "+= 1",
+        "net/core/sock.c",
+        "\t\tsk_write_space(sk);\n\t\tlen = 1;",
+        "\t\t(void)sk_write_space;\n\t\tlen = 1;",
     ),
 ];

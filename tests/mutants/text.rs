@@ -131,13 +131,13 @@ const MUTANTS: [Mutant; 47] = [
         "<!-- cmdrun runner show 2.3 ",
         "hello\n<!-- cmdrun runner show 2.3 ",
     ),
-    Mutant(B, CH6, "runner show 6.58 gdb", "runner shows 6.58 gdb"),
+    Mutant(B, CH6, "runner show 6.62 gdb", "runner shows 6.62 gdb"),
     // A snapshot whose command is another; and exemptions that nothing needs, or that hide a name.
     Mutant(
         B,
         SNAPSHOT,
-        "6.58 gdb tbreak tcp_v4_rcv",
-        "6.58 gdb tbreak tcp_v4_rc",
+        "6.62 gdb tbreak tcp_v4_rcv",
+        "6.62 gdb tbreak tcp_v4_rc",
     ),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"has_journals\""),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),

@@ -1,5 +1,6 @@
 //! Replays from outside: small chapters, made for one question each.
 
+mod exercise;
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;
@@ -9,6 +10,7 @@ mod machine;
 mod names;
 mod own_kernel;
 mod panes;
+mod patched;
 mod plank;
 #[path = "../support/processes.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]

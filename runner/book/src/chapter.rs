@@ -20,6 +20,8 @@ use lab::transcript::words;
 /// What begins a directive of mdbook-cmdrun.
 const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
+/// The first word of the directive that says which patches a chapter's kernel has.
+pub const KERNEL: &str = "kernel";
 /// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux
 /// limits to 128 KiB (execve(2)).
 pub const DIRECTIVE_MAX: usize = 100_000;
@@ -35,6 +37,8 @@ pub struct Chapter {
     pub name: String,
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// The patches of the book's that its kernel has, by name; most chapters have none.
+    pub patches: Vec<String>,
 }
 
 impl Chapter {
@@ -108,6 +112,19 @@ impl Chapter {
                 Err(message) => faults.push(Fault::new(path, at, message)),
             }
         }
+        let mut patches = Vec::new();
+        for directive in page.directives("runner") {
+            let mut words = directive.arguments.split_whitespace();
+            if words.next() == Some(KERNEL) {
+                let names: Vec<String> = words.map(str::to_owned).collect();
+                if names.is_empty() || !directive.is_regular || !patches.is_empty() {
+                    let message = "a chapter says once, on a line of its own, which patches its \
+                                   kernel has: <!-- runner kernel NAME NAME -->";
+                    faults.push(Fault::new(path, directive.line, message));
+                }
+                patches = names;
+            }
+        }
         if steps.iter().any(|step| step.terminal == Terminal::Lab)
             && let Some(step) = steps.iter().find(|step| step.terminal == Terminal::Wire)
         {
@@ -122,6 +139,7 @@ impl Chapter {
             number,
             name,
             steps,
+            patches,
         })
     }
 

@@ -32,15 +32,20 @@ use lab::transcript::words;
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and \
     buffer, calls or topology, alone on its line";
 
+/// The first words of directives that ask for something else.
+const OTHERS: [&str; 4] = ["source", "kernel", "patch", "exercise"];
+
 /// The directives of a page that ask for a drawing, or for nothing that there is; and their words.
 fn asked<'a>(
     page: &'a Page<'a>,
 ) -> impl Iterator<Item = (&'a Directive<'a>, Result<Vec<String>, String>)> {
-    let first =
-        |directive: &Directive<'_>| directive.arguments.split_whitespace().next() == Some("source");
+    let is_others = |directive: &&Directive<'_>| {
+        let first = directive.arguments.split_whitespace().next();
+        first.is_some_and(|word| OTHERS.contains(&word))
+    };
     let ours = page
         .directives("runner")
-        .filter(move |directive| !first(directive));
+        .filter(move |directive| !is_others(directive));
     ours.map(|directive| {
         let words = match directive.is_regular {
             true => words::split(directive.arguments).map_err(|error| error.to_string()),

@@ -54,6 +54,9 @@ pub enum Error {
     /// The book has no such chapter.
     #[error("{0}")]
     NoChapter(String),
+    /// The book has no such exercise.
+    #[error("{0}")]
+    NoExercise(String),
     /// A step cannot be shown: the snapshot does not hold it, or holds another one in its place.
     #[error("{0}")]
     Stale(String),

@@ -10,6 +10,8 @@ mod pattern;
 
 pub mod chapter;
 
+pub mod exercise;
+
 pub mod snapshot;
 
 pub mod symbols;

@@ -3,8 +3,10 @@
 //! mdbook colours and decorates `code` elements; steps have none.
 
 mod check;
+mod exercise;
 pub mod hint;
 pub mod layout;
+mod patch;
 pub mod survey;
 pub mod values;
 

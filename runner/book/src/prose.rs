@@ -5,5 +5,6 @@ pub mod exempt;
 pub mod glossary;
 pub mod mention;
 pub mod numeral;
+pub mod patched;
 pub mod resolve;
 pub mod shape;

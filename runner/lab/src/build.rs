@@ -8,6 +8,8 @@ pub mod deb;
 pub mod fetch;
 pub mod fresh;
 pub mod kernel;
+pub mod patch;
+pub mod patched;
 pub mod pins;
 pub mod plank;
 pub mod pool;

@@ -69,7 +69,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 /// Whether the excerpts of the source are those that the text was written for; tells which are not.
 fn excerpts(root: &Path, book: &Book, tree: &Path, names: &Glossary) -> anyhow::Result<bool> {
     let mut are_quoted = true;
-    for (path, _) in &book.pages {
+    for path in &book.pages {
         let text = chapter::text(root, path)?;
         let filled = excerpt::fill(path, &Page::read(&text), Some(tree), names);
         for fault in filled.faults.iter().chain(&filled.changed) {

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use lab::build::patch::{self, Patch};
 use lab::build::plank::{Change, FOLDER, Plank};
-use lab::build::setup::{self, Lab};
+use lab::build::setup::{self, Lab, Options};
 use lab::system::ask::confirm;
 use lab::system::progress::Stage;
 use similar::TextDiff;
@@ -27,6 +29,9 @@ enum Command {
     New {
         /// How to call it: lower-case letters, digits and `-`
         name: String,
+        /// Patches to begin with, one after the other
+        #[arg(value_name = "PATCH")]
+        patches: Vec<PathBuf>,
     },
     /// Shows what you have changed in it, as a patch
     Diff {
@@ -61,13 +66,8 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
                 list(all, &setup::ready(&options)?)?;
             }
         }
-        Some(Command::New { name }) => {
-            // What is wrong with the name is told before anything is built.
-            let plank = Plank::new(&root, name)?;
-            let lab = setup::ready(&options)?;
-            let stage = Stage::begin("copy the book's kernel");
-            plank.copy(&lab)?;
-            stage.done();
+        Some(Command::New { name, patches }) => {
+            let plank = new(&root, &options, name, patches)?;
             println!("{}", plank.tree().display());
             anstream::eprintln!(
                 "change something in it, for example net/ipv4/tcp_input.c, and see what notices:\n  \
@@ -88,6 +88,24 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         Some(Command::Drop { name }) => drop_plank(&Plank::find(&root, name)?, context.yes)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a plank, which begins with these patches.
+///
+/// # Errors
+/// What is wrong with the name is told before anything is built.
+pub fn new(root: &Path, options: &Options, name: &str, patches: &[PathBuf]) -> Result<Plank> {
+    let plank = Plank::new(root, name)?;
+    let patches = patches.iter().map(|path| Patch::read(path));
+    let patches: Vec<Patch> = patches.collect::<Result<_>>()?;
+    let lab = setup::ready(options)?;
+    // One that does not fit is told before anything is copied.
+    let patched = patch::patched(&lab.kernel.tree, &patches)?;
+    let stage = Stage::begin("copy the book's kernel");
+    plank.copy(&lab)?;
+    patch::put(&plank.tree(), &patched)?;
+    stage.done();
+    Ok(plank)
 }
 
 /// Makes the kernel of a plank, and shows what the compiler says; gives its lock.

@@ -68,8 +68,9 @@ struct Recording {
 fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Recording> {
     let signals = Signals::catch()?;
     let mut stage = Stage::begin(format!("replay chapter {}", chapter.number));
+    let lab = ready.lab(&chapter.patches);
     let once = |lab: &Lab| ready.replay_to_record(chapter, lab, &signals);
-    let (first, second) = (once(&ready.lab)?, once(&ready.lab)?);
+    let (first, second) = (once(lab)?, once(lab)?);
     let exact = first.transcript == second.transcript;
     // In the lab's network time is real, so that no two replays are the same.
     if !exact
@@ -87,7 +88,7 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
     let mut others = if exact { Vec::new() } else { vec![second] };
     let uses_machine = |step: &Step| step.terminal != Terminal::Host;
     if chapter.steps.iter().any(uses_machine) {
-        let kernels = variant::kernels(cache, &ready.lab)?;
+        let kernels = variant::kernels(cache, lab)?;
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         let failed = Mutex::new(None);
@@ -102,7 +103,7 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
                             break;
                         };
                         let replayed = variant
-                            .lab(&ready.lab, &kernels)
+                            .lab(lab, &kernels)
                             .and_then(|lab| once(&lab))
                             .with_context(|| format!("on variant {index} of the machine"));
                         match replayed {

@@ -36,7 +36,7 @@ pub struct Args {
 /// When a chapter's file is wrong or the lab cannot be made.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
-    let chapters: Vec<Chapter> = if args.chapters.is_empty() {
+    let mut chapters: Vec<Chapter> = if args.chapters.is_empty() {
         let paths = chapter::paths(&root)?;
         let all = paths.iter().map(|path| Chapter::read(&root, path));
         all.collect::<Result<_, _>>()?
@@ -48,6 +48,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         named.collect::<Result<_, _>>()?
     };
     let own = args.own.find(&root)?;
+    if own.is_some() && args.chapters.is_empty() {
+        chapters.retain(|chapter| {
+            let has_own = !chapter.patches.is_empty();
+            if has_own {
+                let number = chapter.number;
+                eprintln!(
+                    "note: chapter {number} is left out: its kernel has patches of the book's own"
+                );
+            }
+            !has_own
+        });
+    }
     let ready = Ready::make(&context.options(&root)?, &chapters, own)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);

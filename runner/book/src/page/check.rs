@@ -15,6 +15,7 @@ use crate::prose::exempt::{self, Exempt, Used};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
 use crate::prose::numeral;
+use crate::prose::patched;
 use crate::prose::resolve::resolve;
 use crate::symbols::Index;
 use crate::symbols::near::{near, told};
@@ -45,12 +46,14 @@ impl Text {
         })
     }
 
-    /// The faults of the names on a page.
-    pub fn check(&mut self, path: &Path, page: &Page<'_>) -> Vec<Fault> {
+    /// The faults of the names in a text.
+    pub fn check(&mut self, text: &patched::Text) -> Vec<Fault> {
+        let path = &text.path;
         let mut found = Vec::new();
-        for mention in mention::of_page(page) {
+        for mention in mention::of_page(&Page::read(&text.text)) {
             let is_known = self.glossary.names.contains_key(&mention.text);
-            if !is_known && !self.exempt.has(&mention.text, path) {
+            let is_free = self.exempt.has(&mention.text, path) || text.brings(&mention.text);
+            if !is_known && !is_free {
                 found.push(Fault::new(path, mention.line, self.message(&mention)));
             }
             self.used.insert((path.to_owned(), mention.text));

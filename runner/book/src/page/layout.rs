@@ -21,9 +21,10 @@ use crate::fault::{Error, Fault, Faults};
 use crate::html::Html;
 use crate::page::check::Text;
 use crate::page::values::Values;
-use crate::page::{self, hint};
+use crate::page::{self, exercise, hint, patch};
 use crate::pattern::{Pattern, pattern};
 use crate::prose::excerpt::{self, Filled};
+use crate::prose::patched;
 use crate::snapshot::{Snapshot, stale};
 use lab::build::cache::Cache;
 use lab::build::kernel;
@@ -80,13 +81,19 @@ impl Layout {
         self.text.exemptions()
     }
 
-    /// The values and the excerpts of a page.
-    fn fill(&mut self, path: &Path, page: &Markdown<'_>) -> Filled {
+    /// The values, the excerpts, the patches and the exercises of a page.
+    fn fill(&mut self, path: &Path, page: &Markdown<'_>) -> anyhow::Result<Filled> {
         let mut filled = excerpt::fill(path, page, self.tree.as_deref(), &self.text.glossary);
         let (edits, faults) = self.values.fill(path, page);
         filled.edits.extend(edits);
         filled.faults.extend(faults);
-        filled
+        let (edits, faults) = patch::fill(&self.root, path, page);
+        filled.edits.extend(edits);
+        filled.faults.extend(faults);
+        let (edits, faults) = exercise::fill(&self.root, path, page)?;
+        filled.edits.extend(edits);
+        filled.faults.extend(faults);
+        Ok(filled)
     }
 
     /// Lays out the page of the file at `path`, whose text mdbook gives as `page`.
@@ -96,9 +103,12 @@ impl Layout {
     pub fn lay_out(&mut self, path: &Path, page: &mut String) -> anyhow::Result<()> {
         let text = chapter::text(&self.root, path)?;
         let written = Markdown::read(&text);
-        let mut found = self.text.check(path, &written);
+        let mut found = Vec::new();
+        for text in patched::texts(&self.root, path, &text)? {
+            found.extend(self.text.check(&text));
+        }
         found.extend(self.text.numerals(path, &written, &self.values));
-        let filled = self.fill(path, &written);
+        let filled = self.fill(path, &written)?;
         found.extend(filled.faults);
         self.changed.extend(filled.changed);
         found.extend(misplaced(&written).map(|line| {
@@ -121,7 +131,7 @@ impl Layout {
         let given = Markdown::read(page);
         let mut edits = match *page == text {
             true => filled.edits,
-            false => self.fill(path, &given).edits,
+            false => self.fill(path, &given)?.edits,
         };
         edits.extend(hint::decorate(&given, &self.text.glossary));
         edits.extend(drawing::insert(path, &given, &laid_out.drawings)?);

@@ -8,15 +8,18 @@ use crate::chapter::{self, value};
 use crate::fault::Fault;
 use crate::prose::exempt::{Exempt, Used};
 use crate::prose::mention::{self, Mention};
+use crate::prose::patched::Text;
 use crate::prose::resolve::{Found, resolve};
-use crate::prose::{excerpt, numeral};
+use crate::prose::{excerpt, numeral, patched};
 use crate::symbols::{Index, Kind};
 
 /// The claims of the book, page by page.
 #[derive(Debug, Default)]
 pub struct Book {
-    /// Each file, relative to the repository, with its claims.
-    pub pages: Vec<(PathBuf, Vec<Mention>)>,
+    /// Each text, with its claims: the pages, and the exercises on them.
+    texts: Vec<(Text, Vec<Mention>)>,
+    /// The files of the pages, relative to the repository.
+    pub pages: Vec<PathBuf>,
     /// All that could be exempt: the claims, and the numbers that are typed, which are not the
     /// kernel's to answer.
     pub used: Used,
@@ -46,17 +49,21 @@ impl Book {
         let mut book = Self::default();
         for path in chapter::pages(root)? {
             let text = chapter::text(root, &path)?;
+            for text in patched::texts(root, &path, &text)? {
+                let page = Page::read(&text.text);
+                let claims = mention::of_page(&page);
+                let claimed = claims.iter().map(|claim| claim.text.clone());
+                book.used
+                    .extend(claimed.map(|name| (text.path.clone(), name)));
+                book.texts.push((text, claims));
+            }
             let page = Page::read(&text);
-            let claims = mention::of_page(&page);
-            let numerals = numeral::of_page(&page).into_iter().map(|found| found.text);
-            let used = claims
-                .iter()
-                .map(|claim| claim.text.clone())
-                .chain(numerals);
-            book.used.extend(used.map(|text| (path.clone(), text)));
+            let numerals = numeral::of_page(&page).into_iter();
+            book.used
+                .extend(numerals.map(|found| (path.clone(), found.text)));
             book.directives.0 += value::find(&page).len();
             book.directives.1 += excerpt::asked(&page).count();
-            book.pages.push((path, claims));
+            book.pages.push(path);
         }
         Ok(book)
     }
@@ -67,9 +74,9 @@ impl Book {
         let mut answer = Answer::default();
         // A name that comes a hundred times is looked up once, and so is a wrong one.
         let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
-        for (path, claims) in &self.pages {
+        for (text, claims) in &self.texts {
             for mention in claims {
-                if exempt.has(&mention.text, path) {
+                if exempt.has(&mention.text, &text.path) {
                     answer.exempt += 1;
                     continue;
                 }
@@ -78,8 +85,9 @@ impl Book {
                     resolve(index, &mention.shape).map_err(|miss| miss.message(index))
                 }) {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
+                    Err(_) if text.brings(&mention.text) => answer.exempt += 1,
                     Err(message) => {
-                        let fault = Fault::new(path, mention.line, message.clone());
+                        let fault = Fault::new(&text.path, mention.line, message.clone());
                         answer.unknown.push(fault);
                     }
                 }
@@ -97,7 +105,7 @@ impl Answer {
     /// How many there are of each kind, a line each.
     #[must_use]
     pub fn summary(&self, book: &Book, exempt: &Exempt) -> String {
-        let claims: usize = book.pages.iter().map(|(_, claims)| claims.len()).sum();
+        let claims: usize = book.texts.iter().map(|(_, claims)| claims.len()).sum();
         let mut text = format!(
             "{claims} claims in {} pages, {} names\n",
             book.pages.len(),

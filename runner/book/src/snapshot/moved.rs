@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use regex_lite::{Captures, Regex};
 use similar::{DiffOp, TextDiff};
 
+use crate::pattern::{Pattern, pattern};
+
 /// The files that were changed, by their name as seen from the top of the tree.
 #[derive(Debug, Default)]
 pub struct Moved {
@@ -50,7 +52,6 @@ impl Moved {
             return text.to_owned();
         }
         let place = Regex::new(r"([\w./-]+\.[chS])(:|, line )(\d+)").expect("it is one");
-        let line = Regex::new(r"(?m)^(\d+)([\t:-])(.*)$").expect("it is one");
         let placed = place.replace_all(text, |found: &Captures<'_>| {
             let file = self.files.get(found[1].trim_start_matches("./"));
             match file.and_then(|file| file.number(&found[3])) {
@@ -58,15 +59,37 @@ impl Moved {
                 None => found[0].to_owned(),
             }
         });
-        let told = line.replace_all(&placed, |found: &Captures<'_>| {
-            let is_it = |file: &&File| file.line(&found[1]) == Some(&found[3]);
-            let file = self.files.values().find(is_it);
-            match file.and_then(|file| file.number(&found[1])) {
-                Some(number) => format!("{number}{}{}", &found[2], &found[3]),
-                None => found[0].to_owned(),
+        self.listings(&placed)
+    }
+
+    /// The lines of a listing come together, and all of them are lines of one file. One that says
+    /// little, such as a brace, could be of any.
+    fn listings(&self, text: &str) -> String {
+        static NUMBERED: Pattern = Pattern::new(|| pattern(r"^(\d+)[\t:-](.*)"));
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let is_numbered = |line: &str| NUMBERED.is_match(line);
+        let mut told = String::with_capacity(text.len());
+        for run in lines.chunk_by(|a, b| is_numbered(a) == is_numbered(b)) {
+            let parts = run.iter().filter_map(|line| NUMBERED.captures(line));
+            let parts: Vec<Captures<'_>> = parts.collect();
+            let has = |file: &&File| {
+                let mut all = parts.iter();
+                all.all(|part| file.line(&part[1]) == Some(&part[2]))
+            };
+            let is_told = parts.iter().any(|part| says_something(&part[2]));
+            let file = self.files.values().find(|file| is_told && has(file));
+            let (Some(file), false) = (file, parts.is_empty()) else {
+                told += &run.concat();
+                continue;
+            };
+            for (part, whole) in parts.iter().zip(run) {
+                let number = file.number(&part[1]);
+                let number = number.map_or(part[1].to_owned(), |number| number.to_string());
+                told += &number;
+                told += &whole[part[1].len()..];
             }
-        });
-        told.into_owned()
+        }
+        told
     }
 
     /// A text in which each line of these files that the book has not is marked, behind its place.
@@ -91,6 +114,11 @@ impl Moved {
     }
 }
 
+/// Whether a line of source has enough in it to be known by it.
+fn says_something(line: &str) -> bool {
+    line.chars().filter(|c| c.is_alphanumeric()).count() >= 8
+}
+
 impl File {
     fn number(&self, changed: &str) -> Option<usize> {
         let index = changed.parse::<usize>().ok()?.checked_sub(1)?;
@@ -108,13 +136,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_listing_is_of_one_file_and_a_brace_may_be_of_any() {
+        let mut moved = Moved::default();
+        let book = "int first_function(void)\n{\n}\n";
+        moved.add("net/a.c", book, &format!("\n{book}"));
+        let told = |text: &str| moved.as_in_the_book(text);
+        let listed = "2\tint first_function(void)\n3\t{\n4\t}\n";
+        let expected = "1\tint first_function(void)\n2\t{\n3\t}\n";
+        assert_eq!(told(listed), expected);
+        assert_eq!(
+            told(&format!("$1 = 3\n{listed}--\n3-{{\n")),
+            format!("$1 = 3\n{expected}--\n3-{{\n")
+        );
+        let other = "2\tint another_function(void)\n3\t{\n4\t}\n";
+        assert_eq!(told(other), other);
+    }
+
+    #[test]
     fn a_line_that_moved_has_the_books_number_and_a_new_one_its_own() {
         let mut moved = Moved::default();
-        moved.add("net/a.c", "one\ntwo\nthree\n", "zero\none\nTWO\nthree\n");
+        moved.add(
+            "net/a.c",
+            "one more line\ntwo\nthree\n",
+            "zero\none more line\nTWO\nthree\n",
+        );
         let told = |text: &str| moved.as_in_the_book(text);
         assert_eq!(
-            told("f () at net/a.c:2\n2\tone\n"),
-            "f () at net/a.c:1\n1\tone\n"
+            told("f () at net/a.c:2\n2\tone more line\n"),
+            "f () at net/a.c:1\n1\tone more line\n"
         );
         assert_eq!(told("at ./net/a.c:4"), "at ./net/a.c:3");
         assert_eq!(told("file net/a.c, line 4."), "file net/a.c, line 3.");
@@ -123,7 +172,7 @@ mod tests {
             told("net/a.c:1 net/a.c:3 net/b.c:2"),
             "net/a.c:1 net/a.c:3 net/b.c:2"
         );
-        assert_eq!(told("2\tanother\n4:three\n"), "2\tanother\n3:three\n");
+        assert_eq!(told("2\tanother\n4:three\n"), "2\tanother\n4:three\n");
         assert_eq!(Moved::default().as_in_the_book("net/a.c:2"), "net/a.c:2");
         let marked = moved.marking_new("  f at net/a.c:3\n  g at net/a.c:4\n");
         assert_eq!(

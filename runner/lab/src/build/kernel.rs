@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
+use crate::build::patch::Patched;
 use crate::build::pins::KernelPin;
 use crate::build::sources::{self, Source};
 use crate::build::{recipe, tarball};
@@ -60,6 +61,8 @@ pub struct Kernel {
     pub sha256: String,
     /// How it was built, if with another compiler or another configuration than the book's.
     pub built_otherwise: Option<String>,
+    /// The files that were otherwise than in `tree` when it was built.
+    pub patched: Patched,
 }
 
 /// The variables that make the build reproducible, for a tree at this path.
@@ -106,6 +109,7 @@ pub fn ready(
         vmlinux: entry.path(VMLINUX),
         sha256: entry.sha256(BZIMAGE)?.to_owned(),
         built_otherwise: None,
+        patched: Patched::new(),
     })
 }
 

@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use fs_err as fs;
 use walkdir::WalkDir;
 
 use crate::Error;
 use crate::build::kernel;
+use crate::build::patch::{self, Patch, Patched, text};
 use crate::build::rework::{MAKE, Rework};
 use crate::build::setup::Lab;
 
@@ -174,6 +175,21 @@ impl Plank {
         Ok(changes)
     }
 
+    /// Lets the tree be the book's with these patches, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`]; when something cannot be written.
+    pub fn put(&self, lab: &Lab, patches: &[Patch]) -> Result<()> {
+        let book = &lab.kernel.tree;
+        let mut files = Patched::new();
+        for change in self.changes(lab)? {
+            let path = book.join(&change.file);
+            files.insert(change.file, path.is_file().then_some(change.book));
+        }
+        files.extend(patch::patched(book, patches)?);
+        patch::put(&self.tree(), &files)
+    }
+
     /// Makes the kernel of what is in the tree. `said` gets each line of what the compiler says. As
     /// long as the caller keeps the lock that this gives, no other run makes the plank anew.
     ///
@@ -215,14 +231,6 @@ impl Plank {
 
 fn unfit(name: &str, why: &str) -> Error {
     Error::Unfit(format!("the plank `{name}`: {why}"))
-}
-
-fn text(path: &Path) -> Result<String> {
-    if !path.is_file() {
-        return Ok(String::new());
-    }
-    let bytes = fs::read(path)?;
-    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
 }
 
 /// Whether two files have the same size and the same time, as a copy has.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 
+use crate::build::patch::{self, Patched};
 use crate::build::setup::Lab;
 use crate::build::{kernel, recipe};
 use crate::system::sandbox::{Sandbox, View};
@@ -35,6 +36,8 @@ pub struct Rework {
     pub tree: PathBuf,
     /// The tree that was copied.
     book: PathBuf,
+    /// What the kernel of the lab has otherwise than that.
+    patched: Patched,
     view: View,
 }
 
@@ -84,6 +87,7 @@ impl Rework {
             book.display(),
             tree.display()
         );
+        patch::put(tree, &rework.patched)?;
         Ok(rework)
     }
 
@@ -102,18 +106,27 @@ impl Rework {
         }
         // Where the log and what the compiler leaves behind are.
         let view = view.with_writable(folder).starting_in(place);
-        Self { tree, book, view }
+        let patched = lab.kernel.patched.clone();
+        Self {
+            tree,
+            book,
+            patched,
+            view,
+        }
     }
 
-    /// The text of a file as the book has it.
+    /// The text of a file as the lab's kernel has it.
     ///
     /// # Errors
     /// When there is no such file.
     pub fn text(&self, file: &str) -> Result<String> {
+        if let Some(text) = self.patched.get(file) {
+            return text.clone().with_context(|| format!("{file} was removed"));
+        }
         Ok(fs::read_to_string(self.book.join(file))?)
     }
 
-    /// Makes the kernel with these edits of the book's source, and no others: `touched` are the
+    /// Makes the kernel with these edits of the lab's source, and no others: `touched` are the
     /// files that were edited before.
     ///
     /// # Errors

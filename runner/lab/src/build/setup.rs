@@ -51,6 +51,8 @@ pub struct Lab {
     pub busybox: Busybox,
     /// The guest's root, as an uncompressed cpio archive. A further archive may be appended to it.
     pub initramfs: PathBuf,
+    /// Programs of the reader's in the guest: place, and bytes.
+    pub programs: Vec<(String, Vec<u8>)>,
     /// How its machine differs from the book's.
     pub variant: Variant,
 }
@@ -92,6 +94,7 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
         kernel,
         busybox,
         initramfs,
+        programs: Vec::new(),
         variant: Variant::default(),
     })
 }

@@ -47,6 +47,11 @@ pub const SETTINGS: [&str; 7] = [
     "directory linux",
 ];
 
+/// The files that a patched kernel has otherwise than the tree `linux`, in the private folder.
+pub const PATCHED: &str = "patched";
+/// Lets gdb look for a source there before it looks in `linux`.
+const PATCHED_FIRST: &str = "directory patched";
+
 /// How long gdb waits for an answer of QEMU's, in seconds. After two it takes what comes late for
 /// the answer to its next question.
 const PATIENCE: &str = "set remotetimeout 60";
@@ -83,13 +88,17 @@ pub struct Gdb {
 }
 
 impl Gdb {
-    /// Starts gdb on `vmlinux` in a private folder that also holds `linux`, the source tree.
+    /// Starts gdb on `vmlinux` in a private folder that also holds `linux`, the source tree, and
+    /// [`PATCHED`] if the kernel is patched.
     ///
     /// # Errors
     /// When gdb cannot be started.
     pub fn start(view: &View) -> anyhow::Result<Self> {
         let mut words = vec!["gdb", "-nx", "-q", "--interpreter=mi3", "-iex", PATIENCE];
         words.extend(SETTINGS.iter().flat_map(|setting| ["-iex", setting]));
+        if view.home().join(PATCHED).is_dir() {
+            words.extend(["-iex", PATCHED_FIRST]);
+        }
         words.push("vmlinux");
         let mut process = view.start(&words, |command| {
             command

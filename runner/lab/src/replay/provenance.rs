@@ -9,7 +9,7 @@ use crate::build::rootfs;
 use crate::build::setup::Lab;
 use crate::machine::qemu;
 use crate::replay::own_kernel::release;
-use crate::system::files::{hex, sha256_of_file};
+use crate::system::files::{hex, sha256_of, sha256_of_file};
 
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";
@@ -58,10 +58,24 @@ pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
         (REPOSITORY, repository(root)?),
         ("linux", release(&lab.kernel.bzimage)),
         ("bzImage", lab.kernel.sha256.clone()),
-        ("rootfs", sha256_of_file(&lab.initramfs)?),
+        ("rootfs", rootfs(lab)?),
         ("qemu", version(qemu::PROGRAM)?),
         ("gdb", version("gdb")?),
         ("gcc", gcc),
     ];
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// The hash of the guest's root, with the programs that a chapter adds to it, if it does.
+fn rootfs(lab: &Lab) -> anyhow::Result<String> {
+    let initramfs = sha256_of_file(&lab.initramfs)?;
+    if lab.programs.is_empty() {
+        return Ok(initramfs);
+    }
+    let mut hash = Sha256::new();
+    hash.update(initramfs);
+    for (place, bytes) in &lab.programs {
+        hash.update(format!("{place} {}\n", sha256_of(bytes)));
+    }
+    Ok(hex(&hash.finalize()))
 }

@@ -2,21 +2,24 @@
 //!
 //! `bzImage`, `vmlinux`, `linux`, `busybox` and the tarballs lead to the lab, where its programs
 //! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
-//! root file system with the chapter's guest steps packed behind it.
+//! root file system with the chapter's guest steps packed behind it. The files that the patches of
+//! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
+//! `linux`.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
+use fs_err::{self as fs, File};
 use walkdir::WalkDir;
 
 use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
-use crate::build::{pins, rootfs};
+use crate::build::{patch, pins, rootfs};
 use crate::machine::agent;
+use crate::machine::gdb::PATCHED;
 use crate::machine::qemu::file;
 use crate::system::scratch::Scratch;
 use crate::transcript::step::{Step, Terminal};
@@ -60,14 +63,30 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
+        workdir.put_patched(lab)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
+        initramfs.extend(programs(&lab.programs));
         let init = fs::read(root.join(rootfs::FOLDER).join("init"))?;
         initramfs.extend(lab.variant.archive(&init));
         let path = workdir.path().join(file::INITRAMFS);
         fs::write(&path, initramfs)?;
         fs::set_permissions(&path, Permissions::from_mode(0o644))?;
         Ok(workdir)
+    }
+
+    /// The patched files of the kernel. They are as old as it is: gdb warns of a source that is
+    /// younger than its program.
+    fn put_patched(&self, lab: &Lab) -> anyhow::Result<()> {
+        let folder = self.path().join(PATCHED);
+        patch::put(&folder, &lab.kernel.patched)?;
+        let built = fs::metadata(&lab.kernel.vmlinux)?.modified()?;
+        let all = lab.kernel.patched.iter();
+        for (file, _) in all.filter(|(_, text)| text.is_some()) {
+            let file = File::options().write(true).open(folder.join(file))?;
+            file.set_modified(built)?;
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -87,6 +106,18 @@ impl Workdir {
         let _ = fs::remove_file(&block);
         Ok(written?)
     }
+}
+
+/// An archive of programs that take the place of the guest's own, or stand beside them.
+fn programs(all: &[(String, Vec<u8>)]) -> Vec<u8> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let mut archive = Archive::new();
+    for (place, bytes) in all {
+        archive.put(place, Node::File(0o755, bytes.clone()));
+    }
+    archive.to_bytes()
 }
 
 /// Copies a folder of the repository, with the same modes for everybody.

@@ -1,0 +1,53 @@
+//! A chapter whose kernel has patches, and a program beside one of them.
+
+use std::fs;
+
+use crate::fixture::Book;
+
+const TEXT: &str = "# Five\n\n<!-- runner kernel short-life -->\n\n```console\n\
+    <!-- cmdrun runner show 5.1 host 'grep -c IPDEFTTL patched/net/ipv4/af_inet.c' -->\n\
+    <!-- cmdrun runner show 5.2 guest short-life -->\n\
+    <!-- cmdrun runner show 5.3 gdb interrupt -->\n\
+    <!-- cmdrun runner show 5.4 gdb 'list af_inet.c:1,1' -->\n\
+    ```\n";
+
+const PATCH: &str = "--- a/net/ipv4/af_inet.c\n+++ b/net/ipv4/af_inet.c\n@@ -1,4 +1,5 @@\n+/* A plank. */\n \
+    // SPDX-License-Identifier: GPL-2.0-or-later\n /*\n  * INET\t\tAn implementation of the TCP/IP protocol suite for the LINUX\n  \
+    *\t\toperating system.  INET is implemented using the  BSD Socket\n";
+
+const PROGRAM: &str = "#include <stdio.h>\nint main(void) { puts(\"a plank\"); return 0; }\n";
+
+#[test]
+fn a_chapter_is_replayed_on_its_patched_kernel() {
+    let book = Book::with_text(TEXT.as_bytes());
+    let of = |file: &str| book.folder.path().join(file);
+    fs::create_dir(of("patches")).unwrap();
+    fs::write(of("patches/short-life.patch"), PATCH).unwrap();
+    fs::write(of("patches/short-life.c"), PROGRAM).unwrap();
+    let ran = book.run(&["chapter", "5", "--json"]);
+    // Nothing is recorded yet.
+    ran.ends_with(1);
+    let json = ran.json();
+    let printed = |step: usize| json["steps"][step]["stdout"].as_str().unwrap().to_owned();
+    assert_eq!(printed(0), "1\n");
+    assert_eq!(printed(1), "a plank\n");
+    // gdb shows the patched file.
+    assert_eq!(printed(3), "1\t/* A plank. */\n");
+    book.keep(&ran);
+    book.run(&["verify"]).ends_with(0).prints("byte for byte");
+
+    book.run(&["chapter", "5", "--kernel", "/nowhere"])
+        .ends_with(2);
+    fs::write(
+        of("patches/short-life.patch"),
+        PATCH.replace("INET", "INTE"),
+    )
+    .unwrap();
+    book.run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("patches/short-life.patch: it does not fit net/ipv4/af_inet.c");
+    fs::remove_file(of("patches/short-life.patch")).unwrap();
+    book.run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("there is no patches/short-life.patch");
+}
