@@ -63,7 +63,10 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
-        workdir.put_patched(lab)?;
+        if !lab.kernel.patched.is_empty() {
+            copy(&root.join(patch::FOLDER), &workdir.path().join(patch::FOLDER))?;
+            workdir.put_patched(lab)?;
+        }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
         initramfs.extend(programs(&lab.programs));
