@@ -155,30 +155,50 @@ fn a_prediction_and_an_observation_are_graded() {
         .ends_with(2)
         .complains("say what you expect");
 
-    exercise(&book, &["say-it", "check"])
-        .ends_with(2)
-        .complains(
-            "there is no answers/say-it/answer.steps yet; set it up: runner exercise say-it",
-        );
+    let check = || exercise(&book, &["say-it", "check"]);
+    check().ends_with(2).complains(
+        "there is no file answers/say-it/answer.steps yet; set it up: runner exercise say-it",
+    );
     exercise(&book, &["say-it"])
         .ends_with(0)
         .prints("runner exercise say-it shell")
-        .prints("answers/say-it/answer.steps");
-    let check = || exercise(&book, &["say-it", "check"]);
+        .prints(".save answers/say-it/answer.steps");
+    let file = "answers/say-it/answer.steps";
+    write(&book, file, "# Nothing yet.\n");
     check().ends_with(1).prints(
         "Nothing was said.\n    guest# echo \"it is ${said:-nothing}\"\n    it is nothing\n",
     );
-    write(&book, "answers/say-it/answer.steps", "\nguset said=ship\n");
+    write(&book, file, "\nguset said=ship\n");
     check()
         .ends_with(2)
         .complains("answers/say-it/answer.steps:2: `guset` is no terminal");
+    write(&book, file, "guest true\nlab ls\n");
+    check()
+        .ends_with(2)
+        .complains("answers/say-it/answer.steps:2: the machine of an exercise has no lab");
+    fs::write(book.folder.path().join(file), b"guest \xff\n").unwrap();
+    check()
+        .ends_with(2)
+        .complains("answers/say-it/answer.steps:1: ");
+    // What went wrong in the reader's own steps is told.
+    write(&book, file, "guest sayd=ship\nguest cat /nowhere\n");
+    check().ends_with(1).prints(
+        "answers/say-it/answer.steps:2: `cat /nowhere` ended with exit status 1: cat: can't open",
+    );
     // What `.save` of a shell writes.
     let saved = "```console\n<!-- cmdrun runner show 0.2 guest 'said=$word' -->\n```\n";
-    write(&book, "answers/say-it/answer.steps", saved);
+    write(&book, file, saved);
     check().ends_with(0).prints("1 of 1 points");
     exercise(&book, &["say-it"]);
-    let kept = fs::read_to_string(book.folder.path().join("answers/say-it/answer.steps"));
+    let kept = fs::read_to_string(book.folder.path().join(file));
     assert_eq!(kept.unwrap(), saved);
+    // A verdict does not hang on what was reached before, and that is not lost.
+    write(&book, "answers/progress.json", "{ damaged");
+    check()
+        .ends_with(0)
+        .complains("answers/progress.json is damaged; mend it, or remove it and begin anew");
+    let progress = book.folder.path().join("answers/progress.json");
+    assert_eq!(fs::read_to_string(progress).unwrap(), "{ damaged");
 
     for name in ["how-long", "say-it"] {
         let proved = exercise(&book, &[name, "prove"]);
@@ -193,6 +213,16 @@ fn a_prediction_and_an_observation_are_graded() {
     exercise(&book, &["say-it", "prove"])
         .ends_with(1)
         .prints("✗ other.steps fails: another word\n      it reaches all points\n");
+    // One that cannot be tried keeps no other from being tried, or listed.
+    let toml = OBSERVE.replace("step = 1", "step = 7");
+    write(&book, "exercises/say-it/exercise.toml", &toml);
+    exercise(&book, &["say-it", "prove"])
+        .ends_with(1)
+        .prints("it cannot be tried\n      exercises/say-it/exercise.toml:");
+    exercise(&book, &[])
+        .ends_with(0)
+        .prints("`step` is a number from 1 to 1")
+        .prints(" 5  short-life   change   one line\n");
     exercise(&book, &["nobody"])
         .ends_with(2)
         .complains("there is no exercise `nobody`; `runner exercise` lists them");

@@ -139,5 +139,11 @@ fn ctrl_c_ends_the_copy_and_leaves_no_plank() {
     assert_eq!(ended.signal(), Some(2), "{ended:?}");
     book.run(&["plank"])
         .ends_with(0)
-        .prints("there is no plank yet");
+        .prints("there is no plank yet")
+        .complains("the plank cut-short is not whole, as a run was cut short");
+    book.run(&["plank", "drop", "cut-short"]).ends_with(0);
+    let planks = book.folder.path().join("planks");
+    let left = planks.read_dir().unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    assert_eq!(left, [".lock"]);
 }

@@ -283,6 +283,27 @@ impl Exercise {
         if file.kind != Kind::Change && file.program.is_some() {
             fault(1, "`program` is about a change");
         }
+        let is_plain = |name: &str| {
+            let may = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !name.is_empty() && !name.starts_with('.') && name.chars().all(may)
+        };
+        if let Some(program) = file.program.as_deref()
+            && !(is_plain(program) && program.ends_with(".c"))
+        {
+            fault(
+                1,
+                "`program` is a file of C, such as client.c, without a folder",
+            );
+        }
+        let is_file = file.kind != Kind::Predict;
+        if let Some(wrong) = file
+            .wrong
+            .iter()
+            .find(|wrong| is_file && !is_plain(&wrong.answer))
+        {
+            let message = format!("`{}` is no name of a file in {WRONG}/", wrong.answer);
+            fault(1, &message);
+        }
         if file.kind == Kind::Change && file.effort.is_none() {
             fault(
                 1,
@@ -578,6 +599,16 @@ why = "Nobody"
                 ":1: a prediction, and nothing else",
             ),
             ("[[wrong]]", "[[worng]]", ":17: unknown field `worng`"),
+            (
+                "none.patch",
+                "../none.patch",
+                ":1: `../none.patch` is no name",
+            ),
+            (
+                "steps = ",
+                "program = \"../x.c\"\nsteps = ",
+                ":1: `program` is a file of C",
+            ),
         ] {
             assert!(WHOLE.contains(from), "{from}");
             let message = parse(&WHOLE.replacen(from, to, 1)).unwrap_err();

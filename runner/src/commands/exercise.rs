@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::plank;
 use crate::context::Context;
-use crate::ready::Ready;
+use crate::ready::{Own, Ready};
 use crate::{repository, visit};
 use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
@@ -27,7 +27,7 @@ use lab::build::plank::Plank;
 use lab::build::setup::Options;
 use lab::replay::Otherwise;
 use lab::system::files;
-use lab::transcript::step::Step;
+use lab::transcript::step::{Step, Terminal};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -181,7 +181,10 @@ fn without_markup(text: &str) -> String {
 
 /// Lists the exercises in the order of the book.
 fn list(root: &Path) -> anyhow::Result<()> {
-    let reached = progress(root);
+    let reached = progress(root).unwrap_or_else(|error| {
+        eprintln!("note: {error:#}");
+        BTreeMap::new()
+    });
     let mut all: BTreeMap<(u32, usize), String> = BTreeMap::new();
     for path in chapter::paths(root)? {
         let text = chapter::text(root, &path)?;
@@ -198,7 +201,14 @@ fn list(root: &Path) -> anyhow::Result<()> {
     }
     let width = all.values().map(String::len).max().unwrap_or(0);
     for ((chapter, _), name) in &all {
-        let exercise = Exercise::find(root, name)?;
+        let exercise = match Exercise::find(root, name) {
+            Ok(exercise) => exercise,
+            // One that is wrong hides no other.
+            Err(error) => {
+                println!("{chapter:>2}  {name:width$}  {BAD}{error:#}{BAD:#}");
+                continue;
+            }
+        };
         let effort = exercise.effort.map_or("", exercise::Effort::words);
         let state = match reached.get(name) {
             Some(Reached { points, of }) if points == of => format!("{GOOD}solved{GOOD:#}"),
@@ -240,12 +250,12 @@ fn begin(root: &Path, options: &Options, placed: &Placed) -> anyhow::Result<()> 
         Kind::Predict => println!("Say what you expect: runner exercise {name} check ANSWER"),
         Kind::Observe => {
             let file = answer_file(root, exercise);
-            let start = "# One step a line, as a chapter has them: guest ip neigh\n";
-            set_up(&file, start.as_bytes())?;
+            fs::create_dir_all(file.parent().context("a file lies in a folder")?)?;
+            let file = shown(root, &file);
             println!(
                 "Try it on the machine: runner exercise {name} shell\n\
-                 Keep your steps in {} (there: .save FILE), and then: runner exercise {name} check",
-                shown(root, &file)
+                 Keep your steps (there: .save {file}; or write one a line, such as \
+                 `guest ip neigh`), and then: runner exercise {name} check"
             );
         }
         Kind::Change => {
@@ -287,11 +297,11 @@ fn set_up(file: &Path, text: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A path as it can be typed where the reader is.
 fn shown(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    let is_there = std::env::current_dir().is_ok_and(|here| here == root);
+    let inside = path.strip_prefix(root).ok().filter(|_| is_there);
+    inside.unwrap_or(path).display().to_string()
 }
 
 /// Hands over the machine of an exercise, with its given steps done.
@@ -304,10 +314,19 @@ fn shell(options: &Options, exercise: &Exercise) -> anyhow::Result<ExitCode> {
         steps,
         patches: Vec::new(),
     };
-    let ready = Ready::make(options, [], None)?;
+    // Who changes the kernel wants to see it at work.
+    let plank = Plank::find(&options.repository, &exercise.name).ok();
+    let is_changed = exercise.kind == Kind::Change && exercise.program.is_none();
+    let own = plank.filter(|_| is_changed).map(Own::Plank);
+    let otherwise = if own.is_some() {
+        Otherwise::Counts
+    } else {
+        Otherwise::Fails
+    };
+    let ready = Ready::make(options, [], own)?;
     let histories = options.cache.root().to_owned();
     let told = format!("set up {}", exercise.name);
-    visit::stay(&ready, &given, count, Otherwise::Fails, told, histories)
+    visit::stay(&ready, &given, count, otherwise, told, histories)
 }
 
 /// Grades the reader's answer.
@@ -331,13 +350,13 @@ fn check(
     ensure!(
         !is_file || file.is_file(),
         unfit(format!(
-            "there is no {} yet; set it up: runner exercise {name}",
+            "there is no file {} yet; set it up: runner exercise {name}",
             shown(root, &file)
         ))
     );
     let answer = match (exercise.kind, &exercise.program) {
         (Kind::Predict, _) => Answer::Word(word.unwrap_or_default().to_owned()),
-        (Kind::Observe, _) => Answer::Steps(steps_of(root, &file)?),
+        (Kind::Observe, _) => Answer::Steps(steps_of(root, &file)?, file),
         (Kind::Change, Some(_)) => Answer::Program(file),
         (Kind::Change, None) => match Plank::find(root, name) {
             Ok(plank) => Answer::Kernel(plank),
@@ -348,23 +367,33 @@ fn check(
     };
     let grade = grade(options, exercise, answer)?;
     let all = show(&grade);
-    keep_progress(root, name, &grade)?;
+    // The verdict is what counts.
+    if let Err(error) = keep_progress(root, name, &grade) {
+        eprintln!("note: what you have reached is not kept: {error:#}");
+    }
     Ok(ExitCode::from(u8::from(!all)))
 }
 
 /// The steps of an answer's file.
 fn steps_of(root: &Path, file: &Path) -> anyhow::Result<Vec<Step>> {
-    let text = fs::read_to_string(file)?;
-    let steps = exercise::steps(&text, 1).map_err(|(line, message)| {
+    let unfit = |line: usize, message: &str| {
         lab::Error::Unfit(format!("{}:{line}: {message}", shown(root, file)))
-    })?;
-    Ok(steps)
+    };
+    let text = fs::read_to_string(file).map_err(|error| unfit(1, &error.to_string()))?;
+    let steps = exercise::steps(&text, 1).map_err(|(line, message)| unfit(line, &message))?;
+    match steps.iter().find(|step| step.terminal == Terminal::Lab) {
+        Some(step) => Err(unfit(step.line, "the machine of an exercise has no lab").into()),
+        None => Ok(steps),
+    }
 }
 
 /// Shows which points hold; tells whether all do.
 fn show(grade: &Grade) -> bool {
     if let Some(stopped) = &grade.stopped {
         println!("{BAD}{stopped}{BAD:#}\n");
+    }
+    for note in &grade.notes {
+        println!("{BAD}{note}{BAD:#}");
     }
     for (holds, missed) in &grade.points {
         match missed {
@@ -387,10 +416,17 @@ fn show(grade: &Grade) -> bool {
     reached == of
 }
 
-/// What was reached so far; what cannot be read was never reached.
-fn progress(root: &Path) -> BTreeMap<String, Reached> {
-    let text = fs::read_to_string(root.join(ANSWERS).join(PROGRESS)).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
+/// What was reached so far.
+fn progress(root: &Path) -> anyhow::Result<BTreeMap<String, Reached>> {
+    let path = root.join(ANSWERS).join(PROGRESS);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = fs::read_to_string(&path)?;
+    serde_json::from_str(&text).with_context(|| {
+        let path = shown(root, &path);
+        format!("{path} is damaged; mend it, or remove it and begin anew")
+    })
 }
 
 /// Keeps what was reached. The best counts: who tries something else has solved it all the same.
@@ -399,7 +435,7 @@ fn keep_progress(root: &Path, name: &str, grade: &Grade) -> anyhow::Result<()> {
         points: grade.reached(),
         of: grade.points.len(),
     };
-    let mut all = progress(root);
+    let mut all = progress(root)?;
     let before = all.get(name).filter(|before| before.of == now.of);
     if before.is_none_or(|before| before.points < now.points) {
         all.insert(name.to_owned(), now);

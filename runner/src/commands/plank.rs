@@ -60,6 +60,12 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     match &args.command {
         None => {
             let all = Plank::all(&root)?;
+            for name in Plank::partials(&root)? {
+                eprintln!(
+                    "note: the plank {name} is not whole, as a run was cut short; \
+                     `runner plank drop {name}` removes what is left, or `new` makes it anew"
+                );
+            }
             if all.is_empty() {
                 println!("there is no plank yet; make one: runner plank new NAME");
             } else {
@@ -85,7 +91,12 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
             let lab = setup::ready(&options)?;
             drop(build(&plank, &lab)?);
         }
-        Some(Command::Drop { name }) => drop_plank(&Plank::find(&root, name)?, context.yes)?,
+        Some(Command::Drop { name }) => {
+            let found = Plank::find(&root, name);
+            if found.is_ok() || !Plank::remove_partial(&root, name)? {
+                drop_plank(&found?, context.yes)?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

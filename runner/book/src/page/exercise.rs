@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::chapter::markdown::{Edit, Page};
 use crate::exercise::{Effort, Exercise, Kind, place};
 use crate::fault::{Error, Fault};
@@ -30,7 +32,10 @@ pub fn fill(root: &Path, path: &Path, page: &Page<'_>) -> anyhow::Result<(Vec<Ed
         };
         edits.push(page.replace(place.directive, &heading(&exercise)));
         let end = place.statement.end;
-        edits.push((end..end, behind(root, &exercise)?));
+        match behind(root, &exercise) {
+            Ok(behind) => edits.push((end..end, behind)),
+            Err(error) => faults.push(Fault::new(&exercise.path, 1, format!("{error:#}"))),
+        }
     }
     Ok((edits, faults))
 }
@@ -64,7 +69,8 @@ fn behind(root: &Path, exercise: &Exercise) -> anyhow::Result<String> {
     }
     let solution = match (exercise.solution(), &exercise.answer) {
         (Some(file), _) => {
-            let text = fs_err::read_to_string(root.join(&file))?;
+            let text = std::fs::read_to_string(root.join(&file))
+                .with_context(|| format!("read the solution {}", file.display()))?;
             let language = match (exercise.kind, &exercise.program) {
                 (Kind::Observe, _) => "text",
                 (_, Some(_)) => "c",

@@ -21,8 +21,11 @@ use crate::build::setup::Lab;
 pub const FOLDER: &str = "planks";
 /// The hash of the kernel that a plank was made of, beside its tree.
 const BASE: &str = "base";
-/// Locked by the run that uses the plank, beside its tree.
+/// Locked by the run that uses the plank, beside its tree; and beside all planks, by the run that
+/// makes one.
 const LOCK: &str = "lock";
+/// The plank in which answers to exercises are tried: no reader's can be called so.
+const TRIALS: &str = ".trials";
 /// Ends the name of a plank while it is being made or removed.
 const PARTIAL: &str = ".partial";
 /// How `make` is asked where the configuration may have been edited: what a new value implies is
@@ -64,12 +67,37 @@ impl Plank {
         Ok(plank)
     }
 
+    /// The plank in which answers to exercises are tried, which may not be there yet.
+    #[must_use]
+    pub fn of_trials(repository: &Path) -> Self {
+        Self {
+            name: TRIALS.to_owned(),
+            folder: repository.join(FOLDER).join(TRIALS),
+        }
+    }
+
+    /// Whether it is there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.folder.is_dir()
+    }
+
     /// Copies the lab's tree for a new plank.
     ///
     /// # Errors
-    /// When it cannot be copied.
+    /// When it cannot be copied; [`Error::Unfit`] when another run has made it meanwhile.
     pub fn copy(&self, lab: &Lab) -> Result<()> {
         let partial = self.partial();
+        let all = self.folder.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(all)?;
+        let lock = std::fs::File::create(all.join(format!(".{LOCK}")))?;
+        if lock.try_lock().is_err() {
+            eprintln!("another run makes a plank, waiting for that");
+            lock.lock()?;
+        }
+        if self.exists() {
+            return Err(unfit(&self.name, "there is one already").into());
+        }
         if partial.exists() {
             fs::remove_dir_all(&partial)?;
         }
@@ -148,6 +176,40 @@ impl Plank {
         let partial = self.partial();
         fs::rename(&self.folder, &partial)?;
         Ok(fs::remove_dir_all(&partial)?)
+    }
+
+    /// Removes what a run has left that was cut short while it made or removed the plank of this
+    /// name; tells whether there was something.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] for a name that cannot be one; when something cannot be removed.
+    pub fn remove_partial(repository: &Path, name: &str) -> Result<bool> {
+        let partial = Self::named(repository, name)?.partial();
+        let is_there = partial.is_dir();
+        if is_there {
+            fs::remove_dir_all(&partial)?;
+        }
+        Ok(is_there)
+    }
+
+    /// The names of planks that are not whole: a run was cut short while it made or removed them.
+    ///
+    /// # Errors
+    /// When their folder cannot be read.
+    pub fn partials(repository: &Path) -> Result<Vec<String>> {
+        let folder = repository.join(FOLDER);
+        let mut names = Vec::new();
+        let lock = std::fs::File::open(folder.join(format!(".{LOCK}")));
+        // As long as somebody makes one, it is not left.
+        if folder.is_dir() && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            for entry in fs::read_dir(folder)? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                let name = name.strip_suffix(PARTIAL).map(str::to_owned);
+                names.extend(name.filter(|name| Self::named(repository, name).is_ok()));
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// What the reader has changed, by file: sources and the configuration, and not what a build

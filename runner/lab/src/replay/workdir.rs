@@ -64,7 +64,10 @@ impl Workdir {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
         if !lab.kernel.patched.is_empty() {
-            copy(&root.join(patch::FOLDER), &workdir.path().join(patch::FOLDER))?;
+            copy(
+                &root.join(patch::FOLDER),
+                &workdir.path().join(patch::FOLDER),
+            )?;
             workdir.put_patched(lab)?;
         }
         let mut initramfs = fs::read(&lab.initramfs)?;

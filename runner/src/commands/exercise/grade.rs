@@ -32,8 +32,8 @@ pub enum Answer {
     Kernel(Plank),
     /// The source of a program of the guest.
     Program(PathBuf),
-    /// Steps.
-    Steps(Vec<Step>),
+    /// Steps, and the file that they stand in.
+    Steps(Vec<Step>, PathBuf),
     /// A word.
     Word(String),
     /// Nothing at all.
@@ -46,6 +46,8 @@ pub struct Grade {
     pub points: Vec<(String, Option<String>)>,
     /// What ended the machine before its time.
     pub stopped: Option<String>,
+    /// What else the reader should know: steps of the answer that did not end well.
+    pub notes: Vec<String>,
 }
 
 impl Grade {
@@ -87,6 +89,8 @@ pub struct Replayed<'a> {
     chapters: Vec<Chapter>,
     steps: Vec<Step>,
     before: usize,
+    /// Where the reader's steps stand.
+    from: PathBuf,
     records: Vec<Record>,
     signals: Signals,
 }
@@ -102,11 +106,15 @@ impl<'a> Replayed<'a> {
         });
         let chapters: Vec<Chapter> = chapters.collect::<Result<_, _>>()?;
         let (mut own, mut typed, mut program) = (None, Vec::new(), None);
+        let mut from = PathBuf::new();
         let is_changed = matches!(answer, Answer::Kernel(_));
         match answer {
             Answer::Kernel(plank) => own = Some(Own::Plank(plank)),
             Answer::Program(file) => program = Some(file),
-            Answer::Steps(steps) => typed = steps,
+            Answer::Steps(steps, file) => {
+                typed = steps;
+                from = file;
+            }
             Answer::Word(_) | Answer::Nothing => {}
         }
         let ready = Ready::make(options, &chapters, own)?;
@@ -138,6 +146,7 @@ impl<'a> Replayed<'a> {
             chapters,
             steps,
             before,
+            from,
             signals,
         })
     }
@@ -171,7 +180,32 @@ impl<'a> Replayed<'a> {
         Ok(Grade {
             points: points.collect(),
             stopped: stopped.map(|record| record.output.stderr.trim_end().to_owned()),
+            notes: self.notes(),
         })
+    }
+
+    /// The reader's steps that did not end as they should, or were not reached.
+    fn notes(&self) -> Vec<String> {
+        let typed = &self.steps[self.exercise.given.len()..self.before];
+        let file = self
+            .from
+            .strip_prefix(&self.ready.root)
+            .unwrap_or(&self.from);
+        let told = typed.iter().filter_map(|step| {
+            let record = self.records.iter().find(|record| record.id == step.id);
+            let how = match record {
+                None => "was not reached".to_owned(),
+                Some(record) if record.output.status == step.status => return None,
+                Some(record) if record.output.status == -1 => "did not end".to_owned(),
+                Some(record) => {
+                    let said = record.output.stderr.trim_end();
+                    format!("ended with exit status {}: {said}", record.output.status)
+                }
+            };
+            let (file, line, command) = (file.display(), step.line, &step.command);
+            Some(format!("{file}:{line}: `{command}` {how}"))
+        });
+        told.collect()
     }
 
     /// In which way a chapter is not what the book says, if it is not.

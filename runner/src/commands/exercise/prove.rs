@@ -9,14 +9,11 @@ use anyhow::ensure;
 
 use super::grade::{Answer, Replayed, grade};
 use super::{BAD, BOLD, DIM, GOOD, steps_of};
-use crate::commands::plank;
 use book::exercise::{Exercise, Kind};
 use lab::build::patch::Patch;
 use lab::build::plank::Plank;
 use lab::build::setup::{self, Options};
-
-/// The plank in which answers are tried.
-const PROVED: &str = "prove";
+use lab::system::progress::Stage;
 
 /// Tries what authors give: each solution reaches all points, and nothing else does.
 pub fn prove(
@@ -27,46 +24,62 @@ pub fn prove(
 ) -> anyhow::Result<ExitCode> {
     let mut failed = 0;
     for name in names {
-        let exercise = Exercise::find(root, name)?;
         println!("{BOLD}{name}{BOLD:#}");
-        let solution = || match exercise.solution() {
-            Some(file) => answer(options, &exercise, &file),
-            None => Ok(Answer::Word(exercise.answer.clone().unwrap_or_default())),
-        };
-        let mut last = None;
-        for time in 1..=times {
-            let replayed = Replayed::of(options, &exercise, solution()?)?;
-            let grade = replayed.judged(exercise.answer.as_deref(), true)?;
-            let holds = grade.reached() == grade.points.len();
-            failed += usize::from(!holds);
-            let what = format!("the solution, {time} of {times}");
-            tell(holds, &what, &grade.reasons());
-            last = Some(replayed).filter(|_| exercise.kind == Kind::Predict);
-        }
-        // Whatever is predicted, what comes is the same.
-        let tried = |answer: &dyn Fn() -> anyhow::Result<Answer>, word: &str| match &last {
-            Some(replayed) => replayed.judged(Some(word), false),
-            None => grade(options, &exercise, answer()?),
-        };
-        let nothing = tried(&|| Ok(Answer::Nothing), "")?;
-        let fails = nothing.reached() < nothing.points.len();
-        failed += usize::from(!fails);
-        tell(fails, "the empty answer fails", "it reaches all points");
-        for wrong in &exercise.wrong {
-            let file = exercise.wrong_file(wrong);
-            let grade = tried(&|| answer(options, &exercise, &file), &wrong.answer)?;
-            let reasons = grade.reasons();
-            let fails = grade.reached() < grade.points.len() && reasons.contains(&wrong.why);
-            failed += usize::from(!fails);
-            let found = match &*reasons {
-                "" => "it reaches all points",
-                reasons => reasons,
-            };
-            let what = format!("{} fails: {}", wrong.answer, wrong.why);
-            tell(fails, &what, found);
+        let proved =
+            Exercise::find(root, name).and_then(|exercise| prove_one(options, &exercise, times));
+        match proved {
+            Ok(wrong) => failed += wrong,
+            Err(error) if lab::Error::is_interrupted(&error) => return Err(error),
+            // What is wrong with one keeps no other from being tried.
+            Err(error) => {
+                tell(false, "it cannot be tried", &format!("{error:#}"));
+                failed += 1;
+            }
         }
     }
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Tries an exercise; gives how much of it is not as it should be.
+fn prove_one(options: &Options, exercise: &Exercise, times: usize) -> anyhow::Result<usize> {
+    let mut failed = 0;
+    let solution = || match exercise.solution() {
+        Some(file) => answer(options, exercise, &file),
+        None => Ok(Answer::Word(exercise.answer.clone().unwrap_or_default())),
+    };
+    let mut last = None;
+    for time in 1..=times {
+        let replayed = Replayed::of(options, exercise, solution()?)?;
+        let grade = replayed.judged(exercise.answer.as_deref(), true)?;
+        let holds = grade.reached() == grade.points.len();
+        failed += usize::from(!holds);
+        let what = format!("the solution, {time} of {times}");
+        tell(holds, &what, &grade.reasons());
+        last = Some(replayed).filter(|_| exercise.kind == Kind::Predict);
+    }
+    // Whatever is predicted, what comes is the same.
+    let tried = |answer: &dyn Fn() -> anyhow::Result<Answer>, word: &str| match &last {
+        Some(replayed) => replayed.judged(Some(word), false),
+        None => grade(options, exercise, answer()?),
+    };
+    let nothing = tried(&|| Ok(Answer::Nothing), "")?;
+    let fails = nothing.reached() < nothing.points.len();
+    failed += usize::from(!fails);
+    tell(fails, "the empty answer fails", "it reaches all points");
+    for wrong in &exercise.wrong {
+        let file = exercise.wrong_file(wrong);
+        let grade = tried(&|| answer(options, exercise, &file), &wrong.answer)?;
+        let reasons = grade.reasons();
+        let fails = grade.reached() < grade.points.len() && reasons.contains(&wrong.why);
+        failed += usize::from(!fails);
+        let found = match &*reasons {
+            "" => "it reaches all points",
+            reasons => reasons,
+        };
+        let what = format!("{} fails: {}", wrong.answer, wrong.why);
+        tell(fails, &what, found);
+    }
+    Ok(failed)
 }
 
 /// Says of one thing that was tried whether it is as it should be, and what was found if not.
@@ -94,13 +107,15 @@ fn answer(options: &Options, exercise: &Exercise, file: &Path) -> anyhow::Result
         (Kind::Change, Some(_)) => Answer::Program(path),
         (Kind::Change, None) => {
             let lab = setup::ready(options)?;
-            let plank = match Plank::find(root, PROVED) {
-                Ok(plank) => plank,
-                Err(_) => plank::new(root, options, PROVED, &[])?,
-            };
+            let plank = Plank::of_trials(root);
+            if !plank.exists() {
+                let stage = Stage::begin("copy the book's kernel");
+                plank.copy(&lab)?;
+                stage.done();
+            }
             plank.put(&lab, &[Patch::read(&path)?])?;
             Answer::Kernel(plank)
         }
-        _ => Answer::Steps(steps_of(root, &path)?),
+        _ => Answer::Steps(steps_of(root, &path)?, path),
     })
 }
