@@ -129,13 +129,14 @@ fn is_noticed(tree: &mut Tree, plant: &Plant) -> bool {
     noticed
 }
 
-/// The chapters that boot the kernel.
+/// The chapters that boot the book's kernel.
 fn chapters() -> Vec<Chapter> {
     let paths = chapter::paths(&repository()).unwrap();
     let all = paths
         .iter()
         .map(|path| Chapter::read(&repository(), path).unwrap());
-    all.filter(|chapter| chapter.has(Terminal::Guest) || chapter.has(Terminal::Gdb))
+    all.filter(|chapter| chapter.patches.is_empty())
+        .filter(|chapter| chapter.has(Terminal::Guest) || chapter.has(Terminal::Gdb))
         .collect()
 }
 

@@ -11,9 +11,16 @@ const TEXT: &str = "# Five\n\n<!-- runner kernel short-life -->\n\n```console\n\
     <!-- cmdrun runner show 5.4 gdb 'list af_inet.c:1,1' -->\n\
     ```\n";
 
-const PATCH: &str = "--- a/net/ipv4/af_inet.c\n+++ b/net/ipv4/af_inet.c\n@@ -1,4 +1,5 @@\n+/* A plank. */\n \
-    // SPDX-License-Identifier: GPL-2.0-or-later\n /*\n  * INET\t\tAn implementation of the TCP/IP protocol suite for the LINUX\n  \
-    *\t\toperating system.  INET is implemented using the  BSD Socket\n";
+const PATCH: &str = "\
+--- a/net/ipv4/af_inet.c
++++ b/net/ipv4/af_inet.c
+@@ -1,4 +1,5 @@
++/* A plank. */
+ // SPDX-License-Identifier: GPL-2.0-or-later
+ /*
+  * INET\t\tAn implementation of the TCP/IP protocol suite for the LINUX
+  *\t\toperating system.  INET is implemented using the  BSD Socket
+";
 
 const PROGRAM: &str = "#include <stdio.h>\nint main(void) { puts(\"a plank\"); return 0; }\n";
 
