@@ -178,6 +178,10 @@ fn copy() -> tempfile::TempDir {
     for file in ["book.toml", EXEMPT] {
         std::fs::copy(repository().join(file), folder.path().join(file)).unwrap();
     }
+    // No mistake is planted there.
+    for part in ["exercises", "patches"] {
+        std::os::unix::fs::symlink(repository().join(part), folder.path().join(part)).unwrap();
+    }
     folder
 }
 
