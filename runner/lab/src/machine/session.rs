@@ -42,6 +42,8 @@ static START_DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
 });
 /// How long gdb may look for the ways in which a command could go on, in real time.
 const COMPLETE_DEADLINE: Duration = Duration::from_secs(5);
+/// After how long gdb is asked again to stop the machine, in real time.
+const CTRL_C_AGAIN: Duration = Duration::from_secs(2);
 /// How long a command in the guest may take to end at Ctrl-C, in real time.
 const CTRL_C_DEADLINE: Duration = Duration::from_secs(3);
 /// How often the machine is let run on that breakpoints stop which nobody waits for.
@@ -178,12 +180,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A machine or a debugger that has ended, or does not answer; a signal.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        if !self.gdb_mut()?.is_settled() {
-            self.gdb_mut()?.press_ctrl_c()?;
-        }
         let until = Instant::now() + *START_DEADLINE;
         while !self.gdb_mut()?.is_settled() {
-            self.intake_of_flood(until, |_| "gdb does not answer Ctrl-C".to_owned())?;
+            self.gdb_mut()?.press_ctrl_c()?;
+            // gdb loses one that comes while it deals with a stop of the agent's.
+            let again = (Instant::now() + CTRL_C_AGAIN).min(until);
+            while !self.gdb_mut()?.is_settled() {
+                match self.intake_of_flood(again, |_| "gdb does not answer Ctrl-C".to_owned()) {
+                    Err(error) if Error::is_late(&error) && again < until => break,
+                    taken => taken?,
+                }
+            }
         }
         Ok(())
     }
@@ -220,7 +227,7 @@ impl<'a> Session<'a> {
     }
 
     fn signal_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
-        let until = Instant::now() + CTRL_C_DEADLINE;
+        let mut until = Instant::now() + CTRL_C_DEADLINE;
         let mut somebody = true;
         while self.window(terminal).is_busy() {
             if somebody {
@@ -238,7 +245,8 @@ impl<'a> Session<'a> {
                 Ok(session.gdb_mut()?.take_printed().0)
             })?;
             match said.trim_end() {
-                "sent" => {}
+                // Only from now on can it end; gdb may have looked for it for long.
+                "sent" => until = Instant::now() + CTRL_C_DEADLINE,
                 "nobody" => somebody = false,
                 // A breakpoint of the reader's.
                 _ => return Ok(false),
