@@ -304,7 +304,7 @@ impl<'a> Replay<'a> {
                     });
                 }
             }
-            _ => self.session()?.stop()?,
+            _ => self.session()?.hold()?,
         }
         Ok(stopped)
     }

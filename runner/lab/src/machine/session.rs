@@ -195,6 +195,23 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Stops the machine for somebody who wants to have it, as Ctrl-C in gdb's window does. While a
+    /// command runs, a stop of the agent's may come first, and is none for anybody to see.
+    ///
+    /// # Errors
+    /// As [`Session::stop`].
+    pub fn hold(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + CTRL_C_DEADLINE;
+        loop {
+            self.stop()?;
+            let is_agents = self.gdb_mut()?.place == Place::Boundary && self.current.is_some();
+            if !is_agents || Instant::now() > until {
+                return Ok(());
+            }
+            self.resume()?;
+        }
+    }
+
     /// Ends the command that runs in the lab's shell; tells whether it did end.
     ///
     /// # Errors
