@@ -14,10 +14,14 @@ use lab::replay::Event;
 use lab::transcript::Output;
 use lab::transcript::step::{Step, Terminal};
 
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is beside the point.
+pub const DIM: Style = Style::new().dimmed();
+/// What heads something.
+pub const BOLD: Style = Style::new().bold();
+/// What is as it should be.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// What is not.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// How much of a replay is shown.
 #[derive(Debug, Clone, Copy)]

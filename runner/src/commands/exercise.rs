@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail, ensure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::plank;
 use crate::context::Context;
 use crate::ready::{Own, Ready};
+use crate::screen::{BAD, BOLD, DIM, GOOD};
 use crate::{repository, visit};
 use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
@@ -28,11 +28,6 @@ use lab::build::setup::Options;
 use lab::replay::Otherwise;
 use lab::system::files;
 use lab::transcript::step::{Step, Terminal};
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// The reader's answers that are no kernels, in the repository.
 const ANSWERS: &str = "answers";
@@ -94,7 +89,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
     let options = context.options(&root)?;
     let named = || match &args.name {
-        Some(name) => Placed::find(&root, name),
+        Some(name) => Exercise::find(&root, name),
         None => bail!(lab::Error::Unfit(
             "which exercise? `runner exercise` lists them".to_owned()
         )),
@@ -102,15 +97,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match &args.command {
         None => match &args.name {
             None => list(&root)?,
-            Some(_) => begin(&root, &options, &named()?)?,
+            Some(_) => begin(&root, &options, &Placed::find(&root, named()?)?)?,
         },
         Some(Command::Hint) => {
-            let hint = named()?.hint;
+            let hint = Placed::find(&root, named()?)?.hint;
             println!("{}", hint.as_deref().unwrap_or("there is no hint"));
         }
-        Some(Command::Shell) => return shell(&options, &named()?.exercise),
+        Some(Command::Shell) => return shell(&options, &named()?),
         Some(Command::Check { answer }) => {
-            return check(&root, &options, &named()?.exercise, answer.as_deref());
+            return check(&root, &options, &named()?, answer.as_deref());
         }
         Some(Command::Prove { times }) => {
             let names = match &args.name {
@@ -124,14 +119,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 impl Placed {
-    /// The exercise of this name, with its statement as far as a page has one.
-    fn find(root: &Path, name: &str) -> anyhow::Result<Self> {
-        let exercise = Exercise::find(root, name)?;
+    /// The exercise with its statement, as far as a page has one.
+    fn find(root: &Path, exercise: Exercise) -> anyhow::Result<Self> {
+        let name = &exercise.name;
         for path in chapter::paths(root)? {
             let text = chapter::text(root, &path)?;
             let page = Page::read(&text);
             let (places, _) = place::of_page(&path, &page);
-            if places.iter().any(|place| place.name == name) {
+            if places.iter().any(|place| place.name == *name) {
                 let (statement, hint) = told(root, &path, &page, name)?;
                 return Ok(Self {
                     exercise,

@@ -8,7 +8,8 @@ use anstream::println;
 use anyhow::ensure;
 
 use super::grade::{Answer, Replayed, grade};
-use super::{BAD, BOLD, DIM, GOOD, steps_of};
+use super::steps_of;
+use crate::screen::{BAD, BOLD, DIM, GOOD};
 use book::exercise::{Exercise, Kind};
 use lab::build::patch::Patch;
 use lab::build::plank::Plank;
