@@ -295,7 +295,7 @@ pub const PLANTS: [Plant; 30] = [
         (10, 173),
         "+= 1",
         "net/core/sock.c",
-        "\t\tsk_write_space(sk);\n\t\tlen = 1;",
-        "\t\t(void)sk_write_space;\n\t\tlen = 1;",
+        "sock_def_write_space_wfree(sk);",
+        "(void)sock_def_write_space_wfree;",
     ),
 ];
