@@ -201,7 +201,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::stop`].
     pub fn hold(&mut self) -> anyhow::Result<()> {
-        let until = Instant::now() + CTRL_C_DEADLINE;
+        let until = Instant::now() + *START_DEADLINE;
         loop {
             self.stop()?;
             let is_agents = self.gdb_mut()?.place == Place::Boundary && self.current.is_some();
@@ -244,14 +244,17 @@ impl<'a> Session<'a> {
     }
 
     fn signal_guest(&mut self, terminal: Terminal) -> anyhow::Result<bool> {
-        let mut until = Instant::now() + CTRL_C_DEADLINE;
+        // gdb may take long for what it is told, and only while the machine runs can a command end.
+        let mut until = None;
         let mut somebody = true;
         while self.window(terminal).is_busy() {
             if somebody {
                 self.command("python theseus.watch()")?;
             }
-            if !self.go_on(until)? {
+            let end = *until.get_or_insert_with(|| Instant::now() + CTRL_C_DEADLINE);
+            if !self.go_on(end)? {
                 // The kernel never idles, or the command does not care.
+                self.hold()?;
                 return Ok(false);
             }
             if !self.is_held() {
@@ -262,8 +265,7 @@ impl<'a> Session<'a> {
                 Ok(session.gdb_mut()?.take_printed().0)
             })?;
             match said.trim_end() {
-                // Only from now on can it end; gdb may have looked for it for long.
-                "sent" => until = Instant::now() + CTRL_C_DEADLINE,
+                "sent" => until = None,
                 "nobody" => somebody = false,
                 // A breakpoint of the reader's.
                 _ => return Ok(false),
