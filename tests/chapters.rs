@@ -4,10 +4,12 @@
 
 use std::path::Path;
 
-use book::chapter;
+use book::chapter::{self, Chapter};
 use book::prose::glossary;
-use book::snapshot::Snapshot;
+use book::snapshot::{Snapshot, drift};
+use lab::build::pins::Pins;
 use lab::replay::provenance;
+use walkdir::WalkDir;
 
 use fixture::{Ran, from_json, repository};
 
@@ -69,16 +71,50 @@ fn every_name_in_the_text_is_the_kernels_and_recorded() {
 /// recorded anew.
 #[test]
 fn every_snapshot_was_recorded_with_what_the_repository_holds_now() {
-    let now = provenance::repository(&repository()).unwrap();
-    for name in chapter_names() {
-        let recorded = Snapshot::read(&repository(), &name).unwrap().unwrap();
-        let fact = (provenance::REPOSITORY.to_owned(), now.clone());
-        assert!(
-            recorded.provenance.contains(&fact),
-            "kernel-configs/ or rootfs/ has changed since {name} was recorded; read what changes: \
-             cargo run -p runner -- record {name}"
-        );
+    for series in all_series() {
+        let now = provenance::repository(&repository(), &series).unwrap();
+        for name in chapter_names() {
+            let recorded = Snapshot::of_series(&repository(), &series, &name).unwrap();
+            let is_book = series == lab::SERIES;
+            let Some(recorded) = recorded else {
+                assert!(!is_book, "{name} was never recorded");
+                continue;
+            };
+            let fact = (provenance::REPOSITORY.to_owned(), now.clone());
+            assert!(
+                recorded.provenance.contains(&fact),
+                "kernel-configs/ or rootfs/ has changed since {name} was recorded on {series}; \
+                 read what changes: cargo run -p runner -- record {name} --series {series}"
+            );
+        }
     }
+}
+
+/// What has changed from the book's kernel to another is explained only where it has.
+#[test]
+fn what_is_explained_of_another_series_is_otherwise_there() {
+    for series in all_series() {
+        let reasons = drift::Reasons::read(&repository(), &series).unwrap();
+        for id in reasons.steps() {
+            let chapter = Chapter::find(&repository(), &id.chapter.to_string()).unwrap();
+            let (name, last) = (&chapter.name, chapter.last());
+            let fates = drift::between(&repository(), name, last, lab::SERIES, &series);
+            let fates = fates.unwrap().unwrap_or_default();
+            let fate = fates.iter().find(|(other, _)| *other == id);
+            let is_otherwise = fate.is_some_and(|(_, fate)| {
+                matches!(fate, drift::Fate::Otherwise(_) | drift::Fate::Absent)
+            });
+            assert!(is_otherwise, "drift/{series}.toml explains {id}: {fate:?}");
+        }
+    }
+}
+
+fn all_series() -> Vec<String> {
+    Pins::read(&repository())
+        .unwrap()
+        .kernel
+        .into_keys()
+        .collect()
 }
 
 #[test]
@@ -90,10 +126,10 @@ fn a_replay_repeats_itself() {
 
 #[test]
 fn the_snapshots_are_of_the_books_chapters() {
-    let folder = repository().join("tests/snapshots/6.1");
+    let folder = repository().join("tests/snapshots");
     let names = chapter_names();
-    for entry in folder.read_dir().unwrap() {
-        let path = entry.unwrap().path();
+    for entry in WalkDir::new(folder).min_depth(2) {
+        let path = entry.unwrap().into_path();
         if path.extension() == Some(Path::new("snap").as_os_str()) {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             assert!(

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, exercise, lab as lab_command, mdbook, plank, preprocess,
+    chapter, claims, clean, cmdrun, drift, exercise, lab as lab_command, mdbook, plank, preprocess,
     record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
@@ -64,6 +64,9 @@ enum Command {
     /// Replays all chapters side by side, and says whether the book is still true
     #[command(after_help = include_str!("help/verify.txt"))]
     Verify(verify::Args),
+    /// Shows what the steps do otherwise on another series of the kernel
+    #[command(after_help = include_str!("help/drift.txt"))]
+    Drift(drift::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     #[command(after_help = include_str!("help/record.txt"))]
     Record(record::Args),
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Chapter(args) => chapter::run(&args, &context),
         Command::Shell(args) => visit::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
+        Command::Drift(args) => drift::run(&args, &context),
         Command::Record(args) => record::run(&args, &context),
         Command::Claims(args) => claims::run(&args, &context),
         Command::Plank(args) => plank::run(&args, &context),

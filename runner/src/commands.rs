@@ -4,6 +4,7 @@ pub mod chapter;
 pub mod claims;
 pub mod clean;
 pub mod cmdrun;
+pub mod drift;
 pub mod exercise;
 pub mod lab;
 pub mod mdbook;

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
+use book::snapshot::compare::{self, Verdict};
 use book::snapshot::moved::Moved;
 use lab::build::patch::Patch;
 use lab::build::patched;
+use lab::build::pins::Pins;
 use lab::build::plank::{Change, Plank};
 use lab::build::setup::{self, Lab, Options};
 use lab::replay::own_kernel::OwnKernel;
 use lab::replay::{Event, Otherwise, provenance, replay};
 use lab::system::process::Signals;
 use lab::transcript::Transcript;
-use lab::transcript::step::Terminal;
+use lab::transcript::step::{StepId, Terminal};
 
 use crate::commands::plank;
 use crate::doctor;
@@ -25,11 +27,44 @@ use crate::doctor;
 #[derive(Debug, clap::Args)]
 pub struct OwnArgs {
     /// Replay with a kernel of your own: a built tree, or a folder that holds bzImage and vmlinux
-    #[arg(long, value_name = "PATH", conflicts_with = "plank")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["plank", "series"])]
     kernel: Option<PathBuf>,
     /// Replay with one of your planks (`runner plank`), which is built first if you have changed it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "series")]
     plank: Option<String>,
+}
+
+/// The series of the kernel.
+#[derive(Debug, clap::Args)]
+pub struct SeriesArgs {
+    /// Use the kernel of another series: 5.10, 6.12, 7.3
+    #[arg(long, value_name = "SERIES", default_value = lab::SERIES, hide_default_value = true)]
+    series: String,
+}
+
+impl SeriesArgs {
+    /// Has the lab made with the kernel of this series.
+    ///
+    /// # Errors
+    /// When the book has no kernel of this name.
+    pub fn choose(&self, options: &mut Options) -> Result<()> {
+        Pins::read(&options.repository)?.kernel(&self.series)?;
+        options.series.clone_from(&self.series);
+        Ok(())
+    }
+
+    /// The series that are meant: `all` means each.
+    ///
+    /// # Errors
+    /// As [`SeriesArgs::choose`].
+    pub fn all(&self, repository: &Path) -> Result<Vec<String>> {
+        let pins = Pins::read(repository)?;
+        if self.series == "all" {
+            return Ok(pins.kernel.into_keys().collect());
+        }
+        pins.kernel(&self.series)?;
+        Ok(vec![self.series.clone()])
+    }
 }
 
 /// A kernel in place of the book's, which is there.
@@ -66,6 +101,8 @@ impl OwnArgs {
 pub struct Ready {
     /// The root of the repository.
     pub root: PathBuf,
+    /// The series of its kernel.
+    pub series: String,
     /// By the patches that its kernel has: the book's has none.
     machines: BTreeMap<Vec<String>, Machine>,
     /// The source's lines that stand elsewhere than in the book's tree.
@@ -102,11 +139,18 @@ impl Ready {
             if chapter.has(Terminal::Lab) {
                 networked.get_or_insert(chapter.number);
             }
+            let number = chapter.number;
             if own.is_some() && !chapter.patches.is_empty() {
                 bail!(lab::Error::Unfit(format!(
-                    "chapter {} is about a kernel that has patches of the book's own, so it says \
-                     nothing of yours",
-                    chapter.number
+                    "chapter {number} is about a kernel that has patches of the book's own, so it \
+                     says nothing of yours"
+                )));
+            }
+            if options.series != lab::SERIES && !chapter.patches.is_empty() {
+                bail!(lab::Error::Unfit(format!(
+                    "chapter {number} is about a kernel that has patches of the book's own, and \
+                     they are made for Linux {}",
+                    lab::SERIES
                 )));
             }
             let names = chapter.patches.iter();
@@ -142,11 +186,12 @@ impl Ready {
                 lab = patched::ready(&options.cache, &lab, &patches)?;
                 patched::add_programs(&options.cache, &mut lab, &root, &names)?;
             }
-            let provenance = provenance::of(&root, &lab)?;
+            let provenance = provenance::of(&root, &options.series, &lab)?;
             Ok((names, Machine { lab, provenance }))
         });
         Ok(Self {
             machines: machines.collect::<Result<_>>()?,
+            series: options.series.clone(),
             root,
             moved,
             _plank: lock,
@@ -167,8 +212,28 @@ impl Ready {
         machine.expect("it was made for the chapters that are replayed")
     }
 
+    /// Whether its kernel is of another series than the one that the text is about.
+    #[must_use]
+    pub fn is_of_another_series(&self) -> bool {
+        self.series != lab::SERIES
+    }
+
+    /// Compares a replay up to the step `last` with what was recorded; none if nothing was.
+    ///
+    /// # Errors
+    /// As [`compare::judge`].
+    pub fn judge(
+        &self,
+        chapter: &Chapter,
+        now: &Snapshot,
+        last: StepId,
+    ) -> Result<Option<Verdict>> {
+        compare::judge(&self.root, &self.series, &chapter.name, now, last)
+    }
+
     /// Replays a whole chapter on a machine of this lab, to record it: a step that is otherwise
-    /// than the chapter has it is an error, whatever was recorded before.
+    /// than the chapter has it is an error, whatever was recorded before; but for another series of
+    /// the kernel, for which that is what is recorded.
     ///
     /// # Errors
     /// As [`replay`].
@@ -179,8 +244,19 @@ impl Ready {
         signals: &Signals,
     ) -> Result<Snapshot> {
         let (script, count) = (chapter.script(), chapter.steps.len());
-        let fails = Otherwise::Fails;
-        let transcript = replay(&self.root, script, count, lab, fails, signals, &mut |_| {})?;
+        let otherwise = match self.is_of_another_series() {
+            true => Otherwise::Counts,
+            false => Otherwise::Fails,
+        };
+        let transcript = replay(
+            &self.root,
+            script,
+            count,
+            lab,
+            otherwise,
+            signals,
+            &mut |_| {},
+        )?;
         Ok(self.snapshot(&chapter.patches, transcript))
     }
 
@@ -198,8 +274,9 @@ impl Ready {
     ) -> Result<Snapshot> {
         let script = chapter.script();
         let Machine { lab, provenance } = self.machine(&chapter.patches);
-        let recorded = Snapshot::read(&self.root, &chapter.name)?;
+        let recorded = Snapshot::of_series(&self.root, &self.series, &chapter.name)?;
         let otherwise = match recorded {
+            _ if self.is_of_another_series() => Otherwise::Counts,
             Some(recorded) if !recorded.differing_provenance(provenance).is_empty() => {
                 Otherwise::Counts
             }

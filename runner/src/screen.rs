@@ -93,6 +93,11 @@ pub fn prompt(terminal: Terminal) -> Prompt {
     }
 }
 
+/// Says on which series of the kernel the chapters that follow are replayed.
+pub fn series(name: &str) {
+    println!("{BOLD}on Linux {name}{BOLD:#}");
+}
+
 /// Says something beside the replay.
 pub fn aside(text: &str) {
     anstream::eprint!("{}", aside_lines(text));

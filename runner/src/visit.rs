@@ -16,11 +16,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::context::Context;
-use crate::ready::{OwnArgs, Ready};
+use crate::ready::{OwnArgs, Ready, SeriesArgs};
 use crate::repository;
 use crate::visit::draft::Draft;
 use book::chapter::Chapter;
-use book::snapshot::compare::{Verdict, judge};
+use book::snapshot::compare::Verdict;
 use frontend::Frontend;
 use keyboard::Keyboard;
 use lab::machine::session::Debugger;
@@ -42,6 +42,8 @@ pub struct Args {
     at: Option<StepId>,
     #[command(flatten)]
     own: OwnArgs,
+    #[command(flatten)]
+    series: SeriesArgs,
 }
 
 /// Runs the subcommand.
@@ -53,14 +55,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chapter = Chapter::find(&root, &args.chapter)?;
     let whole = chapter.steps.len();
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
-    let options = context.options(&root)?;
+    let mut options = context.options(&root)?;
+    args.series.choose(&mut options)?;
     let histories = options.cache.root().to_owned();
     let own = args.own.find(&root)?;
-    let otherwise = match own {
-        Some(_) => Otherwise::Counts,
-        None => Otherwise::Fails,
-    };
+    let is_own = own.is_some();
     let ready = Ready::make(&options, [&chapter], own)?;
+    let otherwise = match is_own || ready.is_of_another_series() {
+        true => Otherwise::Counts,
+        false => Otherwise::Fails,
+    };
     let told = match count {
         0 => format!("start the machine of chapter {}", chapter.number),
         _ => {
@@ -159,7 +163,7 @@ fn as_recorded(
         frames: None,
     };
     let now = ready.snapshot(&chapter.patches, transcript);
-    Ok(Some(match judge(&ready.root, &chapter.name, &now, at)? {
+    Ok(Some(match ready.judge(chapter, &now, at)? {
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",
         Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",

@@ -303,7 +303,7 @@ fn judge_neutral(of_each: usize) {
     let run = run_by(&lab, &chapters);
     let mut shown = String::new();
     for chapter in &chapters {
-        let snapshot = book::snapshot::path(&repository(), &chapter.name);
+        let snapshot = book::snapshot::path(&repository(), lab::SERIES, &chapter.name);
         for path in [repository().join(&chapter.path), snapshot] {
             shown += &std::fs::read_to_string(path).unwrap();
         }

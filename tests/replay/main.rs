@@ -16,6 +16,7 @@ mod plank;
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod processes;
 mod run;
+mod series;
 mod shell;
 mod stdout;
 #[path = "../support/toolbox.rs"]

@@ -16,6 +16,7 @@
 //! list of what passed there.
 
 pub mod compare;
+pub mod drift;
 pub mod learn;
 mod meaning;
 pub mod moved;
@@ -50,11 +51,11 @@ pub(crate) const MEANING: &str = "meaning";
 /// The line before the captured frames.
 pub(crate) const FRAMES: &str = "frames";
 
-/// Where the snapshot of the chapter called `name` lies, for the kernel series of the book.
+/// Where the snapshot of the chapter called `name` lies, for a series of the kernel.
 #[must_use]
-pub fn path(root: &Path, name: &str) -> PathBuf {
+pub fn path(root: &Path, series: &str, name: &str) -> PathBuf {
     root.join("tests/snapshots")
-        .join(lab::SERIES)
+        .join(series)
         .join(format!("{name}.snap"))
 }
 
@@ -74,12 +75,21 @@ pub(crate) fn content(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 impl Snapshot {
-    /// Reads the snapshot of a chapter; `None` where none was recorded yet.
+    /// Reads the snapshot of a chapter, for the kernel of the book; `None` where none was recorded
+    /// yet.
     ///
     /// # Errors
     /// A file that cannot be read, or that this module did not write.
     pub fn read(root: &Path, name: &str) -> anyhow::Result<Option<Self>> {
-        let path = path(root, name);
+        Self::of_series(root, lab::SERIES, name)
+    }
+
+    /// As [`Snapshot::read`], for a series of the kernel.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub fn of_series(root: &Path, series: &str, name: &str) -> anyhow::Result<Option<Self>> {
+        let path = path(root, series, name);
         let Some(content) = content(&path)? else {
             return Ok(None);
         };

@@ -9,12 +9,12 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::ready::{OwnArgs, Ready};
+use crate::ready::{OwnArgs, Ready, SeriesArgs};
 use crate::repository;
 use crate::screen::{self, Screen};
 use book::chapter::Chapter;
 use book::snapshot::Snapshot;
-use book::snapshot::compare::{Difference, Verdict, compare, judge};
+use book::snapshot::compare::{Difference, Verdict, compare};
 use book::snapshot::noise::Noise;
 use lab::build::cache::Cache;
 use lab::build::fresh::Fresh;
@@ -38,6 +38,8 @@ pub struct Args {
     from: Option<StepId>,
     #[command(flatten)]
     own: OwnArgs,
+    #[command(flatten)]
+    series: SeriesArgs,
     /// Build the whole lab from nothing for this replay, in a temporary cache
     #[arg(long)]
     fresh: bool,
@@ -85,6 +87,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let from = args.from.map_or(Ok(0), |from| chapter.position(from))?;
     let own = args.own.find(&root)?;
     let mut options = context.options(&root)?;
+    args.series.choose(&mut options)?;
     let fresh = args.fresh.then(|| Fresh::new(&options.cache)).transpose()?;
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
@@ -109,7 +112,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut repeats = None;
     if args.repeat > 1 {
         let again = || ready.replay(&chapter, count, &signals, &mut |_| {});
-        let recorded = Snapshot::read(&root, &chapter.name)?;
+        let recorded = Snapshot::of_series(&root, &ready.series, &chapter.name)?;
         let by_meaning = recorded.is_some_and(|recorded| recorded.is_by_meaning());
         let noise = by_meaning.then(|| Noise::read(&root, &chapter.name));
         let told = repeat(again, args.repeat, &now, noise.transpose()?, !args.json)?;
@@ -123,7 +126,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         number: count as u32,
         ..chapter.last()
     };
-    let verdict = judge(&root, &chapter.name, &now, last)?;
+    let verdict = ready.judge(&chapter, &now, last)?;
     if let (Some(frames), false) = (&now.transcript.frames, args.json) {
         // The replay is what counts: a cache that takes no capture is no reason to fail.
         let kept = match keep_capture(&options.cache, &chapter.name, frames) {

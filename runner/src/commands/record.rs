@@ -2,11 +2,12 @@
 //! differ as its noise.
 //!
 //! A second replay tells what the first cannot: whether the chapter is exact. Further ones, on
-//! variants of the machine, tell what follows from nothing that the chapter is about.
+//! variants of the machine, tell what follows from nothing that the chapter is about. They are made
+//! with the book's kernel alone: with another series, what a step prints is kept whether it is what
+//! the chapter says or not, and shows what has changed.
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::context::Context;
-use crate::ready::Ready;
+use crate::ready::{Ready, SeriesArgs};
 use crate::repository;
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
@@ -36,6 +37,8 @@ pub struct Args {
     /// The chapters: numbers or slugs, such as 5 or inet-init
     #[arg(required = true)]
     chapters: Vec<String>,
+    #[command(flatten)]
+    series: SeriesArgs,
 }
 
 /// Runs the subcommand. With `--yes` the change is kept without a question.
@@ -48,12 +51,13 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chapters: Vec<Chapter> = named
         .map(|wanted| Chapter::find(&root, wanted))
         .collect::<Result<_, _>>()?;
-    let options = context.options(&root)?;
+    let mut options = context.options(&root)?;
+    args.series.choose(&mut options)?;
     let ready = Ready::make(&options, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {
         let recording = record(&ready, &options.cache, &chapter)?;
-        all_kept &= keep(&root, &chapter, &recording, context.yes)?;
+        all_kept &= keep(&ready, &chapter, &recording, context.yes)?;
     }
     Ok(ExitCode::from(u8::from(!all_kept)))
 }
@@ -61,7 +65,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 /// What is recorded of a chapter.
 struct Recording {
     snapshot: Snapshot,
-    noise: Noise,
+    /// What of it may differ, if it was measured.
+    noise: Option<Noise>,
 }
 
 /// Replays the chapter twice on the book's machine, and once on each of its variants.
@@ -87,7 +92,8 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
     }
     let mut others = if exact { Vec::new() } else { vec![second] };
     let uses_machine = |step: &Step| step.terminal != Terminal::Host;
-    if chapter.steps.iter().any(uses_machine) {
+    let is_measured = !ready.is_of_another_series();
+    if is_measured && chapter.steps.iter().any(uses_machine) {
         let kernels = variant::kernels(cache, lab)?;
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
@@ -125,7 +131,10 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
         others.extend(done.into_iter().map(|(_, snapshot)| snapshot));
     }
     stage.done();
-    let noise = learn(&first, &others, !exact)
+    // What may differ belongs to what the steps look at, so that of the book serves.
+    let noise = is_measured.then(|| learn(&first, &others, !exact));
+    let noise = noise
+        .transpose()
         .with_context(|| format!("{}: this is no noise", chapter.path.display()))?;
     Ok(Recording {
         snapshot: first.of_kind(!exact),
@@ -138,14 +147,23 @@ const UNHURT: &str = "no thread panics with it";
 
 /// Shows what would change and asks; a snapshot that is not kept waits as `.snap.new` for
 /// `cargo insta review`.
-fn keep(root: &Path, chapter: &Chapter, recording: &Recording, yes: bool) -> anyhow::Result<bool> {
-    let path = snapshot::path(root, &chapter.name);
+fn keep(
+    ready: &Ready,
+    chapter: &Chapter,
+    recording: &Recording,
+    yes: bool,
+) -> anyhow::Result<bool> {
+    let Ready { root, series, .. } = ready;
+    let path = snapshot::path(root, series, &chapter.name);
     let pending = path.with_extension("snap.new");
     let noise_path = noise::noise_path(root, &chapter.name);
     let [before, noise_before] =
         [&path, &noise_path].map(|path| fs::read_to_string(path).unwrap_or_default());
     let after = recording.snapshot.file(&chapter.name);
-    let noise = recording.noise.to_string();
+    let noise = match &recording.noise {
+        Some(noise) => noise.to_string(),
+        None => noise_before.clone(),
+    };
     if before == after && noise_before == noise {
         anstream::println!("chapter {}: nothing has changed", chapter.number);
         return Ok(true);
@@ -157,11 +175,13 @@ fn keep(root: &Path, chapter: &Chapter, recording: &Recording, yes: bool) -> any
     show(&noise_before, &noise, "may differ");
     if yes || confirmed(chapter)? {
         fs::rename(&pending, &path)?;
-        if noise.is_empty() {
-            // A chapter that uses no machine has none.
-            let _ = fs::remove_file(&noise_path);
-        } else {
-            fs::write(&noise_path, &noise)?;
+        match &recording.noise {
+            Some(_) if noise.is_empty() => {
+                // A chapter that uses no machine has none.
+                let _ = fs::remove_file(&noise_path);
+            }
+            Some(_) => fs::write(&noise_path, &noise)?,
+            None => {}
         }
         anstream::println!("chapter {}: recorded in {}", chapter.number, path.display());
         return Ok(true);

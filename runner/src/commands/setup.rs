@@ -7,6 +7,7 @@ use lab::build::setup;
 
 use super::lab::whole;
 use crate::context::Context;
+use crate::ready::SeriesArgs;
 use crate::repository;
 
 /// Where to take the lab from.
@@ -19,6 +20,8 @@ pub struct Args {
     /// The SHA-256 that the file must have
     #[arg(long, value_name = "HASH", requires = "from")]
     sha256: Option<String>,
+    #[command(flatten)]
+    series: SeriesArgs,
 }
 
 /// Makes the lab.
@@ -26,7 +29,8 @@ pub struct Args {
 /// # Errors
 /// As [`setup::ready`] and [`import::import`].
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let options = context.options(&repository::find()?)?;
+    let mut options = context.options(&repository::find()?)?;
+    args.series.choose(&mut options)?;
     if let Some(place) = &args.from {
         import::import(&options, place, args.sha256.as_deref(), &whole)?;
     }

@@ -10,11 +10,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::ready::{OwnArgs, Ready};
+use crate::ready::{Own, OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
-use book::snapshot::compare::{Verdict, judge};
+use book::snapshot::compare::Verdict;
 use lab::Error;
+use lab::build::setup::Options;
 use lab::system::process::Signals;
 use lab::transcript::step::Terminal;
 
@@ -28,6 +29,8 @@ pub struct Args {
     jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     own: OwnArgs,
+    #[command(flatten)]
+    series: SeriesArgs,
 }
 
 /// Runs the subcommand: 0 all the same, 1 a chapter differs.
@@ -36,7 +39,7 @@ pub struct Args {
 /// When a chapter's file is wrong or the lab cannot be made.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
-    let mut chapters: Vec<Chapter> = if args.chapters.is_empty() {
+    let chapters: Vec<Chapter> = if args.chapters.is_empty() {
         let paths = chapter::paths(&root)?;
         let all = paths.iter().map(|path| Chapter::read(&root, path));
         all.collect::<Result<_, _>>()?
@@ -47,8 +50,25 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             .map(|wanted| Chapter::find(&root, wanted));
         named.collect::<Result<_, _>>()?
     };
-    let own = args.own.find(&root)?;
-    if own.is_some() && args.chapters.is_empty() {
+    let mut worst = 0;
+    for series in args.series.all(&root)? {
+        let mut options = context.options(&root)?;
+        options.series = series;
+        let own = args.own.find(&root)?;
+        worst = verify(args, &options, chapters.clone(), own)?.max(worst);
+    }
+    Ok(ExitCode::from(worst))
+}
+
+/// Verifies chapters on one kernel; gives the exit code.
+fn verify(
+    args: &Args,
+    options: &Options,
+    mut chapters: Vec<Chapter>,
+    own: Option<Own>,
+) -> anyhow::Result<u8> {
+    let is_book = own.is_none() && options.series == lab::SERIES;
+    if !is_book && args.chapters.is_empty() {
         chapters.retain(|chapter| {
             let has_own = !chapter.patches.is_empty();
             if has_own {
@@ -60,14 +80,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             !has_own
         });
     }
-    let ready = Ready::make(&context.options(&root)?, &chapters, own)?;
+    let ready = Ready::make(options, &chapters, own)?;
+    if ready.is_of_another_series() {
+        screen::series(&ready.series);
+    }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(cores, NonZeroUsize::get);
     let signals = Signals::catch()?;
     let start = Instant::now();
     let verify = |chapter: &Chapter| -> anyhow::Result<Option<Verdict>> {
         let now = ready.replay(chapter, chapter.steps.len(), &signals, &mut |_| {})?;
-        judge(&root, &chapter.name, &now, chapter.last())
+        ready.judge(chapter, &now, chapter.last())
     };
     let total = chapters.len();
     let beside = |chapter: &Chapter| args.jobs.is_none() && chapter.has(Terminal::Lab);
@@ -98,7 +121,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     });
     let code = worst.into_inner().expect("no thread panics with it");
     screen::summary(total, (jobs + extra).min(total), start.elapsed(), code);
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 /// Shows how it ended; gives the exit code.

@@ -121,7 +121,7 @@ pub fn made(lab: &Result<Lab, Found>) -> Found {
 
 /// Tells where the sources would come from.
 pub fn sources(lab: &Lab) -> Found {
-    let wanted: Vec<String> = sources::providers(&lab.pins)
+    let wanted: Vec<String> = sources::providers(&lab.pins, ::lab::SERIES)
         .into_iter()
         .filter(|(kind, _)| lab.lacks(kind))
         .map(|(kind, names)| format!("{kind}: {}", names.join(", or else ")))

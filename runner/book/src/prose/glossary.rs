@@ -40,7 +40,7 @@ pub struct Glossary {
 /// Where the names are recorded, for the kernel series of the book.
 #[must_use]
 pub fn path(root: &Path) -> PathBuf {
-    snapshot::path(root, NAME)
+    snapshot::path(root, lab::SERIES, NAME)
 }
 
 impl Glossary {

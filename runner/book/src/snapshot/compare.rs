@@ -57,13 +57,20 @@ impl Difference {
     }
 }
 
-/// Compares what ran with what was recorded of the chapter called `name`, up to and with the step
-/// `last`; none if nothing was.
+/// Compares what ran with what was recorded of the chapter called `name` for this series of the
+/// kernel, up to and with the step `last`; none if nothing was. The noise is that of the book's
+/// kernel: it belongs to what the steps look at.
 ///
 /// # Errors
 /// When the snapshot or the noise cannot be read.
-pub fn judge(root: &Path, name: &str, now: &Snapshot, last: StepId) -> Result<Option<Verdict>> {
-    let Some(recorded) = Snapshot::read(root, name)? else {
+pub fn judge(
+    root: &Path,
+    series: &str,
+    name: &str,
+    now: &Snapshot,
+    last: StepId,
+) -> Result<Option<Verdict>> {
+    let Some(recorded) = Snapshot::of_series(root, series, name)? else {
         return Ok(None);
     };
     let noise = Noise::read(root, name)?;
@@ -77,7 +84,11 @@ pub fn compare(recorded: &Snapshot, noise: &Noise, now: &Snapshot, last: StepId)
     let because = recorded.differing_provenance(&now.provenance);
     let must_be_exact = because.is_empty() && recorded.fact(KIND) == Some(EXACT);
     let programs = |name: &&str| recorded.fact(name) != now.fact(name);
-    let mut comparison = Comparison::new(PROGRAMS.iter().any(programs));
+    let others = PROGRAMS.iter().any(programs);
+    let mut comparison = match programs(&LINUX) {
+        true => Comparison::of_another_source(),
+        false => Comparison::new(others),
+    };
     let mut steps = Vec::new();
     let mut noisy = Vec::new();
     let mut unreached = Vec::new();
@@ -157,6 +168,9 @@ pub fn compare(recorded: &Snapshot, noise: &Noise, now: &Snapshot, last: StepId)
 /// The facts about the programs that build the kernel, run it and look into it. With others, what
 /// was measured with these is not all that may differ.
 const PROGRAMS: [&str; 3] = ["qemu", "gdb", "gcc"];
+
+/// The fact about the kernel's version. Another one has the lines of its source elsewhere.
+const LINUX: &str = "linux";
 
 /// The difference of two blocks, of which the present one says something else in a line.
 fn difference(id: StepId, blocks: [Option<String>; 2], line: usize) -> Difference {

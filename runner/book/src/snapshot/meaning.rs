@@ -21,6 +21,8 @@ use crate::snapshot::shape::{Kind, Number, Token, hex, tokens, without_places};
 pub struct Comparison {
     /// Whether the programs are others than those of the recording.
     others: bool,
+    /// Whether the kernel was made of another source, so that its lines stand elsewhere.
+    another_source: bool,
     /// What stood in the holes that have names.
     named: HashMap<String, Vec<i128>>,
     /// What corresponds to what: whether recorded or now, kind, text.
@@ -61,6 +63,15 @@ impl Comparison {
         Self {
             others,
             ..Self::default()
+        }
+    }
+
+    /// A comparison with what another version of the kernel has printed.
+    #[must_use]
+    pub fn of_another_source() -> Self {
+        Self {
+            another_source: true,
+            ..Self::new(true)
         }
     }
 
@@ -184,7 +195,11 @@ impl Comparison {
 
     /// Whether two lines say the same without noise.
     fn same_line(&mut self, recorded: &str, now: &str) -> bool {
-        let (recorded, now) = (without_places(recorded), without_places(now));
+        let (mut recorded, mut now) = (without_places(recorded), without_places(now));
+        if self.another_source {
+            recorded = without_lines(&recorded);
+            now = without_lines(&now);
+        }
         if !self.others {
             return recorded == now || same_tokens(&recorded, &now);
         }
@@ -247,6 +262,22 @@ pub(super) fn values(token: Token<'_>) -> Vec<i128> {
 pub(super) fn is_so_far(from: i128, distance: i128, value: i128) -> bool {
     let off = value - from - distance;
     off == 0 || off.abs() == 1 << 32 || off.abs() == 1 << 64
+}
+
+/// A line without the numbers of lines of a source: behind a file's name, and at the begin of a
+/// listing, as gdb and `grep -n` print it.
+fn without_lines(line: &str) -> String {
+    static NUMBER: Pattern = Pattern::new(|| {
+        pattern(r"^(?P<mark>[|!] )?\d+(?P<begin>[\t:-])|(?P<file>\.[chS](:|, line ))\d+")
+    });
+    let left = |found: &regex_lite::Captures<'_>| {
+        let kept = ["mark", "begin", "file"].map(|name| found.name(name));
+        kept.into_iter()
+            .flatten()
+            .map(|kept| kept.as_str())
+            .collect::<String>()
+    };
+    NUMBER.replace_all(line, left).into_owned()
 }
 
 /// A line with a hole for all that other programs may change, and what stood there and has to

@@ -86,7 +86,7 @@ pub enum Hole {
 /// Where the noise of the chapter called `name` is kept.
 #[must_use]
 pub fn noise_path(root: &Path, name: &str) -> PathBuf {
-    path(root, name).with_extension("noise")
+    path(root, lab::SERIES, name).with_extension("noise")
 }
 
 impl Noise {

@@ -52,7 +52,7 @@ pub fn never_recorded(name: &str, number: u32) -> String {
     format!(
         "no step of this chapter was recorded: {} does not exist; record it with \
          `cargo run -p runner -- record {number}`",
-        snapshot::path(Path::new(""), name).display()
+        snapshot::path(Path::new(""), lab::SERIES, name).display()
     )
 }
 

@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::build::cache::{Cache, Entry};
 use crate::build::pins::Pins;
-use crate::build::setup::{KERNEL, Lab, Options};
+use crate::build::setup::{Lab, Options};
 use crate::build::sources::Source;
 
 /// Makes the whole lab of these options, or finds it, down to the last part that belongs into the
@@ -122,7 +122,7 @@ fn pinned<'a>(options: &Options, source: &'a Source) -> Result<&'a Path> {
         );
     };
     let pins = Pins::read(&options.repository)?;
-    let pin = &pins.kernel(KERNEL)?.debian.member_sha256;
+    let pin = &pins.kernel(&options.series)?.debian.member_sha256;
     ensure!(
         options.kernel_source.is_some() || sha256 == pin,
         "the kernel's source is not the pinned one of Debian: its SHA-256 is {sha256}, not {pin}"

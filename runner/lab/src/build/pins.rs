@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
 
 /// The folder of the pins and of the kernel fragments, from the root of the repository.
 pub const FOLDER: &str = "kernel-configs";
 
+/// The file of the pins.
+pub const FILE: &str = "sources.toml";
+
 /// All pins.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pins {
     /// The kernels, by the name of their fragment (`6.1`).
@@ -21,13 +26,17 @@ pub struct Pins {
 }
 
 /// One kernel.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelPin {
     /// The full version, `6.1.176`.
     pub version: String,
     /// How many files the fragment compiles, roughly: for the progress display only.
     pub objects: u64,
+    /// The options of the book's configuration that this kernel is built without, each with the
+    /// reason.
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// The Debian package of the source.
     pub debian: DebianPackage,
     /// The tarball of its makers.
@@ -35,7 +44,7 @@ pub struct KernelPin {
 }
 
 /// A Debian package that holds a tarball.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianPackage {
     /// The path of the `.deb` file in Debian's archive.
@@ -51,7 +60,7 @@ pub struct DebianPackage {
 }
 
 /// A tarball that is checked against a published list of checksums.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// Where the tarball is.
@@ -61,7 +70,7 @@ pub struct Upstream {
 }
 
 /// busybox, whose tarball is the same from wherever it comes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BusyboxPin {
     /// The version.
@@ -75,7 +84,7 @@ pub struct BusyboxPin {
 }
 
 /// A file of Debian's archive.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianSource {
     /// Its path there.
@@ -87,7 +96,7 @@ pub struct DebianSource {
 impl Pins {
     /// Reads the pins of a repository.
     pub fn read(repository: &Path) -> Result<Self> {
-        let path = repository.join(FOLDER).join("sources.toml");
+        let path = repository.join(FOLDER).join(FILE);
         let text = fs::read_to_string(&path)?;
         toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))
     }
@@ -96,12 +105,64 @@ impl Pins {
     pub fn kernel(&self, name: &str) -> Result<&KernelPin> {
         self.kernel.get(name).with_context(|| {
             let known: Vec<_> = self.kernel.keys().map(String::as_str).collect();
-            format!(
-                "there is no kernel {name} in {FOLDER}/sources.toml; it has: {}",
+            Error::Unfit(format!(
+                "there is no kernel {name} in {FOLDER}/{FILE}; it has: {}",
                 known.join(", ")
-            )
+            ))
         })
     }
+
+    /// What the pins say of one kernel and of busybox.
+    ///
+    /// # Errors
+    /// When there is no such kernel.
+    pub fn told(&self, name: &str) -> Result<String> {
+        let kernel = BTreeMap::from([(name.to_owned(), self.kernel(name)?.clone())]);
+        let told = Self {
+            kernel,
+            busybox: self.busybox.clone(),
+        };
+        Ok(serde_json::to_string(&told)?)
+    }
+
+    /// The configuration of one kernel, as lines over tinyconfig: the book's, without what this
+    /// kernel is built without, and with the lines of its own file, if it has one. A line there
+    /// replaces the book's about the same option.
+    ///
+    /// # Errors
+    /// When there is no such kernel, a file cannot be read, or the kernel is said to be built
+    /// without an option that the book's configuration does not have.
+    pub fn fragment(&self, repository: &Path, name: &str) -> Result<String> {
+        let pin = self.kernel(name)?;
+        let file = |name: &str| repository.join(FOLDER).join(format!("{name}.config"));
+        let book = fs::read_to_string(file(crate::SERIES))?;
+        if name == crate::SERIES {
+            return Ok(book);
+        }
+        let own = match fs::read_to_string(file(name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
+        let has = |text: &str, wanted: &str| text.lines().any(|line| option(line) == Some(wanted));
+        for wanted in pin.without.keys() {
+            ensure!(
+                has(&book, wanted),
+                "{FOLDER}/{FILE}: kernel {name} is built without {wanted}, which {FOLDER}/{}.config does not have",
+                crate::SERIES
+            );
+        }
+        let stays = |line: &&str| {
+            option(line).is_none_or(|name| !pin.without.contains_key(name) && !has(&own, name))
+        };
+        let lines = book.lines().filter(stays).chain(own.lines());
+        Ok(lines.map(|line| format!("{line}\n")).collect())
+    }
+}
+
+/// The option that a line of a configuration is about.
+fn option(line: &str) -> Option<&str> {
+    let (name, _) = line.split_once('=')?;
+    name.starts_with("CONFIG_").then_some(name)
 }
 
 #[cfg(test)]
@@ -129,6 +190,36 @@ mod tests {
         ] {
             assert_eq!(hash.len(), 64);
         }
-        assert!(format!("{:#}", pins.kernel("2.4").unwrap_err()).contains("it has: 6.1"));
+        let error = format!("{:#}", pins.kernel("2.4").unwrap_err());
+        assert!(error.contains("it has: 5.10, 6.1"), "{error}");
+    }
+
+    #[test]
+    fn fragment_of_another_series_is_the_books_but_for_what_it_says() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(FOLDER);
+        fs::create_dir(&folder).unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        let own = Pins::read(repository.unwrap()).unwrap();
+        let mut pins = own.clone();
+        let book = "# A book.\nCONFIG_A=y\nCONFIG_B=1\nCONFIG_C=y\n";
+        fs::write(folder.join("6.1.config"), book).unwrap();
+        let pin = pins.kernel.get_mut("6.12").unwrap();
+        pin.without = BTreeMap::from([("CONFIG_C".to_owned(), "It is gone.".to_owned())]);
+        let fragment = |pins: &Pins| pins.fragment(root.path(), "6.12");
+        assert_eq!(pins.fragment(root.path(), "6.1").unwrap(), book);
+        assert_eq!(
+            fragment(&pins).unwrap(),
+            "# A book.\nCONFIG_A=y\nCONFIG_B=1\n"
+        );
+        fs::write(folder.join("6.12.config"), "CONFIG_B=2\nCONFIG_D=y\n").unwrap();
+        assert_eq!(
+            fragment(&pins).unwrap(),
+            "# A book.\nCONFIG_A=y\nCONFIG_B=2\nCONFIG_D=y\n"
+        );
+        // What was dropped from the book's configuration is no longer left out of another.
+        fs::write(folder.join("6.1.config"), "CONFIG_A=y\n").unwrap();
+        let error = fragment(&pins).unwrap_err().to_string();
+        assert!(error.contains("6.12 is built without CONFIG_C"), "{error}");
     }
 }

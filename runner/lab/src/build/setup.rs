@@ -4,21 +4,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use fs_err as fs;
 
 use crate::Error;
 use crate::build::busybox::{self, Busybox};
 use crate::build::cache::Cache;
 use crate::build::kernel::{self, Kernel};
-use crate::build::pins::{self, Pins};
+use crate::build::pins::Pins;
 use crate::build::sources::{self, Source};
 use crate::build::variant::Variant;
 use crate::build::{rootfs, tools};
 use crate::system::limits;
 use crate::system::sandbox::{self, Sandbox, View};
-
-/// The kernel of the book.
-pub const KERNEL: &str = crate::SERIES;
 
 /// Names a tool root that lies elsewhere: the caches of tests share one.
 const TOOLS: &str = "THESEUS_TOOLS";
@@ -28,6 +24,8 @@ const TOOLS: &str = "THESEUS_TOOLS";
 pub struct Options {
     /// The root of the repository.
     pub repository: PathBuf,
+    /// The series of the kernel, by its name in the pins: `6.1`.
+    pub series: String,
     /// A tarball or tree of the reader's own, in place of the pinned source.
     pub kernel_source: Option<PathBuf>,
     /// Whether the machine's own programs are to be used, in place of the tool root.
@@ -62,6 +60,7 @@ impl Options {
     pub fn new(repository: impl Into<PathBuf>) -> Result<Self> {
         Ok(Self {
             repository: repository.into(),
+            series: crate::SERIES.to_owned(),
             kernel_source: None,
             host_tools: false,
             mirror: None,
@@ -189,7 +188,7 @@ pub fn kernel_source(options: &Options, pins: &Pins) -> Result<Source> {
         Some(path) => Source::given(path),
         None => sources::kernel(
             &options.cache,
-            pins.kernel(KERNEL)?,
+            pins.kernel(&options.series)?,
             options.mirror.as_deref(),
         ),
     }
@@ -197,9 +196,8 @@ pub fn kernel_source(options: &Options, pins: &Pins) -> Result<Source> {
 
 /// The kernel of the options.
 pub fn kernel(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<Kernel> {
-    let pin = pins.kernel(KERNEL)?;
-    let configs = options.repository.join(pins::FOLDER);
-    let fragment = fs::read_to_string(configs.join(format!("{KERNEL}.config")))?;
+    let pin = pins.kernel(&options.series)?;
+    let fragment = pins.fragment(&options.repository, &options.series)?;
     let source = kernel_source(options, pins)?;
     kernel::ready(&options.cache, sandbox, pin, &fragment, &source)
 }

@@ -97,8 +97,8 @@ const KERNEL: &str = "kernel-source";
 const BUSYBOX: &str = "busybox-source";
 
 /// What would be asked for each source, in order, by the cache's word for it.
-pub fn providers(pins: &Pins) -> Vec<(&'static str, [String; 2])> {
-    let kernel = pins.kernel.get(crate::SERIES).map(kernel_providers);
+pub fn providers(pins: &Pins, series: &str) -> Vec<(&'static str, [String; 2])> {
+    let kernel = pins.kernel.get(series).map(kernel_providers);
     let kernel = kernel.map(|names| (KERNEL, names));
     kernel
         .into_iter()

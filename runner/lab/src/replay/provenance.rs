@@ -5,6 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use crate::build::pins::{self, Pins};
 use crate::build::rootfs;
 use crate::build::setup::Lab;
 use crate::machine::qemu;
@@ -14,22 +15,27 @@ use crate::system::files::{hex, sha256_of, sha256_of_file};
 /// The name of the fact that tells the repository that the lab was made from.
 pub const REPOSITORY: &str = "repository";
 
-/// The hash of all that the repository gives to the lab: the files of `kernel-configs` and
-/// `rootfs`. It is the same on every machine, so a snapshot with another one was recorded before
-/// the repository changed.
+/// The hash of all that the repository gives to the lab of one series of the kernel: the files of
+/// `kernel-configs` that are about it, and those of `rootfs`. It is the same on every machine, so a
+/// snapshot with another one was recorded before the repository changed.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn repository(root: &Path) -> anyhow::Result<String> {
+pub fn repository(root: &Path, series: &str) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
-    for folder in ["kernel-configs", rootfs::FOLDER] {
+    let pins = Pins::read(root)?;
+    hash.update(pins.told(series)?);
+    hash.update(pins.fragment(root, series)?);
+    for folder in [pins::FOLDER, rootfs::FOLDER] {
         let folder = root.join(folder);
         let walk = WalkDir::new(&folder).follow_links(true).sort_by_file_name();
         for entry in walk {
             let entry = entry?;
             let file_name = entry.file_name().to_string_lossy();
             let is_editors = file_name.starts_with('.') || file_name.ends_with('~');
-            if entry.file_type().is_file() && !is_editors {
+            // The pins and the configurations are about other series, too.
+            let is_told = file_name == pins::FILE || file_name.ends_with(".config");
+            if entry.file_type().is_file() && !is_editors && !is_told {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
                 hash.update(format!(
                     "{} {}\n",
@@ -47,7 +53,7 @@ pub fn repository(root: &Path) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// When a part cannot be read, or a tool does not tell its version.
-pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
+pub fn of(root: &Path, series: &str, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
     let version = |program| lab.sandbox.first_line(&[program, "--version"]);
     // What built the kernel counts, and not what could.
     let gcc = match &lab.kernel.built_otherwise {
@@ -55,7 +61,7 @@ pub fn of(root: &Path, lab: &Lab) -> anyhow::Result<Vec<(String, String)>> {
         None => version("gcc")?,
     };
     let facts = [
-        (REPOSITORY, repository(root)?),
+        (REPOSITORY, repository(root, series)?),
         ("linux", release(&lab.kernel.bzimage)),
         ("bzImage", lab.kernel.sha256.clone()),
         ("rootfs", rootfs(lab)?),

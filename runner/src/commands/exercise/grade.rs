@@ -10,7 +10,7 @@ use book::chapter::Chapter;
 use book::exercise::judge::Evidence;
 use book::exercise::{Exercise, Kind, Test};
 use book::fault::Fault;
-use book::snapshot::compare::{Verdict, judge};
+use book::snapshot::compare::Verdict;
 use lab::build::plank::Plank;
 use lab::build::rootfs;
 use lab::build::setup::{Lab, Options};
@@ -220,7 +220,7 @@ impl<'a> Replayed<'a> {
         let now = self
             .ready
             .replay(chapter, count, &self.signals, &mut |_| {})?;
-        let verdict = judge(&self.ready.root, &chapter.name, &now, chapter.last())?;
+        let verdict = self.ready.judge(chapter, &now, chapter.last())?;
         stage.done();
         Ok(otherwise(verdict.as_ref()))
     }
