@@ -151,7 +151,10 @@ fn steps(text: &str) -> Vec<(&'static str, String)> {
             command: text.to_owned(),
             ..step
         };
-        (name, page::step(&step, record).to_string())
+        (
+            name,
+            page::step(&step, record, std::iter::empty()).to_string(),
+        )
     });
     shown.into()
 }

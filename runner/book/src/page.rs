@@ -2,6 +2,7 @@
 //!
 //! mdbook colours and decorates `code` elements; steps have none.
 
+mod changes;
 mod check;
 mod exercise;
 pub mod hint;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::chapter::Chapter;
 use crate::html::{Html, anchor, element, text};
+use crate::snapshot::drift::Other;
 use crate::snapshot::{KIND, Snapshot};
 use lab::transcript::Record;
 use lab::transcript::capture::{self, Frame};
@@ -37,9 +39,9 @@ const IN_SIGHT: [(&str, &str); 4] = [
     ("gcc", "gcc"),
 ];
 
-/// A step and what it printed.
+/// A step and what it printed, and what it does `elsewhere`: on other series of the kernel.
 #[must_use]
-pub fn step(step: &Step, record: &Record) -> Html {
+pub fn step<'a>(step: &Step, record: &Record, elsewhere: impl Iterator<Item = Other<'a>>) -> Html {
     let id = step.id;
     let anchor = anchor(id);
     let terminal = step.terminal.word();
@@ -65,12 +67,33 @@ pub fn step(step: &Step, record: &Record) -> Html {
     if record.output.status != 0 && !is_refusal(record) {
         parts.push(note(format!("exit status {}", record.output.status)));
     }
+    parts.extend(elsewhere.map(|other| on_another(step.terminal, &other)));
     element("div")
         .class(format_args!("step step-{terminal}"))
         .with("id", anchor)
         .with("role", "group")
         .with("aria-label", format_args!("Step {id}, {terminal}"))
         .holding(parts)
+}
+
+/// What a step does on another series of the kernel, folded.
+fn on_another(terminal: Terminal, other: &Other<'_>) -> Html {
+    let summary = element("summary").text(format_args!("otherwise in {}", other.series));
+    let why = element("p").text(other.why);
+    let mut parts = vec![summary, why];
+    match other.record {
+        Some(record) => {
+            let lines: Vec<&str> = record.output.stdout.split_inclusive('\n').collect();
+            parts.extend(pre(&Html::default(), &lines, "step-text"));
+            parts.extend(stderr(terminal, &record.output.stderr));
+        }
+        None => parts.push(
+            element("p")
+                .class("step-note")
+                .text("it cannot be typed there"),
+        ),
+    }
+    element("details").class("step-drift").holding(parts)
 }
 
 /// The line that was typed; none for a look.
@@ -269,7 +292,7 @@ mod tests {
             guest_ns: None,
         };
         let record = Record::new(&parsed, output);
-        step(&parsed, &record)
+        step(&parsed, &record, std::iter::empty())
     }
 
     #[test]
@@ -280,6 +303,41 @@ mod tests {
         assert!(!html.contains('\n') && !html.contains("<!--") && !html.contains("<script"));
         assert_eq!(html.matches("</pre>").count(), 2, "{html}");
         assert!(html.contains("&lt;!-- cmdrun touch x --&gt;&#10;```&#10;"));
+    }
+
+    #[test]
+    fn what_another_series_does_is_folded_behind_its_step() {
+        let words = lab::transcript::words::split("5.3 guest x").unwrap();
+        let parsed = Step::parse(&words, 1).unwrap();
+        let record = |stdout: &str| {
+            let stdout = stdout.to_owned();
+            let output = Output {
+                stdout,
+                ..Output::default()
+            };
+            Record::new(&parsed, output)
+        };
+        let (here, there) = (record("a\n"), record("<b>\n"));
+        let other = |series, record| Other {
+            series,
+            why: "It is <new>.",
+            record,
+        };
+        let others = [other("6.12", Some(&there)), other("7.3", None)];
+        let html = step(&parsed, &here, others.into_iter());
+        let parts = [
+            "a&#10;",
+            "<summary>otherwise in 6.12</summary><p>It is &lt;new&gt;.</p>",
+            "&lt;b&gt;&#10;",
+            "<summary>otherwise in 7.3</summary>",
+            "it cannot be typed there</p></details></div>",
+        ];
+        let mut at = 0;
+        for part in parts {
+            at += html[at..]
+                .find(part)
+                .unwrap_or_else(|| panic!("{part}: {html}"));
+        }
     }
 
     #[test]

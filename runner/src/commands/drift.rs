@@ -12,7 +12,7 @@ use crate::repository;
 use crate::screen::{BOLD, DIM, GOOD};
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
-use book::snapshot::drift::{self, Fate, Reasons};
+use book::snapshot::drift::{self, Counts, Fate, Reasons};
 use lab::build::pins::Pins;
 use lab::transcript::step::StepId;
 
@@ -100,34 +100,26 @@ impl Between<'_> {
             let Some(fates) = self.fates(&chapter)? else {
                 continue;
             };
-            let mut row = [0; 5];
-            for (id, fate) in &fates {
-                row[match fate {
-                    Fate::Same => 0,
-                    Fate::SameMeaning => 1,
-                    Fate::Otherwise(_) => 2,
-                    Fate::Absent => 3,
-                }] += 1;
-                let needs_reason = matches!(fate, Fate::Otherwise(_) | Fate::Absent);
-                row[4] += usize::from(needs_reason && self.reasons.of(*id).is_none());
-            }
-            rows.push((chapter.number.to_string(), row));
+            let counts = Counts::of(&fates, &self.reasons);
+            rows.push((chapter.number.to_string(), counts));
         }
         if rows.is_empty() {
             return Ok(false);
         }
-        let mut sum = [0; 5];
-        for (_, row) in &rows {
-            sum.iter_mut()
-                .zip(row)
-                .for_each(|(sum, count)| *sum += count);
-        }
+        let sum = rows.iter().map(|(_, counts)| *counts).sum();
         rows.push(("all".to_owned(), sum));
         anstream::println!("{BOLD}{heading}{BOLD:#}");
         println!("chapter  same  in meaning  otherwise  not there  unexplained");
-        for (name, [same, meaning, otherwise, absent, unexplained]) in rows {
+        for (name, counts) in rows {
+            let Counts {
+                same,
+                same_meaning,
+                otherwise,
+                absent,
+                unexplained,
+            } = counts;
             println!(
-                "{name:>7}  {same:>4}  {meaning:>10}  {otherwise:>9}  {absent:>9}  {unexplained:>11}"
+                "{name:>7}  {same:>4}  {same_meaning:>10}  {otherwise:>9}  {absent:>9}  {unexplained:>11}"
             );
         }
         println!();

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use book::fault::Error;
+use book::snapshot::drift::Elsewhere;
 use book::snapshot::{Snapshot, stale};
 use book::{chapter, page};
 use lab::transcript::step::{Step, StepId};
@@ -43,12 +44,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut faults = Vec::new();
     for words in steps(&args.words)? {
         let step = Step::parse(&words, 0).map_err(Error::Stale)?;
-        let snapshot = match snapshots.entry(step.id.chapter) {
+        let (snapshot, elsewhere) = match snapshots.entry(step.id.chapter) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(read(&root, step.id)?),
         };
         match stale::check(&step, snapshot) {
-            Ok(record) => println!("{}", page::step(&step, record)),
+            Ok(record) => println!("{}", page::step(&step, record, elsewhere.of(step.id))),
             Err(message) => faults.push(message),
         }
     }
@@ -68,7 +69,7 @@ fn steps(words: &[String]) -> Result<Vec<Vec<String>>, Error> {
 }
 
 /// The snapshot of a chapter, found by the name of the chapter's file, which is not read.
-fn read(root: &Path, id: StepId) -> anyhow::Result<Snapshot> {
+fn read(root: &Path, id: StepId) -> anyhow::Result<(Snapshot, Elsewhere)> {
     let number = id.chapter;
     let paths = chapter::paths(root)?;
     let mut names = paths.iter().filter_map(|path| chapter::name_of(path).ok());
@@ -77,5 +78,6 @@ fn read(root: &Path, id: StepId) -> anyhow::Result<Snapshot> {
         bail!(Error::Stale(message));
     };
     let snapshot = Snapshot::read(root, &name)?;
-    Ok(snapshot.ok_or_else(|| Error::Stale(stale::never_recorded(&name, number)))?)
+    let snapshot = snapshot.ok_or_else(|| Error::Stale(stale::never_recorded(&name, number)))?;
+    Ok((snapshot, Elsewhere::read(root, &name)?))
 }

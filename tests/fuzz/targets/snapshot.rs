@@ -35,7 +35,7 @@ libfuzzer_sys::fuzz_target!(|content: &str| read(content));
 
 fn show(record: &Record) {
     let step = Step::typed(record.id, record.terminal, &record.command);
-    let html = page::step(&step, record);
+    let html = page::step(&step, record, std::iter::empty());
     assert!(!html.contains('\n'), "mdbook would end the element");
     let _ = backtrace::calls(record);
     let _ = backtrace::stop(record);

@@ -21,7 +21,7 @@ use crate::fault::{Error, Fault, Faults};
 use crate::html::Html;
 use crate::page::check::Text;
 use crate::page::values::Values;
-use crate::page::{self, exercise, hint, patch};
+use crate::page::{self, changes, exercise, hint, patch};
 use crate::pattern::{Pattern, pattern};
 use crate::prose::excerpt::{self, Filled};
 use crate::prose::patched;
@@ -81,13 +81,16 @@ impl Layout {
         self.text.exemptions()
     }
 
-    /// The values, the excerpts, the patches and the exercises of a page.
+    /// The values, the excerpts, the patches, the exercises and the changes of a page.
     fn fill(&mut self, path: &Path, page: &Markdown<'_>) -> anyhow::Result<Filled> {
         let mut filled = excerpt::fill(path, page, self.tree.as_deref(), &self.text.glossary);
         let (edits, faults) = self.values.fill(path, page);
         filled.edits.extend(edits);
         filled.faults.extend(faults);
         let (edits, faults) = patch::fill(&self.root, path, page);
+        filled.edits.extend(edits);
+        filled.faults.extend(faults);
+        let (edits, faults) = changes::fill(&self.root, path, page)?;
         filled.edits.extend(edits);
         filled.faults.extend(faults);
         let (edits, faults) = exercise::fill(&self.root, path, page)?;

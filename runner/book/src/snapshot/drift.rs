@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compare::{Difference, Verdict, compare};
 use crate::snapshot::noise::Noise;
+use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
 /// The folder of the explanations, from the root of the repository.
@@ -61,6 +62,52 @@ pub fn between(
     Ok(Some(ids.map(|id| (id, fate(&verdict, id))).collect()))
 }
 
+/// How many steps have become what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The same bytes.
+    pub same: usize,
+    /// The same in meaning.
+    pub same_meaning: usize,
+    /// Something else.
+    pub otherwise: usize,
+    /// Not typed.
+    pub absent: usize,
+    /// Something else or not typed, and nobody has said why.
+    pub unexplained: usize,
+}
+
+impl Counts {
+    /// Counts the steps of a chapter.
+    #[must_use]
+    pub fn of(fates: &[(StepId, Fate)], reasons: &Reasons) -> Self {
+        let mut counts = Self::default();
+        for (id, fate) in fates {
+            let (count, needs_reason) = match fate {
+                Fate::Same => (&mut counts.same, false),
+                Fate::SameMeaning => (&mut counts.same_meaning, false),
+                Fate::Otherwise(_) => (&mut counts.otherwise, true),
+                Fate::Absent => (&mut counts.absent, true),
+            };
+            *count += 1;
+            counts.unexplained += usize::from(needs_reason && reasons.of(*id).is_none());
+        }
+        counts
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            same: sum.same + one.same,
+            same_meaning: sum.same_meaning + one.same_meaning,
+            otherwise: sum.otherwise + one.otherwise,
+            absent: sum.absent + one.absent,
+            unexplained: sum.unexplained + one.unexplained,
+        })
+    }
+}
+
 fn fate(verdict: &Verdict, id: StepId) -> Fate {
     let id = id.to_string();
     let (steps, noise, unreached): (&[Difference], &[String], &[String]) = match verdict {
@@ -87,6 +134,7 @@ fn fate(verdict: &Verdict, id: StepId) -> Fate {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasons {
     steps: BTreeMap<StepId, String>,
+    changes: Vec<(Vec<StepId>, String)>,
 }
 
 #[derive(Deserialize)]
@@ -120,15 +168,19 @@ impl Reasons {
     fn parse(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text)?;
         let mut steps = BTreeMap::new();
+        let mut changes = Vec::new();
         for change in &file.change {
-            for id in change.steps.iter().map(|steps| span(steps)) {
-                for id in id? {
-                    let before = steps.insert(id, change.why.trim().to_owned());
-                    ensure!(before.is_none(), "step {id} is explained twice");
-                }
+            let why = change.why.trim().to_owned();
+            let spans = change.steps.iter().map(|text| span(text));
+            let all: Vec<Vec<StepId>> = spans.collect::<Result<_>>()?;
+            let all = all.concat();
+            for id in &all {
+                let before = steps.insert(*id, why.clone());
+                ensure!(before.is_none(), "step {id} is explained twice");
             }
+            changes.push((all, why));
         }
-        Ok(Self { steps })
+        Ok(Self { steps, changes })
     }
 
     /// Why a step does something else, if somebody has said it.
@@ -137,10 +189,82 @@ impl Reasons {
         self.steps.get(&id).map(String::as_str)
     }
 
+    /// What has changed, in the order in which it was written, each with its steps.
+    #[must_use]
+    pub fn changes(&self) -> &[(Vec<StepId>, String)] {
+        &self.changes
+    }
+
     /// The steps that are explained.
     pub fn steps(&self) -> impl Iterator<Item = StepId> {
         self.steps.keys().copied()
     }
+}
+
+/// What is known of one chapter on all series that somebody has explained.
+#[derive(Debug, Default)]
+pub struct Elsewhere {
+    series: Vec<(String, Reasons, Option<Snapshot>)>,
+}
+
+/// A step on another series.
+#[derive(Debug)]
+pub struct Other<'a> {
+    /// The series.
+    pub series: &'a str,
+    /// Why it does something else there.
+    pub why: &'a str,
+    /// What it prints there, if it can be typed there at all.
+    pub record: Option<&'a Record>,
+}
+
+impl Elsewhere {
+    /// Reads what is known of the chapter called `name`.
+    ///
+    /// # Errors
+    /// As [`explained`], [`Reasons::read`] and [`Snapshot::of_series`].
+    pub fn read(root: &Path, name: &str) -> Result<Self> {
+        let series = explained(root)?.into_iter().map(|series| {
+            let reasons = Reasons::read(root, &series)?;
+            let snapshot = Snapshot::of_series(root, &series, name)?;
+            Ok((series, reasons, snapshot))
+        });
+        Ok(Self {
+            series: series.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The series on which a step does something else, the oldest first.
+    pub fn of(&self, id: StepId) -> impl Iterator<Item = Other<'_>> {
+        self.series
+            .iter()
+            .filter_map(move |(series, reasons, snapshot)| {
+                Some(Other {
+                    series,
+                    why: reasons.of(id)?,
+                    record: snapshot.as_ref().and_then(|snapshot| snapshot.record(id)),
+                })
+            })
+    }
+}
+
+/// The series that somebody has explained, the oldest first.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn explained(root: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(root.join(FOLDER)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.with_context(|| format!("read the folder {FOLDER}"))?,
+    };
+    let mut series = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".toml"));
+        series.extend(name.map(str::to_owned));
+    }
+    series.sort_by_key(|name| Vec::from_iter(name.split('.').map(|part| part.parse::<u32>().ok())));
+    Ok(series)
 }
 
 /// Where the explanations of a series are.

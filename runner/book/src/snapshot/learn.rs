@@ -27,6 +27,8 @@ const AGREE: usize = 4;
 const AGREE_APART: usize = 5;
 /// What is taken for an address, a port or a number that was drawn, if it varies by a quarter.
 const LARGE: i128 = 10_000;
+/// The ports that the kernel draws from (`ip_local_port_range`).
+const PORTS: std::ops::RangeInclusive<i128> = 32_768..=60_999;
 
 /// What differs between a chapter and the same chapter on other machines. In `real_time` nothing
 /// bounds what took how long, or what came between: there are no spans.
@@ -342,10 +344,15 @@ fn is_large(values: &[i128]) -> bool {
     extremes(values).0 >= LARGE
 }
 
-/// Whether numbers look as if they had been drawn: large, hardly ever the same, and far apart.
+/// Whether numbers look as if they had been drawn: large, hardly ever the same, and far apart; for
+/// what may be a port, as far as few of them come to lie by chance.
 fn is_drawn(values: &[i128], distinct: usize) -> bool {
     let (least, most) = extremes(values);
-    most >= LARGE && (most - least) * 4 >= most && distinct * 2 > values.len()
+    let apart = match PORTS.contains(&least) && PORTS.contains(&most) {
+        true => most - least >= 1_000,
+        false => (most - least) * 4 >= most,
+    };
+    most >= LARGE && apart && distinct * 2 > values.len()
 }
 
 fn extremes(values: &[i128]) -> (i128, i128) {
@@ -527,6 +534,14 @@ mod tests {
         assert_eq!(learnt(&[&time]), "6.1\n1 | time={3.900..4.500} ms\n");
         let count = ["n 1 of 100000", "n 0 of 100010", "n 0 of 100020"];
         assert_eq!(learnt(&[&count]), "6.1\n1 | n {0..2} of {99980..100040}\n");
+    }
+
+    #[test]
+    fn a_port_that_was_drawn_is_any_wherever_a_few_of_them_lie() {
+        let ports = ["port 48454", "port 60502", "port 52001"];
+        assert_eq!(learnt(&[&ports]), "6.1\n1 | port {*}\n");
+        let count = ["n 48454", "n 48456", "n 48460"];
+        assert_eq!(learnt(&[&count]), "6.1\n1 | n {48448..48466}\n");
     }
 
     #[test]
