@@ -264,14 +264,21 @@ pub(super) fn is_so_far(from: i128, distance: i128, value: i128) -> bool {
     off == 0 || off.abs() == 1 << 32 || off.abs() == 1 << 64
 }
 
-/// A line without the numbers of lines of a source: behind a file's name, and at the begin of a
-/// listing, as gdb and `grep -n` print it.
+/// A line without the numbers of lines of a source: behind a file's name, at the begin of a listing,
+/// as gdb and `grep -n` print it, and in the names that the kernel makes for its initcalls; and
+/// without gdb's count of the values that it has printed, as one that fails is not counted.
 fn without_lines(line: &str) -> String {
     static NUMBER: Pattern = Pattern::new(|| {
-        pattern(r"^(?P<mark>[|!] )?\d+(?P<begin>[\t:-])|(?P<file>\.[chS](:|, line ))\d+")
+        let alternatives = [
+            r"^(?P<mark>[|!] )?\d+(?P<begin>[\t:-])",
+            r"(?P<file>\.[chS](:|, line ))\d+",
+            r"(?P<initcall>__initcall__kmod_\w+?__)[\d_]+",
+            r"(?P<value>\$)\d+ =",
+        ];
+        pattern(&alternatives.join("|"))
     });
     let left = |found: &regex_lite::Captures<'_>| {
-        let kept = ["mark", "begin", "file"].map(|name| found.name(name));
+        let kept = ["mark", "begin", "file", "initcall", "value"].map(|name| found.name(name));
         kept.into_iter()
             .flatten()
             .map(|kept| kept.as_str())
@@ -322,6 +329,27 @@ fn without_what_others_change(line: &str) -> (String, Vec<(Corresponding, String
 mod tests {
     use super::*;
     use crate::snapshot::noise::Noise;
+
+    #[test]
+    fn the_lines_of_another_source_and_what_follows_from_them_are_left_out() {
+        let same = |recorded: &str, now: &str| {
+            let mut comparison = Comparison::of_another_source();
+            comparison.first_other(recorded, now, None).is_none()
+        };
+        assert!(same("| 10\tint a;", "| 12\tint a;"));
+        assert!(same("| f () at net/a.c:10", "| f () at net/a.c:12"));
+        assert!(same("| $3 = 1", "| $2 = 1"));
+        let initcall =
+            |at, lines| format!("| 0xffffffff81{at}  __initcall__kmod_af_inet__{lines}_inet_init5");
+        assert!(same(
+            &initcall("ba4c0c", "699_2090"),
+            &initcall("9c6c3c", "779_2038")
+        ));
+        // What they stand beside counts.
+        assert!(!same("| 10\tint a;", "| 10\tint b;"));
+        assert!(!same("| $3 = 1", "| $3 = 2"));
+        assert!(!same("| f () at net/a.c:10", "| f () at net/b.c:10"));
+    }
 
     fn same(others: bool, recorded: &str, now: &str) -> bool {
         Comparison::new(others)
