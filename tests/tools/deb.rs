@@ -8,6 +8,7 @@ use lab::build::deb::{self, MERGED};
 use tar::EntryType;
 
 use crate::package::{Files, ar, deb as package, xz};
+use crate::toolbox::through;
 
 /// A folder with a root in which nothing is but a merged /usr.
 fn place() -> tempfile::TempDir {
@@ -298,8 +299,20 @@ fn what_is_cut_short_or_damaged_is_refused() {
     let other = ar(&[("debian-binary", b"2.0\n"), ("data.tar.zst", &packed)]);
     refused(
         &other,
-        &["its files are in data.tar.zst, and only data.tar.xz can be unpacked"],
+        &["its files are in data.tar.zst, and only data.tar.xz or data.tar.gz can be unpacked"],
     );
+}
+
+#[test]
+fn a_package_may_be_packed_by_gzip() {
+    let place = place();
+    let archive = Files::new().file("./a", "text").0.into_inner().unwrap();
+    let members = |data: &[u8]| ar(&[("debian-binary", b"2.0\n"), ("data.tar.gz", data)]);
+    let packed = through("gzip", &archive);
+    unpacked(place.path(), &members(&packed)).unwrap();
+    let text = std::fs::read_to_string(place.path().join("root/a")).unwrap();
+    assert_eq!(text, "text");
+    refused(&members(&packed[..packed.len() - 20]), &[""]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::io::{BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use flate2::bufread::GzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
 
@@ -16,8 +17,8 @@ use crate::build::unpack::{self, Rules};
 
 /// How every archive of `ar` begins.
 const MAGIC: &[u8] = b"!<arch>\n";
-/// The member with the files, packed as Debian packs.
-const DATA: &str = "data.tar.xz";
+/// The member with the files, packed as Debian packs, and as it packs what is packed already.
+const DATA: [&str; 2] = ["data.tar.xz", "data.tar.gz"];
 /// The folders that lie in /usr, and are links at the top.
 pub const MERGED: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 /// How much memory unpacking may take, in KiB. xz takes 65 MiB for what it packs best.
@@ -45,8 +46,12 @@ pub fn unpack(deb: &Path, root: &Path, wanted: impl Fn(&str) -> bool) -> Result<
     };
     let name = deb.file_name().unwrap_or_default().display();
     let unpack = || {
-        let data = BufReader::new(data(deb)?);
-        unpack::into(root, XzReader::new_mem_limit(data, false, MEMORY), &rules)
+        let (data, is_xz) = data(deb)?;
+        let data = BufReader::new(data);
+        match is_xz {
+            true => unpack::into(root, XzReader::new_mem_limit(data, false, MEMORY), &rules),
+            false => unpack::into(root, GzDecoder::new(data), &rules),
+        }
     };
     unpack().with_context(|| format!("the package {name} cannot be unpacked"))
 }
@@ -60,8 +65,8 @@ fn merged(name: &Path) -> PathBuf {
     }
 }
 
-/// The packed archive of a package's files.
-fn data(deb: &Path) -> Result<impl Read> {
+/// The packed archive of a package's files, and whether xz has packed it.
+fn data(deb: &Path) -> Result<(impl Read, bool)> {
     let mut file = File::open(deb)?;
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).context("it is cut short")?;
@@ -69,18 +74,21 @@ fn data(deb: &Path) -> Result<impl Read> {
     loop {
         let mut header = [0; 60];
         file.read_exact(&mut header)
-            .with_context(|| format!("it has no {DATA}, or is cut short"))?;
+            .with_context(|| format!("it has no {}, or is cut short", DATA[0]))?;
         let text = str::from_utf8(&header).ok().filter(|text| text.is_ascii());
         let text = text.context("it is damaged")?;
         let (name, size) = (text[..16].trim_end(), text[48..58].trim_end());
         let size: u64 = size.parse().context("it is damaged")?;
         // Some write a slash behind a name.
         let name = name.trim_end_matches('/');
-        if name == DATA {
-            return Ok(file.take(size));
+        if DATA.contains(&name) {
+            return Ok((file.take(size), name == DATA[0]));
         }
         if name.starts_with("data.tar") {
-            bail!("its files are in {name}, and only {DATA} can be unpacked");
+            bail!(
+                "its files are in {name}, and only {} can be unpacked",
+                DATA.join(" or ")
+            );
         }
         // Members begin at even places.
         let skip = size.next_multiple_of(2);
