@@ -99,3 +99,55 @@ fn link(id: StepId, chapters: &[Chapter]) -> Html {
     let href = format!("{name}.html#{}", anchor(id));
     element("a").with("href", href).text(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_changed_is_counted_and_said() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let fence = "```console\n<!-- cmdrun runner show 5.1 guest ls -->\n```\n";
+        write("chapters/05-x.md", &format!("# X\n\n{fence}"));
+        let recorded = |series: &str, printed: &str| {
+            let text = format!(
+                "---\n---\nkind: exact\nlinux: {series}.1\n\n5.1 guest ls\n| {printed}\n= 0\n"
+            );
+            write(&format!("tests/snapshots/{series}/05-x.snap"), &text);
+        };
+        recorded("6.1", "a");
+        recorded("6.12", "b");
+        recorded("5.10", "a");
+        let reason = "[[change]]\nsteps = [\"5.1\"]\nwhy = \"A <new> name.\"\n";
+        write("drift/6.12.toml", reason);
+        write("drift/5.10.toml", "");
+        let filled = |text: &str| {
+            let path = Path::new("chapters/changes.md");
+            fill(root.path(), path, &Page::read(text)).unwrap()
+        };
+        let page = "# Changes\n\n<!-- runner drift -->\n";
+        let (edits, faults) = filled(page);
+        assert!(faults.is_empty(), "{faults:?}");
+        let html = Page::read(page).edited(edits);
+        let parts = [
+            "In Linux 5.10</h2>",
+            "<td>1</td><td>0</td><td>0</td><td>0</td>",
+            "In Linux 6.12</h2>",
+            "<a href=\"05-x.html\">5</a></th><td>0</td><td>0</td><td>1</td><td>0</td>",
+            "<li>A &lt;new&gt; name. <small><a href=\"05-x.html#step-5.1\">5.1</a></small></li>",
+        ];
+        let mut at = 0;
+        for part in parts {
+            at += html[at..]
+                .find(part)
+                .unwrap_or_else(|| panic!("{part}: {html}"));
+        }
+        let (edits, faults) = filled("<!-- runner drift 6.12 -->\n");
+        assert_eq!((edits.len(), faults.len()), (0, 1));
+    }
+}
