@@ -45,8 +45,8 @@ static OTHERS: Pattern = Pattern::new(|| {
         r"(?P<port>\b\d+(\.\d+){3}[.:]\d{5}\b)",
         // A version or an IP address is no time: it must be equal.
         r"(?P<equal>\b\d+(\.\d+){2,}\b)",
-        // printk's time, `[    1.203456] `; seconds with a fraction.
-        r"(?P<time>\[ *\d+\.\d{6}\]|\b\d+\.\d+ ?(s|ms|us|seconds)\b|(= ?)?\b\d+\.\d{2,}\b)",
+        // printk's time, `[    1.203456] `; tcpdump's; seconds with a fraction.
+        r"(?P<time>\b(\d\d:){2}\d\d\.\d{6}\b|\[ *\d+\.\d{6}\]|\b\d+\.\d+ ?(s|ms|us|seconds)\b|(= ?)?\b\d+\.\d{2,}\b)",
         // How many threads the kernel has made before is not what a chapter is about. ping's id is
         // its process.
         r"(?P<process>\b(process|echo (request|reply), id) \d+\b)",
@@ -266,19 +266,22 @@ pub(super) fn is_so_far(from: i128, distance: i128, value: i128) -> bool {
 
 /// A line without the numbers of lines of a source: behind a file's name, at the begin of a listing,
 /// as gdb and `grep -n` print it, and in the names that the kernel makes for its initcalls; and
-/// without gdb's count of the values that it has printed, as one that fails is not counted.
+/// without gdb's counts of the values that it has printed and of its breakpoints, as one that fails
+/// is not counted.
 fn without_lines(line: &str) -> String {
     static NUMBER: Pattern = Pattern::new(|| {
         let alternatives = [
             r"^(?P<mark>[|!] )?\d+(?P<begin>[\t:-])",
-            r"(?P<file>\.[chS](:|, line ))\d+",
+            r"(?P<file>\.[chS](:|, line | ))\d+",
             r"(?P<initcall>__initcall__kmod_\w+?__)[\d_]+",
             r"(?P<value>\$)\d+ =",
+            r"(?P<stop>\b(Hardware watchpoint|[Bb]reakpoint) )\d+",
         ];
         pattern(&alternatives.join("|"))
     });
     let left = |found: &regex_lite::Captures<'_>| {
-        let kept = ["mark", "begin", "file", "initcall", "value"].map(|name| found.name(name));
+        let kept =
+            ["mark", "begin", "file", "initcall", "value", "stop"].map(|name| found.name(name));
         kept.into_iter()
             .flatten()
             .map(|kept| kept.as_str())
@@ -339,6 +342,11 @@ mod tests {
         assert!(same("| 10\tint a;", "| 12\tint a;"));
         assert!(same("| f () at net/a.c:10", "| f () at net/a.c:12"));
         assert!(same("| $3 = 1", "| $2 = 1"));
+        assert!(same(
+            "| Temporary breakpoint 3, f ()",
+            "| Temporary breakpoint 2, f ()"
+        ));
+        assert!(same("| net/a.c 10 f", "| net/a.c 12 f"));
         let initcall =
             |at, lines| format!("| 0xffffffff81{at}  __initcall__kmod_af_inet__{lines}_inet_init5");
         assert!(same(
