@@ -7,6 +7,7 @@ pub mod cmdrun;
 pub mod exercise;
 pub mod lab;
 pub mod mdbook;
+pub mod packet;
 pub mod plank;
 pub mod preprocess;
 pub mod record;

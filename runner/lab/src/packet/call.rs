@@ -1,0 +1,797 @@
+//! System calls: what a script writes, how it is made in the guest, and whether what came back is
+//! right.
+//!
+//! The guest knows no system call. It is given a number, six arguments and an image of memory, in
+//! which the structures lie that arguments point to; and it gives back the result and the image.
+
+use super::name;
+use super::text::{Fault, Place};
+
+/// An argument, or a part of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Value {
+    /// `...`: whatever is right.
+    Any,
+    /// A number, or names of such, joined by `|`.
+    Number(i64),
+    /// A string.
+    Text(Vec<u8>),
+    /// `[...]`.
+    List(Vec<Value>),
+    /// `{...}` with names, or without, where a name is empty.
+    Struct(Vec<(String, Value)>),
+}
+
+/// What a call is expected to return.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expected {
+    /// The number; `None` if any will do.
+    pub result: Option<i64>,
+    /// The name of the error, if one is said.
+    pub error: Option<String>,
+}
+
+/// A system call of a script.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Where it begins.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+    /// Its arguments, each with its place.
+    pub arguments: Vec<(Place, Value)>,
+    /// What it is expected to return.
+    pub expected: Expected,
+}
+
+/// An argument as the guest has it. The numbers of the kinds are `guest.c`'s.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Argument {
+    /// A number.
+    Constant(i64),
+    /// A descriptor, as the script numbers it.
+    Descriptor(i64),
+    /// A place in the image.
+    Image(usize),
+    /// A place in the area for data that nobody looks at.
+    Scratch(usize),
+}
+
+impl Argument {
+    /// Its kind and its value.
+    pub fn raw(self) -> (u32, i64) {
+        let wide = |place: usize| i64::try_from(place).unwrap_or(i64::MAX);
+        match self {
+            Self::Constant(number) => (0, number),
+            Self::Descriptor(number) => (1, number),
+            Self::Image(place) => (2, wide(place)),
+            Self::Scratch(place) => (3, wide(place)),
+        }
+    }
+}
+
+/// What must be in the image after the call.
+#[derive(Clone, Debug)]
+pub enum Check {
+    /// A number of so many bytes.
+    Number {
+        /// Where.
+        at: usize,
+        /// How many bytes.
+        size: usize,
+        /// What it must be.
+        expected: i64,
+        /// What it is.
+        what: String,
+    },
+    /// The control messages of a `struct msghdr` that begins the image.
+    Control {
+        /// Where they lie.
+        at: usize,
+        /// What they must be.
+        expected: Vec<Message>,
+    },
+}
+
+/// A control message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    level: i64,
+    kind: i64,
+    data: Data,
+}
+
+#[derive(Clone, Debug)]
+enum Data {
+    Number(i64),
+    Time { nanoseconds: i64 },
+    Error(Vec<(String, i64)>),
+}
+
+/// A call as the guest makes it.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Its number on x86-64.
+    pub number: i64,
+    /// Its arguments.
+    pub arguments: [Argument; 6],
+    /// The memory that it is given.
+    pub image: Vec<u8>,
+    /// Pointers in that.
+    pub pointers: Vec<(usize, Argument)>,
+    /// The script's name of the descriptor that it returns.
+    pub result_fd: Option<i64>,
+    /// Descriptors that it writes into the image, and the script's names of them.
+    pub out_fds: Vec<(usize, i64)>,
+    /// What must be in the image when it succeeds.
+    pub checks: Vec<Check>,
+    /// The script's name of the descriptor of the connection that it makes.
+    pub connection: Option<i64>,
+}
+
+/// The first descriptor that a script may not name, as in `guest.c`.
+const DESCRIPTORS: i64 = 64;
+/// The address of the system under test, and its port, which 1F90 is, too.
+const LOCAL: [u8; 4] = [192, 168, 0, 1];
+/// The address of the other side.
+const REMOTE: [u8; 4] = [192, 0, 2, 1];
+/// The port at which a server listens, on either side.
+pub const PORT: u16 = 8080;
+/// Data of different parts of a call lie on pages of their own.
+const PAGE: usize = 4096;
+/// As in `guest.c`.
+const SCRATCH: usize = 8 << 20;
+/// How much room control messages get.
+const CONTROL: usize = 512;
+
+/// A call in the making.
+struct Maker<'a> {
+    call: &'a Call,
+    made: Made,
+    scratch: usize,
+}
+
+type Result<T> = std::result::Result<T, Fault>;
+
+impl Call {
+    /// The call as the guest makes it.
+    ///
+    /// # Errors
+    /// The call that is not known, or the argument that is not as it should be.
+    pub fn make(&self) -> Result<Made> {
+        let made = Made {
+            number: 0,
+            arguments: [Argument::Constant(0); 6],
+            image: Vec::new(),
+            pointers: Vec::new(),
+            result_fd: None,
+            out_fds: Vec::new(),
+            checks: Vec::new(),
+            connection: None,
+        };
+        let mut maker = Maker {
+            call: self,
+            made,
+            scratch: 0,
+        };
+        maker.make()?;
+        let mut known = maker.made.arguments.iter().map(|argument| argument.raw());
+        let named = maker.made.out_fds.iter().map(|(_, fd)| *fd);
+        let named = named.chain(maker.made.result_fd);
+        if named.chain(known.find(|raw| raw.0 == 1).map(|raw| raw.1)).any(|fd| fd >= DESCRIPTORS) {
+            return self.fault(format!("descriptors end at {} here", DESCRIPTORS - 1));
+        }
+        Ok(maker.made)
+    }
+
+    fn fault<T>(&self, message: impl Into<String>) -> Result<T> {
+        let (place, message) = (self.place, message.into());
+        Err(Fault { place, message })
+    }
+}
+
+impl Maker<'_> {
+    fn make(&mut self) -> Result<()> {
+        use Argument::Constant;
+        let result_fd = self.call.expected.result.filter(|fd| *fd >= 0);
+        match self.call.name.as_str() {
+            "socket" => {
+                self.takes(3)?;
+                let domain = match self.value(0) {
+                    Value::Any => 2,
+                    _ => self.number(0)?,
+                };
+                let rest = [Constant(self.number(1)?), Constant(self.number(2)?)];
+                self.is(41, &[Constant(domain), rest[0], rest[1]]);
+                self.made.result_fd = result_fd;
+            }
+            "bind" => {
+                let arguments = self.addressed(LOCAL)?;
+                self.is(49, &arguments);
+            }
+            "connect" => {
+                let arguments = self.addressed(REMOTE)?;
+                self.is(42, &arguments);
+                self.made.connection = Some(self.number(0)?);
+            }
+            "listen" => self.plain(50, 2)?,
+            "shutdown" => self.plain(48, 2)?,
+            "close" => self.plain(3, 1)?,
+            "accept" => {
+                self.takes(3)?;
+                let fd = self.fd(0)?;
+                self.is(43, &[fd, Constant(0), Constant(0)]);
+                (self.made.result_fd, self.made.connection) = (result_fd, result_fd);
+            }
+            "read" | "write" => {
+                self.takes(3)?;
+                let number = if self.call.name == "read" { 0 } else { 1 };
+                let arguments = [self.fd(0)?, self.data(1, 2)?, Constant(self.number(2)?)];
+                self.is(number, &arguments);
+            }
+            "send" | "recv" | "sendto" | "recvfrom" => self.transfer()?,
+            "sendmsg" | "recvmsg" => self.message()?,
+            "setsockopt" => self.set_option()?,
+            "getsockopt" => self.get_option()?,
+            "fcntl" => {
+                let fd = self.fd(0)?;
+                let value = match self.call.arguments.len() {
+                    2 => 0,
+                    _ => self.number(2)?,
+                };
+                let command = self.number(1)?;
+                self.is(72, &[fd, Constant(command), Constant(value)]);
+            }
+            "ioctl" => {
+                self.takes(3)?;
+                let at = self.inout(2, "the value")?;
+                let arguments = [self.fd(0)?, Constant(self.number(1)?), at];
+                self.is(16, &arguments);
+            }
+            "open" => {
+                let Value::Text(path) = self.value(0).clone() else {
+                    return self.wrong(0, "a path in quotation marks");
+                };
+                let at = self.lay(&[&path[..], &[0]].concat());
+                let flags = self.number(1)?;
+                self.is(2, &[Argument::Image(at), Constant(flags), Constant(0o600)]);
+                self.made.result_fd = result_fd;
+            }
+            "pipe" => self.pipe()?,
+            "sendfile" => {
+                self.takes(4)?;
+                let offset = match self.value(2) {
+                    Value::List(list) => match list[..] {
+                        [Value::Number(offset)] => {
+                            let at = self.lay(&offset.to_le_bytes());
+                            Argument::Image(at)
+                        }
+                        _ => return self.wrong(2, "an offset, `[0]`"),
+                    },
+                    _ => Constant(self.number(2)?),
+                };
+                let arguments = [self.fd(0)?, self.fd(1)?, offset, Constant(self.number(3)?)];
+                self.is(40, &arguments);
+            }
+            "splice" => {
+                self.takes(6)?;
+                let (from, to) = (self.fd(0)?, self.fd(2)?);
+                let [a, b, c, d] = [self.number(1)?, self.number(3)?, self.number(4)?, self.number(5)?];
+                let [a, b, c, d] = [a, b, c, d].map(Constant);
+                self.is(275, &[from, a, to, b, c, d]);
+            }
+            "epoll_create" | "epoll_create1" => {
+                self.takes(1)?;
+                let number = if self.call.name == "epoll_create" { 213 } else { 291 };
+                let argument = Constant(self.number(0)?);
+                self.is(number, &[argument]);
+                self.made.result_fd = result_fd;
+            }
+            "epoll_ctl" => {
+                self.takes(4)?;
+                let (events, fd) = self.epoll_event(3)?;
+                let mut event = u32::try_from(events & 0xffff_ffff).unwrap_or(0).to_le_bytes().to_vec();
+                event.extend(fd.to_le_bytes());
+                let at = self.lay(&event);
+                let [epoll, socket] = [self.fd(0)?, self.fd(2)?];
+                let command = Constant(self.number(1)?);
+                self.is(233, &[epoll, command, socket, Argument::Image(at)]);
+            }
+            "epoll_wait" => {
+                self.takes(4)?;
+                let (events, fd) = self.epoll_event(1)?;
+                let count = usize::try_from(self.number(2)?).unwrap_or(0).clamp(1, 64);
+                let at = self.lay(&vec![0; 12 * count]);
+                if self.call.expected.result.is_some_and(|found| found > 0) {
+                    self.check(at, 4, events, "events");
+                    self.check(at + 4, 8, fd, "the descriptor of the event");
+                }
+                let epoll = self.fd(0)?;
+                let rest = [Constant(self.number(2)?), Constant(self.number(3)?)];
+                self.is(232, &[epoll, Argument::Image(at), rest[0], rest[1]]);
+            }
+            name => {
+                return self.call.fault(format!("the system call `{name}` is not known here"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is(&mut self, number: i64, arguments: &[Argument]) {
+        self.made.number = number;
+        self.made.arguments[..arguments.len()].copy_from_slice(arguments);
+    }
+
+    fn takes(&self, count: usize) -> Result<()> {
+        match self.call.arguments.len() {
+            found if found == count => Ok(()),
+            found => {
+                let name = &self.call.name;
+                self.call.fault(format!("`{name}` has {count} arguments, and here it has {found}"))
+            }
+        }
+    }
+
+    fn value(&self, index: usize) -> &Value {
+        self.call.arguments.get(index).map_or(&Value::Any, |(_, value)| value)
+    }
+
+    fn wrong<T>(&self, index: usize, what: &str) -> Result<T> {
+        let place = self.call.arguments.get(index).map_or(self.call.place, |(place, _)| *place);
+        let message = format!("expected {what} as argument {} of `{}`", index + 1, self.call.name);
+        Err(Fault { place, message })
+    }
+
+    fn number(&self, index: usize) -> Result<i64> {
+        match self.value(index) {
+            Value::Number(number) => Ok(*number),
+            _ => self.wrong(index, "a number"),
+        }
+    }
+
+    fn fd(&self, index: usize) -> Result<Argument> {
+        self.number(index).map(Argument::Descriptor)
+    }
+
+    /// Puts bytes into the image, and says where.
+    fn lay(&mut self, bytes: &[u8]) -> usize {
+        let image = &mut self.made.image;
+        image.resize(image.len().next_multiple_of(8), 0);
+        let at = image.len();
+        image.extend(bytes);
+        at
+    }
+
+    fn check(&mut self, at: usize, size: usize, expected: i64, what: &str) {
+        let what = what.to_owned();
+        self.made.checks.push(Check::Number {
+            at,
+            size,
+            expected,
+            what,
+        });
+    }
+
+    /// A place for data of this length, which lies on no page of another's.
+    fn room(&mut self, index: usize, length: i64) -> Result<Argument> {
+        let at = self.scratch;
+        let length = usize::try_from(length).unwrap_or(usize::MAX / 2);
+        self.scratch = at + length.next_multiple_of(PAGE) + PAGE;
+        match self.scratch <= SCRATCH {
+            true => Ok(Argument::Scratch(at)),
+            false => self.wrong(index, &format!("at most {SCRATCH} bytes of data")),
+        }
+    }
+
+    /// The data of an argument, whose length is another one.
+    fn data(&mut self, index: usize, length: usize) -> Result<Argument> {
+        match self.value(index).clone() {
+            Value::Any => {
+                let length = self.number(length)?;
+                self.room(index, length)
+            }
+            Value::Number(0) => Ok(Argument::Constant(0)),
+            Value::Text(text) => Ok(Argument::Image(self.lay(&text))),
+            _ => self.wrong(index, "data: `...`, `NULL` or a text"),
+        }
+    }
+
+    fn plain(&mut self, number: i64, count: usize) -> Result<()> {
+        self.takes(count)?;
+        let mut arguments = vec![self.fd(0)?];
+        for index in 1..count {
+            arguments.push(Argument::Constant(self.number(index)?));
+        }
+        self.is(number, &arguments);
+        Ok(())
+    }
+
+    /// A `struct sockaddr_in` in the image.
+    fn address(&mut self, address: [u8; 4]) -> [Argument; 2] {
+        let mut bytes = 2_u16.to_le_bytes().to_vec();
+        bytes.extend(PORT.to_be_bytes());
+        bytes.extend(address);
+        bytes.extend([0; 8]);
+        let at = self.lay(&bytes);
+        [Argument::Image(at), Argument::Constant(16)]
+    }
+
+    /// A descriptor and an address, which a script leaves out.
+    fn addressed(&mut self, address: [u8; 4]) -> Result<[Argument; 3]> {
+        self.takes(3)?;
+        let fd = self.fd(0)?;
+        let [mut at, length] = self.address(address);
+        match self.value(1) {
+            Value::Any => {}
+            Value::Number(0) => at = Argument::Image(self.lay(&[0; 16])),
+            _ => return self.wrong(1, "`...` or `AF_UNSPEC`"),
+        }
+        Ok([fd, at, length])
+    }
+
+    fn transfer(&mut self) -> Result<()> {
+        use Argument::Constant;
+        let addressed = matches!(self.call.name.as_str(), "sendto" | "recvfrom");
+        self.takes(if addressed { 6 } else { 4 })?;
+        let receives = self.call.name.starts_with("recv");
+        let to = match addressed && !receives {
+            true => self.address(REMOTE),
+            false => [Constant(0), Constant(0)],
+        };
+        let arguments = [
+            self.fd(0)?,
+            self.data(1, 2)?,
+            Constant(self.number(2)?),
+            Constant(self.number(3)?),
+            to[0],
+            to[1],
+        ];
+        self.is(if receives { 45 } else { 44 }, &arguments);
+        const MSG_FASTOPEN: i64 = 0x2000_0000;
+        if self.number(3)? & MSG_FASTOPEN != 0 {
+            self.made.connection = Some(self.number(0)?);
+        }
+        Ok(())
+    }
+
+    /// A value that a call reads, and that it may change.
+    fn inout(&mut self, index: usize, what: &str) -> Result<Argument> {
+        match self.value(index).clone() {
+            Value::List(list) => match list[..] {
+                [Value::Number(expected)] => {
+                    let at = self.lay(&[0; 4]);
+                    self.check(at, 4, expected, what);
+                    Ok(Argument::Image(at))
+                }
+                [Value::Any] => Ok(Argument::Image(self.lay(&[0; 4]))),
+                _ => self.wrong(index, "one value in brackets"),
+            },
+            _ => self.wrong(index, "a value in brackets"),
+        }
+    }
+
+    fn set_option(&mut self) -> Result<()> {
+        use Argument::Constant;
+        self.takes(5)?;
+        let value = match self.value(3).clone() {
+            Value::List(list) => match list[..] {
+                [Value::Number(value)] => {
+                    let low = value & 0xffff_ffff;
+                    u32::try_from(low).unwrap_or(0).to_le_bytes().to_vec()
+                }
+                _ => return self.wrong(3, "one value in brackets"),
+            },
+            Value::Text(text) => text,
+            Value::Struct(fields) => {
+                let numbers = fields.iter().map(|(_, value)| match value {
+                    Value::Number(number) => i32::try_from(*number).ok(),
+                    _ => None,
+                });
+                match numbers.collect::<Option<Vec<_>>>() {
+                    Some(numbers) => numbers.iter().flat_map(|n| n.to_le_bytes()).collect(),
+                    None => return self.wrong(3, "numbers in braces"),
+                }
+            }
+            _ => return self.wrong(3, "a value in brackets, or a text"),
+        };
+        let at = self.lay(&value);
+        let arguments = [
+            self.fd(0)?,
+            Constant(self.number(1)?),
+            Constant(self.number(2)?),
+            Argument::Image(at),
+            Constant(self.number(4)?),
+        ];
+        self.is(54, &arguments);
+        Ok(())
+    }
+
+    fn get_option(&mut self) -> Result<()> {
+        use Argument::Constant;
+        self.takes(5)?;
+        let value = self.inout(3, "the option")?;
+        let length = match self.value(4).clone() {
+            Value::List(list) => match list[..] {
+                [Value::Number(length)] => {
+                    let size = u32::try_from(length).unwrap_or(4);
+                    let at = self.lay(&size.to_le_bytes());
+                    self.check(at, 4, length, "the option's length");
+                    Argument::Image(at)
+                }
+                _ => return self.wrong(4, "one length in brackets"),
+            },
+            _ => return self.wrong(4, "a length in brackets"),
+        };
+        let [level, option] = [self.number(1)?, self.number(2)?].map(Constant);
+        let fd = self.fd(0)?;
+        self.is(55, &[fd, level, option, value, length]);
+        Ok(())
+    }
+
+    fn pipe(&mut self) -> Result<()> {
+        self.takes(1)?;
+        let at = self.lay(&[0; 8]);
+        match self.value(0).clone() {
+            Value::List(list) => match list[..] {
+                [Value::Number(reading), Value::Number(writing)] => {
+                    self.made.out_fds = vec![(at, reading), (at + 4, writing)];
+                }
+                _ => return self.wrong(0, "two descriptors in brackets"),
+            },
+            _ => return self.wrong(0, "two descriptors in brackets"),
+        }
+        self.is(22, &[Argument::Image(at)]);
+        Ok(())
+    }
+
+    fn epoll_event(&self, index: usize) -> Result<(i64, i64)> {
+        match self.value(index) {
+            Value::Struct(fields) => match &fields[..] {
+                [(events, Value::Number(mask)), (data, Value::Number(fd))]
+                    if events == "events" && (data == "fd" || data == "ptr") =>
+                {
+                    Ok((*mask, *fd))
+                }
+                _ => self.wrong(index, "`{events=..., fd=...}`"),
+            },
+            _ => self.wrong(index, "`{events=..., fd=...}`"),
+        }
+    }
+
+    fn message(&mut self) -> Result<()> {
+        self.takes(3)?;
+        let Value::Struct(fields) = self.value(1).clone() else {
+            return self.wrong(1, "a message in braces");
+        };
+        let receives = self.call.name == "recvmsg";
+        let header = self.lay(&[0; 56]);
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("msg_name", Value::Any) => {}
+                ("msg_iov", Value::List(parts)) => self.parts(header, &parts)?,
+                ("msg_flags", Value::Number(flags)) if receives => {
+                    self.check(header + 48, 4, flags, "msg_flags");
+                }
+                ("msg_flags", Value::Number(0)) => {}
+                ("msg_control", Value::List(messages)) if receives => {
+                    let at = self.lay(&[0; CONTROL]);
+                    self.point(header + 32, Argument::Image(at));
+                    self.made.image[header + 40..header + 48]
+                        .copy_from_slice(&(CONTROL as u64).to_le_bytes());
+                    let expected = messages.iter().map(|message| self.control(message));
+                    let expected = expected.collect::<Result<_>>()?;
+                    self.made.checks.push(Check::Control { at, expected });
+                }
+                (name, _) => {
+                    return self.wrong(1, &format!("another `{name}`"));
+                }
+            }
+        }
+        let fd = self.fd(0)?;
+        let flags = Argument::Constant(self.number(2)?);
+        self.is(if receives { 47 } else { 46 }, &[fd, Argument::Image(header), flags]);
+        Ok(())
+    }
+
+    fn point(&mut self, at: usize, to: Argument) {
+        self.made.pointers.push((at, to));
+    }
+
+    fn parts(&mut self, header: usize, parts: &[Value]) -> Result<()> {
+        let at = self.lay(&vec![0; 16 * parts.len()]);
+        for (part, place) in parts.iter().zip((at..).step_by(16)) {
+            let Value::Struct(fields) = part else {
+                return self.wrong(1, "parts such as `{..., 1000}`");
+            };
+            let [(_, Value::Any), (_, Value::Number(length))] = &fields[..] else {
+                return self.wrong(1, "parts such as `{..., 1000}`");
+            };
+            let room = self.room(1, *length)?;
+            self.point(place, room);
+            self.made.image[place + 8..place + 16].copy_from_slice(&length.to_le_bytes());
+        }
+        self.point(header + 16, Argument::Image(at));
+        self.made.image[header + 24..header + 32].copy_from_slice(&(parts.len() as u64).to_le_bytes());
+        Ok(())
+    }
+
+    fn control(&self, message: &Value) -> Result<Message> {
+        let Value::Struct(fields) = message else {
+            return self.wrong(1, "control messages in braces");
+        };
+        let [(a, Value::Number(level)), (b, Value::Number(kind)), (c, data)] = &fields[..] else {
+            return self.wrong(1, "`{cmsg_level=..., cmsg_type=..., cmsg_data=...}`");
+        };
+        if [a, b, c] != ["cmsg_level", "cmsg_type", "cmsg_data"] {
+            return self.wrong(1, "`{cmsg_level=..., cmsg_type=..., cmsg_data=...}`");
+        }
+        let data = match data {
+            Value::Number(number) => Data::Number(*number),
+            Value::Struct(fields) => {
+                let numbers = fields.iter().map(|(name, value)| match value {
+                    Value::Number(number) => Some((name.clone(), *number)),
+                    _ => None,
+                });
+                let Some(numbers) = numbers.collect::<Option<Vec<_>>>() else {
+                    return self.wrong(1, "numbers in `cmsg_data`");
+                };
+                match &numbers[..] {
+                    [(a, seconds), (b, rest)] if a == "scm_sec" && b == "scm_nsec" => Data::Time {
+                        nanoseconds: seconds * 1_000_000_000 + rest,
+                    },
+                    _ if numbers.iter().all(|(name, _)| error_field(name).is_some()) => {
+                        Data::Error(numbers)
+                    }
+                    _ => return self.wrong(1, "a `cmsg_data` that is known"),
+                }
+            }
+            _ => return self.wrong(1, "a number or a structure as `cmsg_data`"),
+        };
+        let (level, kind) = (*level, *kind);
+        Ok(Message { level, kind, data })
+    }
+}
+
+/// Where a field of `struct sock_extended_err` lies, and how long it is.
+fn error_field(name: &str) -> Option<(usize, usize)> {
+    let fields = [
+        ("ee_errno", (0, 4)),
+        ("ee_origin", (4, 1)),
+        ("ee_type", (5, 1)),
+        ("ee_code", (6, 1)),
+        ("ee_info", (8, 4)),
+        ("ee_data", (12, 4)),
+    ];
+    let found = fields.into_iter().find(|(have, _)| *have == name);
+    found.map(|(_, place)| place)
+}
+
+/// What came back from a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Returned<'a> {
+    /// The result.
+    pub result: i64,
+    /// The error, if it failed.
+    pub error: i64,
+    /// The memory, as it was afterwards.
+    pub image: &'a [u8],
+    /// The moment of the first event, in nanoseconds of the real time.
+    pub start_ns: i64,
+    /// How far a time may be off, in nanoseconds.
+    pub tolerance_ns: i64,
+}
+
+impl Returned<'_> {
+    fn number(&self, at: usize, size: usize) -> Option<i64> {
+        let mut wide = [0; 8];
+        wide[..size].copy_from_slice(self.image.get(at..at + size)?);
+        Some(i64::from_le_bytes(wide))
+    }
+
+    fn told(&self) -> String {
+        match self.result {
+            -1 => format!("-1 {}", name::of_error(self.error)),
+            result => result.to_string(),
+        }
+    }
+}
+
+impl Call {
+    /// What is otherwise than expected.
+    ///
+    /// # Errors
+    /// That.
+    pub fn check(&self, made: &Made, returned: Returned<'_>) -> std::result::Result<(), String> {
+        let Expected { result, error } = &self.expected;
+        let wrong = || Err(format!("{} returned {}", self.name, returned.told()));
+        if made.result_fd.is_some() {
+            if returned.result < 0 {
+                return wrong();
+            }
+        } else if result.is_some_and(|result| result != returned.result) {
+            return wrong();
+        }
+        if let Some(error) = error
+            && returned.result == -1
+            && name::error(error) != Some(returned.error)
+        {
+            return wrong();
+        }
+        if returned.result < 0 {
+            return Ok(());
+        }
+        made.checks.iter().try_for_each(|check| match check {
+            Check::Number {
+                at,
+                size,
+                expected,
+                what,
+            } => {
+                let mask = if *size == 4 { 0xffff_ffff } else { -1 };
+                match returned.number(*at, *size) {
+                    Some(found) if found & mask == expected & mask => Ok(()),
+                    found => Err(format!(
+                        "{what} is {}, not {expected}",
+                        found.map_or_else(|| "not there".to_owned(), |found| found.to_string())
+                    )),
+                }
+            }
+            Check::Control { at, expected } => check_control(returned, *at, expected),
+        })
+    }
+}
+
+fn check_control(
+    returned: Returned<'_>,
+    mut at: usize,
+    expected: &[Message],
+) -> std::result::Result<(), String> {
+    let length = returned.number(40, 8).unwrap_or(0);
+    let end = at + usize::try_from(length).unwrap_or(0);
+    let mut found = Vec::new();
+    while at + 16 <= end {
+        let size = returned.number(at, 8).and_then(|size| usize::try_from(size).ok());
+        let size = size.filter(|size| *size >= 16).ok_or("a control message has no length")?;
+        let header = |offset| returned.number(at + offset, 4).unwrap_or(-1);
+        found.push((header(8), header(12), at + 16));
+        at += size.next_multiple_of(8);
+    }
+    if found.len() != expected.len() {
+        let (found, expected) = (found.len(), expected.len());
+        return Err(format!("there are {found} control messages, not {expected}"));
+    }
+    for ((level, kind, at), expected) in found.into_iter().zip(expected) {
+        if (level, kind) != (expected.level, expected.kind) {
+            return Err(format!(
+                "a control message has level {level} and type {kind}, not {} and {}",
+                expected.level, expected.kind
+            ));
+        }
+        let number = |offset, size| returned.number(at + offset, size).unwrap_or(-1);
+        match &expected.data {
+            Data::Number(expected) if number(0, 4) != *expected => {
+                return Err(format!("cmsg_data is {}, not {expected}", number(0, 4)));
+            }
+            Data::Number(_) => {}
+            Data::Time { nanoseconds } => {
+                let after = number(0, 8) * 1_000_000_000 + number(8, 8) - returned.start_ns;
+                if (after - nanoseconds).abs() > returned.tolerance_ns {
+                    return Err(format!(
+                        "the timestamp lies {:.6} s after the first event, not {:.6} s",
+                        after as f64 / 1e9,
+                        *nanoseconds as f64 / 1e9
+                    ));
+                }
+            }
+            Data::Error(fields) => {
+                for (name, expected) in fields {
+                    let (offset, size) = error_field(name).ok_or("an unknown field")?;
+                    if number(offset, size) != *expected {
+                        return Err(format!("{name} is {}, not {expected}", number(offset, size)));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
