@@ -143,13 +143,12 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, Fault> {
             continue;
         }
         let place = cursor.place();
-        let before = cursor.rest();
+        let before = cursor.clone();
         if !cursor.takes_word("assert") {
             return cursor.expected("`assert`, the one statement of Python that is known here");
         }
         let expression = level(cursor, 0)?;
-        let length = before.len() - cursor.rest().len();
-        let text = before[..length].split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = cursor.taken_since(&before);
         if cursor.takes(",") {
             message(cursor);
         }

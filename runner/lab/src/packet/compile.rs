@@ -111,7 +111,9 @@ fn body(
                 connection.local_isn = segment.seq;
             }
             let stamp = segment.stamps().map_or(-1, |(value, _)| i64::from(value));
-            (4, stamp.to_le_bytes().to_vec())
+            let mut body = Bytes::default();
+            body.i64(stamp).i64(segment.length.into());
+            (4, body.0)
         }
         Action::Code(_) => (5, connection.fd.to_le_bytes().to_vec()),
     })

@@ -46,6 +46,8 @@
 #include <unistd.h>
 
 #define SECOND 1000000000LL
+/* How long after a part of a segment the next one may come. */
+#define BETWEEN_PARTS (10 * SECOND / 1000)
 /* How long an answer may be late before nobody waits for it any more. Idle time passes at once. */
 #define PATIENCE (5 * SECOND)
 /* Between two scripts, so that what one leaves is gone. */
@@ -462,36 +464,69 @@ static void inject(const struct inject *inject)
 	last = sent.time;
 }
 
-/* Waits for the next packet of the connection; returns 0 if none comes until then. */
-static int expect(int64_t until, const unsigned char *body)
+/* Waits for the next packet of the connection; NULL if none comes until then. */
+static struct packet *next_packet(int64_t until)
 {
 	struct pollfd fd = { wire, POLLIN, 0 };
-	struct packet *packet;
-	const unsigned char *stamp;
-	int64_t script;
 
-	memcpy(&script, body, sizeof(script));
 	capture();
 	while (first_packet == end_packet) {
 		int64_t left = until - now();
 		struct timespec time = { left / SECOND, left % SECOND };
 
-		if (left <= 0) {
-			tell((struct record){ .kind = SILENCE, .time = now() }, NULL);
-			return 0;
-		}
+		if (left <= 0)
+			return NULL;
 		ppoll(&fd, 1, &time, NULL);
 		capture();
 	}
-	packet = &packets[first_packet++];
+	return &packets[first_packet];
+}
+
+static uint32_t data_length(const struct packet *packet)
+{
+	const unsigned char *ip = packet->headers, *tcp = ip + (ip[0] & 15) * 4;
+
+	return get16(ip + 2) - (ip[0] & 15) * 4 - (tcp[12] >> 4) * 4;
+}
+
+static uint32_t sequence(const struct packet *packet)
+{
+	return get32(packet->headers + (packet->headers[0] & 15) * 4 + 4);
+}
+
+/*
+ * Waits for a segment. How much of a large one the kernel hands to the device at once depends on its pace,
+ * so it may come in parts. Returns 0 if none comes.
+ */
+static int expect(int64_t until, const unsigned char *body)
+{
+	struct packet *packet = next_packet(until);
+	const unsigned char *stamp;
+	struct { int64_t stamp, length; } script;
+	int64_t got = 0;
+	uint32_t next;
+
+	memcpy(&script, body, sizeof(script));
+	if (!packet) {
+		tell((struct record){ .kind = SILENCE, .time = now() }, NULL);
+		return 0;
+	}
 	stamp = timestamp_of(packet->headers + (packet->headers[0] & 15) * 4);
-	if (stamp && script >= 0 && stamp_count < STAMPS) {
-		stamps[stamp_count].script = script;
+	if (stamp && script.stamp >= 0 && stamp_count < STAMPS) {
+		stamps[stamp_count].script = script.stamp;
 		stamps[stamp_count++].live = get32(stamp + 2);
 	}
-	tell((struct record){ .kind = PACKET, .time = packet->time, .length = packet->length },
-	     packet->headers);
-	last = packet->time;
+	do {
+		first_packet++;
+		tell((struct record){ .kind = PACKET, .time = packet->time, .length = packet->length },
+		     packet->headers);
+		last = packet->time;
+		got += data_length(packet);
+		next = sequence(packet) + data_length(packet);
+		if (!data_length(packet) || got >= script.length)
+			break;
+		packet = next_packet(last + BETWEEN_PARTS);
+	} while (packet && sequence(packet) == next && data_length(packet));
 	return 1;
 }
 
@@ -687,7 +722,7 @@ static int perform(const struct event *event)
 
 static void run_script(int index, const unsigned char *bytes, uint32_t length)
 {
-	struct sched_param main_priority = { 10 }, worker_priority = { 20 };
+	struct sched_param none = { 0 }, worker_priority = { 20 };
 	const unsigned char *end = bytes + length, *folder = bytes;
 	pthread_condattr_t attributes;
 	pthread_t thread;
@@ -719,8 +754,9 @@ static void run_script(int index, const unsigned char *bytes, uint32_t length)
 	pthread_cond_init(&changed, &attributes);
 	if (pthread_create(&thread, NULL, worker, NULL))
 		fatal("packet: thread");
+	/* Whatever there is to do for the kernel and for a call is done before the next event. */
 	if (pthread_setschedparam(thread, SCHED_FIFO, &worker_priority) ||
-	    sched_setscheduler(0, SCHED_FIFO, &main_priority))
+	    sched_setscheduler(0, SCHED_IDLE, &none))
 		fatal("packet: priority");
 	sleep_until(now() + SECOND);
 	for (bytes += (name + 7) / 8 * 8; bytes < end;) {

@@ -10,26 +10,30 @@ use super::name;
 use super::option::TcpOption;
 use super::report::{Kind, Record, Report};
 use super::script::{Action, Base, Event, Script, Segment, Span, Time};
-use super::segment::{ACK, Options, SYN};
+use super::segment::{ACK, Options, PSH, SYN};
 use super::text::Place;
 
 /// How early or late a packet may be where a script says nothing else, in microseconds.
 pub const TOLERANCE_US: i64 = 4000;
+/// The largest segment of a sender that says nothing of it.
+const MSS_DEFAULT: u16 = 536;
+/// The largest segment that a wire takes.
+const MSS_MAX: u16 = 1460;
 /// The kernel's tick, in microseconds: `CONFIG_HZ` is 100.
 const TICK_US: i64 = 10_000;
 
-/// How late a timer may be that was set for so long: a slot of the level of the timer wheel on
-/// which it lies. A level has 64 slots, each eight times as long as one of the level before
-/// (`kernel/time/timer.c`).
+/// How late something may be that a timer of so long does: a duration is rounded up to ticks, and a
+/// timer waits for the end of its slot of the timer wheel. A level of that has 64 slots, each eight
+/// times as long as one of the level before (`kernel/time/timer.c`).
 fn granularity_us(timer_us: i64) -> i64 {
     if timer_us == 0 {
-        return 0;
+        return TICK_US;
     }
     let mut slot = TICK_US;
     while timer_us >= 63 * slot {
         slot *= 8;
     }
-    slot
+    TICK_US + slot
 }
 
 /// What became of a script.
@@ -56,6 +60,8 @@ pub enum Verdict {
 struct Connection {
     local_isn: u32,
     remote_isn: u32,
+    /// The largest segment that the other side takes.
+    mss: u16,
     /// The first sequence number of the system under test, as the script has it.
     local_script: u32,
     /// The first timestamp: as the script has it, and as it is.
@@ -141,16 +147,20 @@ impl Judge<'_> {
                 None => fail("the command was not reached".to_owned()),
             },
             Action::Inject(segment) => {
-                let isn = segment.has(SYN).then_some(segment.seq);
-                self.sent(index, event, isn)
+                self.sent(index, event)?;
+                if segment.has(SYN) {
+                    self.connection.remote_isn = segment.seq;
+                    self.connection.mss = segment.mss().unwrap_or(MSS_DEFAULT);
+                }
+                Ok(())
             }
-            Action::InjectIcmp(_) => self.sent(index, event, None),
+            Action::InjectIcmp(_) => self.sent(index, event),
             Action::Expect(segment) => self.expect(index, event, segment),
             Action::Code(statements) => self.code(index, event, statements),
         }
     }
 
-    fn sent(&mut self, index: usize, event: &Event, isn: Option<u32>) -> Judged {
+    fn sent(&mut self, index: usize, event: &Event) -> Judged {
         let Some(record) = self.record(index, Kind::Sent) else {
             return Err((event.place, "the packet was not reached".to_owned()));
         };
@@ -159,9 +169,6 @@ impl Judge<'_> {
             return Err((event.place, format!("the packet could not be injected: {error}")));
         }
         self.last_ns = record.time_ns;
-        if let Some(isn) = isn {
-            self.connection.remote_isn = isn;
-        }
         Ok(())
     }
 
@@ -232,7 +239,7 @@ impl Judge<'_> {
                 None => fail("the script has ended before".to_owned()),
             };
         };
-        let Some(raw) = Segment::of_packet(&record.bytes) else {
+        let Some((raw, end_ns)) = self.put_together(index) else {
             return fail("what was on the wire cannot be read".to_owned());
         };
         if raw.has(SYN) {
@@ -259,8 +266,36 @@ impl Judge<'_> {
         {
             self.off_us = off_us;
         }
-        self.last_ns = record.time_ns;
+        self.last_ns = end_ns;
         Ok(())
+    }
+
+    /// The segment that has come at an event, and when all of it had. The kernel may hand it to the
+    /// device in parts, which are whole segments of the connection's size but for the last. If that
+    /// is not so, the first part is what has come.
+    fn put_together(&self, index: usize) -> Option<(Segment, i64)> {
+        let records = self.report.events.get(&index)?;
+        let mut parts = records.iter().filter(|record| record.kind == Kind::Packet);
+        let first = parts.next()?;
+        let mut whole = Segment::of_packet(&first.bytes)?;
+        let (mut end_ns, mut last) = (first.time_ns, whole.clone());
+        for part in parts {
+            let next = Segment::of_packet(&part.bytes)?;
+            let like_last = Segment {
+                seq: last.seq,
+                length: last.length,
+                flags: next.flags & !PSH | last.flags & PSH,
+                ..next.clone()
+            };
+            let size = u32::from(self.connection.mss.min(MSS_MAX)).saturating_sub(last.options_size());
+            if like_last != last || size == 0 || last.length % size != 0 {
+                return Segment::of_packet(&first.bytes).zip(Some(first.time_ns));
+            }
+            whole.length += next.length;
+            whole.flags = next.flags;
+            (end_ns, last) = (part.time_ns, next);
+        }
+        Some((whole, end_ns))
     }
 
     fn base_ns(&self, time: Time) -> i64 {

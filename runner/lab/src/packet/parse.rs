@@ -9,6 +9,9 @@ use super::segment::{self, ECN, FLAGS, Segment};
 use super::text::{Cursor, Fault, Place, is_word};
 use super::{code, name, option};
 
+/// What an IP packet has room for, beside its headers with all options.
+const LENGTH_MAX: u32 = 65_535 - 20 - 60;
+
 type Result<T> = std::result::Result<T, Fault>;
 
 impl Script {
@@ -98,10 +101,9 @@ fn event(cursor: &mut Cursor<'_>) -> Result<Event> {
     let place = cursor.place();
     let time = time(cursor)?;
     cursor.place();
-    let before = cursor.rest();
+    let before = cursor.clone();
     let action = action(cursor)?;
-    let length = before.len() - cursor.rest().len();
-    let text = before[..length].split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = cursor.taken_since(&before);
     Ok(Event {
         place,
         text,
@@ -421,7 +423,7 @@ fn range(cursor: &mut Cursor<'_>) -> Result<(u32, u32)> {
         let message = format!("from {from} to {to} there are not {length} bytes");
         return Err(Fault { place, message });
     }
-    if length > 65_000 {
+    if length > LENGTH_MAX {
         let message = format!("{length} bytes do not fit into one packet");
         return Err(Fault { place, message });
     }

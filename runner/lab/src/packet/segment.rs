@@ -9,7 +9,7 @@ pub const FLAGS: [(char, u16); 9] = [
     ('F', 0x001),
     ('S', SYN),
     ('R', 0x004),
-    ('P', 0x008),
+    ('P', PSH),
     ('U', 0x020),
     ('E', 0x040),
     ('W', 0x080),
@@ -18,6 +18,8 @@ pub const FLAGS: [(char, u16); 9] = [
 ];
 /// SYN.
 pub const SYN: u16 = 0x002;
+/// PSH.
+pub const PSH: u16 = 0x008;
 /// ACK, which is written as a point.
 pub const ACK: u16 = 0x010;
 
@@ -95,7 +97,31 @@ impl Segment {
         self.flags & flags == flags
     }
 
-    /// The first timestamp of it, and the one that it echoes.
+    /// The size of segments that it announces.
+    #[must_use]
+    pub fn mss(&self) -> Option<u16> {
+        let Options::These(options) = &self.options else {
+            return None;
+        };
+        options.iter().find_map(|option| match option {
+            TcpOption::Mss(mss) => Some(*mss),
+            _ => None,
+        })
+    }
+
+    /// How many bytes of its header the options take.
+    #[must_use]
+    pub fn options_size(&self) -> u32 {
+        match &self.options {
+            Options::Any => 0,
+            Options::These(options) => {
+                let size = option::write(options).0.len().next_multiple_of(4);
+                u32::try_from(size).unwrap_or(40)
+            }
+        }
+    }
+
+    /// The timestamp of it, and the one that it echoes.
     #[must_use]
     pub fn stamps(&self) -> Option<(u32, u32)> {
         let Options::These(options) = &self.options else {

@@ -32,6 +32,8 @@ pub struct Fault {
 pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
+    /// Where the last word ended.
+    end: usize,
     /// Words that stand for others (`-D NAME=VALUE`).
     defines: &'a BTreeMap<String, String>,
 }
@@ -39,13 +41,31 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str, defines: &'a BTreeMap<String, String>) -> Self {
-        let at = 0;
-        Self { text, at, defines }
+        let (at, end) = (0, 0);
+        Self {
+            text,
+            at,
+            end,
+            defines,
+        }
     }
 
     /// What is left.
     pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
+    }
+
+    /// What was taken since another cursor was here, in one line.
+    pub fn taken_since(&self, before: &Self) -> String {
+        let words = self.text[before.at..self.end].split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn take(&mut self, length: usize) {
+        self.at += length;
+        if length > 0 {
+            self.end = self.at;
+        }
     }
 
     /// Where the next word is.
@@ -114,7 +134,7 @@ impl<'a> Cursor<'a> {
     pub fn takes(&mut self, words: &str) -> bool {
         let found = self.sees(words);
         if found {
-            self.at += words.len();
+            self.take(words.len());
         }
         found
     }
@@ -125,7 +145,7 @@ impl<'a> Cursor<'a> {
         let found = self.rest().strip_prefix(word);
         let found = found.is_some_and(|rest| !rest.starts_with(is_word));
         if found {
-            self.at += word.len();
+            self.take(word.len());
         }
         found
     }
@@ -148,7 +168,7 @@ impl<'a> Cursor<'a> {
     pub fn raw_while(&mut self, mut fits: impl FnMut(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|c| !fits(c)).unwrap_or(rest.len());
-        self.at += end;
+        self.take(end);
         &rest[..end]
     }
 
@@ -164,7 +184,7 @@ impl<'a> Cursor<'a> {
         let rest = self.rest();
         match rest.find(end) {
             Some(length) => {
-                self.at += length + end.len();
+                self.take(length + end.len());
                 Ok(&rest[..length])
             }
             None => self.fault(format!("{what} has no end: there is no `{end}` behind it")),
