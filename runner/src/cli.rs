@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, exercise, lab as lab_command, mdbook, packet, plank, preprocess,
-    record, renumber, run, setup, show, verify,
+    chapter, claims, clean, cmdrun, exercise, lab as lab_command, mdbook, packet, plank,
+    preprocess, record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
 use crate::help;

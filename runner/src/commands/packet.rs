@@ -130,7 +130,10 @@ fn show(outcomes: &BTreeMap<&Path, Outcome>) {
         match outcome {
             Outcome::Judged(Verdict::Pass { off_us }) => {
                 passed += 1;
-                println!("pass    {path} ({:.3} ms off at most)", *off_us as f64 / 1000.0);
+                println!(
+                    "pass    {path} ({:.3} ms off at most)",
+                    *off_us as f64 / 1000.0
+                );
             }
             Outcome::Judged(Verdict::Fail {
                 place,
@@ -151,7 +154,9 @@ fn show(outcomes: &BTreeMap<&Path, Outcome>) {
     }
     if outcomes.len() > 1 {
         let all = outcomes.len();
-        println!("{all} scripts: {passed} pass, {failed} fail, {beyond} are beyond the language here");
+        println!(
+            "{all} scripts: {passed} pass, {failed} fail, {beyond} are beyond the language here"
+        );
     }
 }
 

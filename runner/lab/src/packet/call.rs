@@ -178,7 +178,10 @@ impl Call {
         let mut known = maker.made.arguments.iter().map(|argument| argument.raw());
         let named = maker.made.out_fds.iter().map(|(_, fd)| *fd);
         let named = named.chain(maker.made.result_fd);
-        if named.chain(known.find(|raw| raw.0 == 1).map(|raw| raw.1)).any(|fd| fd >= DESCRIPTORS) {
+        if named
+            .chain(known.find(|raw| raw.0 == 1).map(|raw| raw.1))
+            .any(|fd| fd >= DESCRIPTORS)
+        {
             return self.fault(format!("descriptors end at {} here", DESCRIPTORS - 1));
         }
         Ok(maker.made)
@@ -276,13 +279,22 @@ impl Maker<'_> {
             "splice" => {
                 self.takes(6)?;
                 let (from, to) = (self.fd(0)?, self.fd(2)?);
-                let [a, b, c, d] = [self.number(1)?, self.number(3)?, self.number(4)?, self.number(5)?];
+                let [a, b, c, d] = [
+                    self.number(1)?,
+                    self.number(3)?,
+                    self.number(4)?,
+                    self.number(5)?,
+                ];
                 let [a, b, c, d] = [a, b, c, d].map(Constant);
                 self.is(275, &[from, a, to, b, c, d]);
             }
             "epoll_create" | "epoll_create1" => {
                 self.takes(1)?;
-                let number = if self.call.name == "epoll_create" { 213 } else { 291 };
+                let number = if self.call.name == "epoll_create" {
+                    213
+                } else {
+                    291
+                };
                 let argument = Constant(self.number(0)?);
                 self.is(number, &[argument]);
                 self.made.result_fd = result_fd;
@@ -290,7 +302,10 @@ impl Maker<'_> {
             "epoll_ctl" => {
                 self.takes(4)?;
                 let (events, fd) = self.epoll_event(3)?;
-                let mut event = u32::try_from(events & 0xffff_ffff).unwrap_or(0).to_le_bytes().to_vec();
+                let mut event = u32::try_from(events & 0xffff_ffff)
+                    .unwrap_or(0)
+                    .to_le_bytes()
+                    .to_vec();
                 event.extend(fd.to_le_bytes());
                 let at = self.lay(&event);
                 let [epoll, socket] = [self.fd(0)?, self.fd(2)?];
@@ -311,7 +326,9 @@ impl Maker<'_> {
                 self.is(232, &[epoll, Argument::Image(at), rest[0], rest[1]]);
             }
             name => {
-                return self.call.fault(format!("the system call `{name}` is not known here"));
+                return self
+                    .call
+                    .fault(format!("the system call `{name}` is not known here"));
             }
         }
         Ok(())
@@ -327,18 +344,31 @@ impl Maker<'_> {
             found if found == count => Ok(()),
             found => {
                 let name = &self.call.name;
-                self.call.fault(format!("`{name}` has {count} arguments, and here it has {found}"))
+                self.call.fault(format!(
+                    "`{name}` has {count} arguments, and here it has {found}"
+                ))
             }
         }
     }
 
     fn value(&self, index: usize) -> &Value {
-        self.call.arguments.get(index).map_or(&Value::Any, |(_, value)| value)
+        self.call
+            .arguments
+            .get(index)
+            .map_or(&Value::Any, |(_, value)| value)
     }
 
     fn wrong<T>(&self, index: usize, what: &str) -> Result<T> {
-        let place = self.call.arguments.get(index).map_or(self.call.place, |(place, _)| *place);
-        let message = format!("expected {what} as argument {} of `{}`", index + 1, self.call.name);
+        let place = self
+            .call
+            .arguments
+            .get(index)
+            .map_or(self.call.place, |(place, _)| *place);
+        let message = format!(
+            "expected {what} as argument {} of `{}`",
+            index + 1,
+            self.call.name
+        );
         Err(Fault { place, message })
     }
 
@@ -589,7 +619,10 @@ impl Maker<'_> {
         }
         let fd = self.fd(0)?;
         let flags = Argument::Constant(self.number(2)?);
-        self.is(if receives { 47 } else { 46 }, &[fd, Argument::Image(header), flags]);
+        self.is(
+            if receives { 47 } else { 46 },
+            &[fd, Argument::Image(header), flags],
+        );
         Ok(())
     }
 
@@ -611,7 +644,8 @@ impl Maker<'_> {
             self.made.image[place + 8..place + 16].copy_from_slice(&length.to_le_bytes());
         }
         self.point(header + 16, Argument::Image(at));
-        self.made.image[header + 24..header + 32].copy_from_slice(&(parts.len() as u64).to_le_bytes());
+        self.made.image[header + 24..header + 32]
+            .copy_from_slice(&(parts.len() as u64).to_le_bytes());
         Ok(())
     }
 
@@ -619,7 +653,12 @@ impl Maker<'_> {
         let Value::Struct(fields) = message else {
             return self.wrong(1, "control messages in braces");
         };
-        let [(a, Value::Number(level)), (b, Value::Number(kind)), (c, data)] = &fields[..] else {
+        let [
+            (a, Value::Number(level)),
+            (b, Value::Number(kind)),
+            (c, data),
+        ] = &fields[..]
+        else {
             return self.wrong(1, "`{cmsg_level=..., cmsg_type=..., cmsg_data=...}`");
         };
         if [a, b, c] != ["cmsg_level", "cmsg_type", "cmsg_data"] {
@@ -750,15 +789,21 @@ fn check_control(
     let end = at + usize::try_from(length).unwrap_or(0);
     let mut found = Vec::new();
     while at + 16 <= end {
-        let size = returned.number(at, 8).and_then(|size| usize::try_from(size).ok());
-        let size = size.filter(|size| *size >= 16).ok_or("a control message has no length")?;
+        let size = returned
+            .number(at, 8)
+            .and_then(|size| usize::try_from(size).ok());
+        let size = size
+            .filter(|size| *size >= 16)
+            .ok_or("a control message has no length")?;
         let header = |offset| returned.number(at + offset, 4).unwrap_or(-1);
         found.push((header(8), header(12), at + 16));
         at += size.next_multiple_of(8);
     }
     if found.len() != expected.len() {
         let (found, expected) = (found.len(), expected.len());
-        return Err(format!("there are {found} control messages, not {expected}"));
+        return Err(format!(
+            "there are {found} control messages, not {expected}"
+        ));
     }
     for ((level, kind, at), expected) in found.into_iter().zip(expected) {
         if (level, kind) != (expected.level, expected.kind) {
@@ -787,7 +832,10 @@ fn check_control(
                 for (name, expected) in fields {
                     let (offset, size) = error_field(name).ok_or("an unknown field")?;
                     if number(offset, size) != *expected {
-                        return Err(format!("{name} is {}, not {expected}", number(offset, size)));
+                        return Err(format!(
+                            "{name} is {}, not {expected}",
+                            number(offset, size)
+                        ));
                     }
                 }
             }

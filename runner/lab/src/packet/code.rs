@@ -238,7 +238,11 @@ fn unary(cursor: &mut Cursor<'_>) -> Result<Expression, Fault> {
         cursor.must(")")?;
         return Ok(inner);
     }
-    if cursor.rest().trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+    if cursor
+        .rest()
+        .trim_start()
+        .starts_with(|c: char| c.is_ascii_digit())
+    {
         return cursor.number().map(Expression::Number);
     }
     let mut ahead = cursor.clone();
@@ -433,6 +437,9 @@ mod tests {
         let failed = judged("assert tcpi_snd_cwnd == 11 or tcpi_snd_cwnd > 12 }%");
         assert_eq!(failed, Ok(Err("tcpi_snd_cwnd is 10".into())));
         let absent = judged("assert tcpi_rcv_wnd == 1 }%");
-        assert_eq!(absent, Err("the kernel's struct tcp_info has no tcpi_rcv_wnd".into()));
+        assert_eq!(
+            absent,
+            Err("the kernel's struct tcp_info has no tcpi_rcv_wnd".into())
+        );
     }
 }

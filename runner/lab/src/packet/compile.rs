@@ -76,7 +76,10 @@ pub fn script(script: &Script, folder: &Path) -> Result<Vec<u8>, Fault> {
             Base::Untimed => 3,
         };
         let blocking = event.time.span == Span::Blocking;
-        bytes.u32(kind).u32(if blocking { BLOCKING } else { 0 }).u32(when);
+        bytes
+            .u32(kind)
+            .u32(if blocking { BLOCKING } else { 0 })
+            .u32(when);
         bytes.size(body.len());
         bytes.i64(event.time.from_us).i64(event.time.until_us);
         bytes.0.extend(body);
@@ -128,7 +131,10 @@ fn call_body(made: &Made) -> Vec<u8> {
     }
     let fd = |fd: i64| u32::from_le_bytes(i32::try_from(fd).unwrap_or(-1).to_le_bytes());
     bytes.u32(fd(made.result_fd.unwrap_or(-1)));
-    bytes.size(made.pointers.len()).size(made.out_fds.len()).size(made.image.len());
+    bytes
+        .size(made.pointers.len())
+        .size(made.out_fds.len())
+        .size(made.image.len());
     for (at, to) in &made.pointers {
         let (kind, value) = to.raw();
         bytes.size(*at).u32(kind).i64(value);
@@ -153,7 +159,11 @@ const REMOTE: [u8; 4] = [192, 0, 2, 1];
 
 fn packet(flags: u32, headers: &[u8], data: u32, gso: u16, fixups: &[(usize, u32)]) -> Vec<u8> {
     let mut bytes = Bytes::default();
-    bytes.u32(flags).size(headers.len()).u32(data).u32(gso.into());
+    bytes
+        .u32(flags)
+        .size(headers.len())
+        .u32(data)
+        .u32(gso.into());
     bytes.size(fixups.len()).u32(0);
     for (at, kind) in fixups {
         bytes.size(*at).u32(*kind);
@@ -220,7 +230,11 @@ fn inject_icmp(icmp: Icmp) -> Vec<u8> {
     headers.extend((5_u16 << 12 | ACK).to_be_bytes());
     headers.extend([0; 6]);
     let inner = ICMP + HEADER;
-    let fixups = [(inner, LOCAL_PORT), (inner + 2, REMOTE_PORT), (inner + 4, LOCAL_ISN)];
+    let fixups = [
+        (inner, LOCAL_PORT),
+        (inner + 2, REMOTE_PORT),
+        (inner + 4, LOCAL_ISN),
+    ];
     packet(0, &headers, 0, 0, &fixups)
 }
 

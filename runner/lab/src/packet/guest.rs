@@ -34,8 +34,10 @@ const TOOLS: [(&str, &str); 2] = [
 const SYSCTLS: (&str, &str) = ("set_sysctls.py", include_str!("set_sysctls.sh"));
 /// What a folder of scripts holds beside them is packed if it is not larger.
 const FILE_MAX: u64 = 1 << 20;
-/// How long all scripts may take, in real time.
-const DEADLINE: Duration = Duration::from_secs(600);
+/// How long the guest may take, in real time: to boot, and for each script, most of which is spent
+/// in the programs that it starts.
+const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE_EACH: Duration = Duration::from_secs(30);
 /// Where the shell looks for programs.
 const PATH: &str = "PATH=/.runner/bin:/sbin:/usr/sbin:/bin:/usr/bin";
 
@@ -57,7 +59,12 @@ pub fn run(
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         let compiled = compile::script(script, &folder);
         events.extend(compiled.map_err(|fault| {
-            Error::Unfit(format!("{}:{}: {}", script.path.display(), fault.place, fault.message))
+            Error::Unfit(format!(
+                "{}:{}: {}",
+                script.path.display(),
+                fault.place,
+                fault.message
+            ))
         })?);
         folders.insert(folder);
     }
@@ -68,24 +75,36 @@ pub fn run(
     let program = Program::of_guest(archive, &[PROGRAM.1], &[PATH, "HOME=/root"]);
     let (mut output, mut complaints) = (Vec::new(), Vec::new());
     let mut take = |to_stderr: bool, bytes: &[u8]| {
-        let all = if to_stderr { &mut complaints } else { &mut output };
+        let all = if to_stderr {
+            &mut complaints
+        } else {
+            &mut output
+        };
         all.extend_from_slice(bytes);
     };
-    let ended = program.boot(options, lab, kernel, Pace::Fast, Some(DEADLINE), Some(&mut take));
+    let count = u32::try_from(scripts.len()).unwrap_or(u32::MAX);
+    let deadline = Some(DEADLINE + DEADLINE_EACH.saturating_mul(count));
+    let taking = Some(&mut take as _);
+    let ended = program.boot(options, lab, kernel, Pace::Fast, deadline, taking);
     let complaints = String::from_utf8_lossy(&complaints).into_owned();
     let reports = report::read(&output).map_err(anyhow::Error::msg);
     // A machine that ends early still says which script it was in.
     let status = match ended {
         Err(error) => {
             let begun = reports.map_or(0, |reports| reports.len());
-            return Err(match begun.checked_sub(1).and_then(|last| scripts.get(last)) {
-                Some(script) => error.context(format!("run {}", script.path.display())),
-                None => error,
-            });
+            return Err(
+                match begun.checked_sub(1).and_then(|last| scripts.get(last)) {
+                    Some(script) => error.context(format!("run {}", script.path.display())),
+                    None => error,
+                },
+            );
         }
         Ok(status) => status,
     };
-    ensure!(status == 0, "the guest's program ended with {status}: {complaints}");
+    ensure!(
+        status == 0,
+        "the guest's program ended with {status}: {complaints}"
+    );
     let reports = reports.context("read what the guest reports")?;
     ensure!(
         reports.len() == scripts.len(),
@@ -94,7 +113,8 @@ pub fn run(
         scripts.len()
     );
     let pairs = scripts.iter().zip(&reports);
-    let verdict = |(script, report): (&Script, &Report)| judge::verdict(script, report, &complaints);
+    let verdict =
+        |(script, report): (&Script, &Report)| judge::verdict(script, report, &complaints);
     Ok(pairs.map(verdict).collect())
 }
 

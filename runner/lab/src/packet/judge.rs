@@ -92,9 +92,15 @@ pub fn verdict(script: &Script, report: &Report, complaints: &str) -> Verdict {
         off_us: 0,
         connection: Connection::default(),
     };
-    let begin = script.events.first().map_or(Place::default(), |event| event.place);
+    let begin = script
+        .events
+        .first()
+        .map_or(Place::default(), |event| event.place);
     if let Some(status) = report.broken {
-        let what = format!("the guest's program ended with {status}: {}", complaints.trim());
+        let what = format!(
+            "the guest's program ended with {status}: {}",
+            complaints.trim()
+        );
         let (place, complaints) = (begin, Vec::new());
         return Verdict::Fail {
             place,
@@ -142,7 +148,10 @@ impl Judge<'_> {
                     let output = String::from_utf8_lossy(&record.bytes);
                     let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
                     let status = record.value;
-                    fail(format!("`{command}` ended with {status}: {}", output.trim()))
+                    fail(format!(
+                        "`{command}` ended with {status}: {}",
+                        output.trim()
+                    ))
                 }
                 None => fail("the command was not reached".to_owned()),
             },
@@ -166,7 +175,10 @@ impl Judge<'_> {
         };
         if record.error != 0 {
             let error = name::of_error(record.error);
-            return Err((event.place, format!("the packet could not be injected: {error}")));
+            return Err((
+                event.place,
+                format!("the packet could not be injected: {error}"),
+            ));
         }
         self.last_ns = record.time_ns;
         Ok(())
@@ -211,9 +223,14 @@ impl Judge<'_> {
         };
         if record.error != 0 {
             let error = name::of_error(record.error);
-            return Err((event.place, format!("the connection gives no tcp_info: {error}")));
+            return Err((
+                event.place,
+                format!("the connection gives no tcp_info: {error}"),
+            ));
         }
-        let info_end = usize::try_from(record.value).unwrap_or(0).min(record.bytes.len());
+        let info_end = usize::try_from(record.value)
+            .unwrap_or(0)
+            .min(record.bytes.len());
         let (info, memory) = record.bytes.split_at(info_end);
         let information = Information { info, memory };
         for statement in statements {
@@ -234,7 +251,10 @@ impl Judge<'_> {
             return match self.record(index, Kind::Silence) {
                 Some(record) => {
                     let waited = seconds(record.time_ns - self.base_ns(event.time));
-                    fail(format!("the wire was silent for {waited} s{}", self.strays(index)))
+                    fail(format!(
+                        "the wire was silent for {waited} s{}",
+                        self.strays(index)
+                    ))
                 }
                 None => fail("the script has ended before".to_owned()),
             };
@@ -260,9 +280,10 @@ impl Judge<'_> {
                 differences.join(", ")
             ));
         }
-        if let Some(off_us) = self.off(event.time, after_us).map_err(|what| {
-            (event.place, format!("expected `{}`; {what}", event.text))
-        })? && off_us.abs() > self.off_us.abs()
+        if let Some(off_us) = self
+            .off(event.time, after_us)
+            .map_err(|what| (event.place, format!("expected `{}`; {what}", event.text)))?
+            && off_us.abs() > self.off_us.abs()
         {
             self.off_us = off_us;
         }
@@ -287,7 +308,8 @@ impl Judge<'_> {
                 flags: next.flags & !PSH | last.flags & PSH,
                 ..next.clone()
             };
-            let size = u32::from(self.connection.mss.min(MSS_MAX)).saturating_sub(last.options_size());
+            let size =
+                u32::from(self.connection.mss.min(MSS_MAX)).saturating_sub(last.options_size());
             if like_last != last || size == 0 || last.length % size != 0 {
                 return Segment::of_packet(&first.bytes).zip(Some(first.time_ns));
             }
@@ -371,15 +393,27 @@ impl Judge<'_> {
                 differences.push(what);
             }
         };
-        differs("ECN in its IP header", expected.ecn.is_some() && expected.ecn != found.ecn);
+        differs(
+            "ECN in its IP header",
+            expected.ecn.is_some() && expected.ecn != found.ecn,
+        );
         differs("set of flags", expected.flags != found.flags);
         differs("sequence number", expected.seq != found.seq);
         differs("length", expected.length != found.length);
         let acks = expected.has(ACK) && expected.ack.is_some();
         differs("acknowledgement", acks && expected.ack != found.ack);
-        differs("window", expected.window.is_some() && expected.window != found.window);
-        differs("urgent pointer", expected.urgent.is_some() && expected.urgent != found.urgent);
-        differs("list of options", !self.alike(&expected.options, &found.options, time));
+        differs(
+            "window",
+            expected.window.is_some() && expected.window != found.window,
+        );
+        differs(
+            "urgent pointer",
+            expected.urgent.is_some() && expected.urgent != found.urgent,
+        );
+        differs(
+            "list of options",
+            !self.alike(&expected.options, &found.options, time),
+        );
         differences
     }
 
@@ -415,7 +449,9 @@ impl Judge<'_> {
         let records = self.report.events.get(&index).into_iter().flatten();
         let strays = records.filter(|record| record.kind == Kind::Stray);
         let segments = strays.filter_map(|record| Segment::of_packet(&record.bytes));
-        let texts: Vec<String> = segments.map(|segment| format!("\n    > {segment}")).collect();
+        let texts: Vec<String> = segments
+            .map(|segment| format!("\n    > {segment}"))
+            .collect();
         match texts.is_empty() {
             true => String::new(),
             false => format!(", but for what is of another connection:{}", texts.concat()),
@@ -424,7 +460,11 @@ impl Judge<'_> {
 
     /// What the script's commands complained about before an event.
     fn complaints(&self, index: usize) -> Vec<String> {
-        let records = self.report.events.range(..index).flat_map(|(_, records)| records);
+        let records = self
+            .report
+            .events
+            .range(..index)
+            .flat_map(|(_, records)| records);
         let mut complaints: Vec<String> = Vec::new();
         for record in records.filter(|record| record.kind == Kind::Output) {
             for line in String::from_utf8_lossy(&record.bytes).lines() {
@@ -440,4 +480,3 @@ impl Judge<'_> {
 fn seconds(nanoseconds: i64) -> String {
     format!("{:.6}", nanoseconds as f64 / 1e9)
 }
-

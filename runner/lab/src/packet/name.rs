@@ -185,7 +185,8 @@ static ERRORS: &[(&str, i64)] = &[
 /// The number behind a name.
 pub fn number(name: &str) -> Option<i64> {
     let mut all = NAMES.iter().chain(ERRORS);
-    all.find(|(have, _)| *have == name).map(|(_, number)| *number)
+    all.find(|(have, _)| *have == name)
+        .map(|(_, number)| *number)
 }
 
 /// The error behind a name.

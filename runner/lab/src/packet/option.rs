@@ -44,8 +44,8 @@ pub enum TcpOption {
 }
 
 use TcpOption::{
-    AccEcn, End, FastOpen, FastOpenExperiment, Md5, Mss, Nop, Other, Sack, SackPermitted, Timestamp,
-    WindowScale,
+    AccEcn, End, FastOpen, FastOpenExperiment, Md5, Mss, Nop, Other, Sack, SackPermitted,
+    Timestamp, WindowScale,
 };
 
 /// What marks the experimental option as that of TCP Fast Open.
@@ -132,9 +132,12 @@ fn one(kind: u8, body: &[u8]) -> TcpOption {
         (2, [high, low]) => Mss(u16::from_be_bytes([*high, *low])),
         (3, [shift]) => WindowScale(*shift),
         (4, []) => SackPermitted,
-        (5, _) if body.len() % 8 == 0 => {
-            Sack(numbers.chunks_exact(2).map(|two| (two[0], two[1])).collect())
-        }
+        (5, _) if body.len().is_multiple_of(8) => Sack(
+            numbers
+                .chunks_exact(2)
+                .map(|two| (two[0], two[1]))
+                .collect(),
+        ),
         (8, _) if body.len() == 8 => Timestamp {
             value: numbers[0],
             echo: numbers[1],
@@ -142,7 +145,7 @@ fn one(kind: u8, body: &[u8]) -> TcpOption {
         (19, _) => Md5(body.to_vec()),
         (34, _) => FastOpen(body.to_vec()),
         (254, [a, b, cookie @ ..]) if [*a, *b] == FAST_OPEN => FastOpenExperiment(cookie.to_vec()),
-        (172 | 174, _) if body.len() % 3 == 0 => AccEcn {
+        (172 | 174, _) if body.len().is_multiple_of(3) => AccEcn {
             ect1_first: kind == 174,
             counters: body
                 .chunks_exact(3)
@@ -201,7 +204,9 @@ fn hexadecimal(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Fault> {
     let place = cursor.place();
     let digits = cursor.word();
     let bytes = digits.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2);
+        let pair = std::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.len() == 2);
         u8::from_str_radix(pair?, 16).ok()
     });
     bytes.collect::<Option<_>>().ok_or_else(|| Fault {

@@ -47,8 +47,9 @@ fn check(events: &[Event]) -> Result<()> {
             (_, time) if time.base == Base::Untimed => Some("only a command can do without a time"),
             (Action::Call(call), time) => {
                 call.make()?;
-                (time.base == Base::Any || time.span == Span::Range)
-                    .then_some("a call is made at one time: `TIME`, or `TIME...TIME` if it has to wait")
+                (time.base == Base::Any || time.span == Span::Range).then_some(
+                    "a call is made at one time: `TIME`, or `TIME...TIME` if it has to wait",
+                )
             }
             (Action::Expect(_), time) => {
                 (time.span == Span::Blocking).then_some("only a call can have a time with `...`")
@@ -83,14 +84,17 @@ fn one_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         "ip_version" => {
             ahead.must("=")?;
             if !ahead.takes_word("ipv4") || ahead.sees("-") {
-                return cursor.fault("only --ip_version=ipv4 can run: the guest's kernel has no IPv6");
+                return cursor
+                    .fault("only --ip_version=ipv4 can run: the guest's kernel has no IPv6");
             }
         }
         // Each send has memory of its own here.
         "send_omit_free" => {}
         _ => {
-            return cursor.expected("one of the options mss, tolerance_usecs, tcp_ts_tick_usecs, \
-                ip_version and send_omit_free");
+            return cursor.expected(
+                "one of the options mss, tolerance_usecs, tcp_ts_tick_usecs, \
+                ip_version and send_omit_free",
+            );
         }
     }
     *cursor = ahead;
@@ -125,7 +129,11 @@ fn time(cursor: &mut Cursor<'_>) -> Result<Time> {
     if cursor.takes("*") {
         return Ok(untimed(Base::Any));
     }
-    let base = if cursor.takes("+") { Base::Last } else { Base::Start };
+    let base = if cursor.takes("+") {
+        Base::Last
+    } else {
+        Base::Start
+    };
     let from_us = moment(cursor)?;
     let span = if cursor.takes("...") {
         Span::Blocking
@@ -333,7 +341,8 @@ fn text(cursor: &mut Cursor<'_>) -> Result<Vec<u8>> {
         match escaped {
             Some(byte) => bytes.push(byte),
             None => {
-                let message = "an escape that is not known: there are \\n, \\t, \\0, \\\\ and \\xNN";
+                let message =
+                    "an escape that is not known: there are \\n, \\t, \\0, \\\\ and \\xNN";
                 let message = message.to_owned();
                 return Err(Fault { place, message });
             }
@@ -478,7 +487,12 @@ mod tests {
     fn times_are_read() {
         let text = "0 close(3) = 0\n+.01...0.011 close(3) = 0\n 1.5 close(3) = 0\n\
             +0~+.04 > . 1:1(0)\n* > . 1:1(0)\n+.02 ~ +1.1 > . 1:1(0)";
-        let times: Vec<_> = parse(text).unwrap().events.iter().map(|event| event.time).collect();
+        let times: Vec<_> = parse(text)
+            .unwrap()
+            .events
+            .iter()
+            .map(|event| event.time)
+            .collect();
         let time = |base, from_us, until_us, span| Time {
             base,
             from_us,
@@ -532,22 +546,52 @@ mod tests {
     #[test]
     fn a_fault_says_where_and_what() {
         for (text, expected) in [
-            ("0 socket(..., 1) = 3", "1:3: `socket` has 3 arguments, and here it has 2"),
-            ("\n +0 fly(3) = 0", "2:5: the system call `fly` is not known here"),
+            (
+                "0 socket(..., 1) = 3",
+                "1:3: `socket` has 3 arguments, and here it has 2",
+            ),
+            (
+                "\n +0 fly(3) = 0",
+                "2:5: the system call `fly` is not known here",
+            ),
             ("0 > S 0:1(0)", "1:7: from 0 to 1 there are not 0 bytes"),
-            ("0 > S 0:0(0) <mss 1,shine 2>", "1:21: expected an option of TCP that is known here, not `shine`"),
-            ("0 < X 1:1(0)", "1:5: expected the flags of a segment, not `X`"),
+            (
+                "0 > S 0:0(0) <mss 1,shine 2>",
+                "1:21: expected an option of TCP that is known here, not `shine`",
+            ),
+            (
+                "0 < X 1:1(0)",
+                "1:5: expected the flags of a segment, not `X`",
+            ),
             ("+0 close(3)", "1:12: expected `=`, and the script ends"),
-            ("--wings=2", "1:3: expected one of the options mss, tolerance_usecs, \
-              tcp_ts_tick_usecs, ip_version and send_omit_free, not `wings=2`"),
-            ("0 setsockopt(3, SOL_TCP, TCP_HOPE, [1], 4) = 0", "1:26: the name `TCP_HOPE` is not known here"),
-            ("`true", "1:2: the command has no end: there is no ``` behind it"),
-            ("0 > S 0:0(0) <FO CAKE>", "1:18: expected pairs of hexadecimal digits, not `CAKE`; a \
-              name is given a value by -D CAKE=VALUE"),
-            ("0 %{ print(1) }%", "1:6: expected `assert`, the one statement of Python that is known \
-              here, not `print(1)`"),
-            ("* close(3) = 0", "1:1: a call is made at one time: `TIME`, or `TIME...TIME` if it has \
-              to wait"),
+            (
+                "--wings=2",
+                "1:3: expected one of the options mss, tolerance_usecs, \
+              tcp_ts_tick_usecs, ip_version and send_omit_free, not `wings=2`",
+            ),
+            (
+                "0 setsockopt(3, SOL_TCP, TCP_HOPE, [1], 4) = 0",
+                "1:26: the name `TCP_HOPE` is not known here",
+            ),
+            (
+                "`true",
+                "1:2: the command has no end: there is no ``` behind it",
+            ),
+            (
+                "0 > S 0:0(0) <FO CAKE>",
+                "1:18: expected pairs of hexadecimal digits, not `CAKE`; a \
+              name is given a value by -D CAKE=VALUE",
+            ),
+            (
+                "0 %{ print(1) }%",
+                "1:6: expected `assert`, the one statement of Python that is known \
+              here, not `print(1)`",
+            ),
+            (
+                "* close(3) = 0",
+                "1:1: a call is made at one time: `TIME`, or `TIME...TIME` if it has \
+              to wait",
+            ),
         ] {
             assert_eq!(fault(text), expected, "{text}");
         }

@@ -66,12 +66,16 @@ const HEADER: usize = 48;
 pub fn read(mut bytes: &[u8]) -> Result<Vec<Report>, String> {
     let mut reports: Vec<Report> = Vec::new();
     while !bytes.is_empty() {
-        let header = bytes.get(..HEADER).ok_or("the report ends within a record")?;
+        let header = bytes
+            .get(..HEADER)
+            .ok_or("the report ends within a record")?;
         let small = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes"));
         let wide = |at: usize| i64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
         let kind = kind(small(0)).ok_or("a record of an unknown kind")?;
         let end = HEADER + small(40) as usize;
-        let body = bytes.get(HEADER..end).ok_or("the report ends within a record")?;
+        let body = bytes
+            .get(HEADER..end)
+            .ok_or("the report ends within a record")?;
         let record = Record {
             kind,
             time_ns: wide(8),
@@ -86,7 +90,9 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Report>, String> {
             reports.push(Report::default());
             continue;
         }
-        let report = reports.last_mut().ok_or("a record before the first script")?;
+        let report = reports
+            .last_mut()
+            .ok_or("a record before the first script")?;
         match kind {
             Kind::End => report.end = Some((record.time_ns, record.other_ns)),
             Kind::Broken => report.broken = Some(record.value),

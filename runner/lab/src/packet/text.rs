@@ -95,7 +95,9 @@ impl<'a> Cursor<'a> {
         let rest = self.rest();
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         match rest[..end].chars().take(24).collect::<String>() {
-            found if found.is_empty() => self.fault(format!("expected {what}, and the script ends")),
+            found if found.is_empty() => {
+                self.fault(format!("expected {what}, and the script ends"))
+            }
             found => self.fault(format!("expected {what}, not `{found}`")),
         }
     }

@@ -60,6 +60,9 @@ pub const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// As a shell has it for a program that SIGPIPE ended.
 const NOBODY_READS: u8 = 128 + 13;
 
+/// What takes a program's output: whether it is standard error, and the bytes.
+pub type Taking<'a> = &'a mut dyn FnMut(bool, &[u8]);
+
 /// A program, packed to run in the guest.
 #[derive(Debug)]
 pub struct Program {
@@ -140,8 +143,7 @@ impl Program {
         self.boot(options, lab, kernel, Pace::Book, deadline, None)
     }
 
-    /// The same at another pace; what it prints is handed to `output`, if that is there: whether it
-    /// is standard error, and the bytes.
+    /// The same at another pace; what it prints is handed to `output`, if that is there.
     ///
     /// # Errors
     /// As [`Program::run`].
@@ -152,7 +154,7 @@ impl Program {
         kernel: &Path,
         pace: Pace,
         deadline: Option<Duration>,
-        output: Option<&mut dyn FnMut(bool, &[u8])>,
+        output: Option<Taking<'_>>,
     ) -> anyhow::Result<u8> {
         let folder = lab.sandbox.private_folder(&lab.cache)?;
         let init = init(&options.cache, &lab.sandbox, &options.repository)?;
@@ -307,7 +309,7 @@ impl<'a> Guest<'a> {
         mut self,
         name: &str,
         deadline: Option<Duration>,
-        mut output: Option<&mut dyn FnMut(bool, &[u8])>,
+        mut output: Option<Taking<'_>>,
     ) -> anyhow::Result<u8> {
         let booted = Instant::now() + BOOT_DEADLINE;
         let deadline = deadline.unwrap_or(FOREVER);
