@@ -175,14 +175,20 @@ impl Call {
             scratch: 0,
         };
         maker.make()?;
-        let mut known = maker.made.arguments.iter().map(|argument| argument.raw());
-        let named = maker.made.out_fds.iter().map(|(_, fd)| *fd);
-        let named = named.chain(maker.made.result_fd);
-        if named
-            .chain(known.find(|raw| raw.0 == 1).map(|raw| raw.1))
-            .any(|fd| fd >= DESCRIPTORS)
-        {
-            return self.fault(format!("descriptors end at {} here", DESCRIPTORS - 1));
+        let Made {
+            arguments,
+            result_fd,
+            out_fds,
+            ..
+        } = &maker.made;
+        let used = arguments.iter().filter_map(|argument| match argument {
+            Argument::Descriptor(fd) => Some(*fd),
+            _ => None,
+        });
+        let made = out_fds.iter().map(|(_, fd)| *fd).chain(*result_fd);
+        if used.chain(made.clone()).any(|fd| fd >= DESCRIPTORS) || made.clone().any(|fd| fd < 0) {
+            let last = DESCRIPTORS - 1;
+            return self.fault(format!("descriptors are numbered from 0 to {last} here"));
         }
         Ok(maker.made)
     }

@@ -55,7 +55,7 @@
 #define REST (3 * SECOND)
 #define SCRATCH (8 << 20)
 #define FDS 64
-#define PACKETS 4096
+#define PACKETS 65536
 #define HEADERS 160
 #define STAMPS 1024
 #define FRAME_MAX (ETH_HLEN + 65535)

@@ -146,12 +146,10 @@ impl Judge<'_> {
                 }
                 Some(record) => {
                     let output = String::from_utf8_lossy(&record.bytes);
+                    let output = output.trim().replace('\n', "\n  ");
                     let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
                     let status = record.value;
-                    fail(format!(
-                        "`{command}` ended with {status}: {}",
-                        output.trim()
-                    ))
+                    fail(format!("`{command}` ended with {status}: {output}"))
                 }
                 None => fail("the command was not reached".to_owned()),
             },

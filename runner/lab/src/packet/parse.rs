@@ -29,6 +29,9 @@ impl Script {
         while !cursor.is_at_end() {
             events.push(event(&mut cursor)?);
         }
+        if events.is_empty() {
+            return cursor.expected("an event");
+        }
         check(&events)?;
         let path = path.to_owned();
         Ok(Self {
