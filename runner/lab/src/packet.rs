@@ -1,4 +1,5 @@
-//! Packet scripts: what TCP must do, stated in the language of packetdrill, and judged in the guest.
+//! Packet scripts: what TCP must do, stated in the language of packetdrill, and judged in the
+//! guest.
 //!
 //! The way of a script: `text` and `parse` make `script` of it, `compile` makes the events that
 //! `guest.c` performs, `guest` boots the machine for all scripts at once, and `judge` compares the

@@ -238,6 +238,17 @@ impl Maker<'_> {
                 let arguments = [self.fd(0)?, self.data(1, 2)?, Constant(self.number(2)?)];
                 self.is(number, &arguments);
             }
+            "readv" | "writev" => {
+                self.takes(3)?;
+                let Value::List(parts) = self.value(1).clone() else {
+                    return self.wrong(1, "parts such as `[{..., 1000}]`");
+                };
+                let at = self.parts(&parts)?;
+                let number = if self.call.name == "readv" { 19 } else { 20 };
+                let arguments = [self.fd(0)?, at, Constant(self.number(2)?)];
+                self.is(number, &arguments);
+            }
+            "poll" => self.poll()?,
             "send" | "recv" | "sendto" | "recvfrom" => self.transfer()?,
             "sendmsg" | "recvmsg" => self.message()?,
             "setsockopt" => self.set_option()?,
@@ -604,7 +615,12 @@ impl Maker<'_> {
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("msg_name", Value::Any) => {}
-                ("msg_iov", Value::List(parts)) => self.parts(header, &parts)?,
+                ("msg_iov", Value::List(parts)) => {
+                    let at = self.parts(&parts)?;
+                    self.point(header + 16, at);
+                    let count = (parts.len() as u64).to_le_bytes();
+                    self.made.image[header + 24..header + 32].copy_from_slice(&count);
+                }
                 ("msg_flags", Value::Number(flags)) if receives => {
                     self.check(header + 48, 4, flags, "msg_flags");
                 }
@@ -636,22 +652,54 @@ impl Maker<'_> {
         self.made.pointers.push((at, to));
     }
 
-    fn parts(&mut self, header: usize, parts: &[Value]) -> Result<()> {
+    /// An array of `struct iovec` in the image.
+    fn parts(&mut self, parts: &[Value]) -> Result<Argument> {
         let at = self.lay(&vec![0; 16 * parts.len()]);
         for (part, place) in parts.iter().zip((at..).step_by(16)) {
-            let Value::Struct(fields) = part else {
-                return self.wrong(1, "parts such as `{..., 1000}`");
+            let fields = match part {
+                Value::Struct(fields) => &fields[..],
+                _ => &[],
             };
-            let [(_, Value::Any), (_, Value::Number(length))] = &fields[..] else {
+            let [(_, Value::Any), (_, Value::Number(length))] = fields else {
                 return self.wrong(1, "parts such as `{..., 1000}`");
             };
             let room = self.room(1, *length)?;
             self.point(place, room);
             self.made.image[place + 8..place + 16].copy_from_slice(&length.to_le_bytes());
         }
-        self.point(header + 16, Argument::Image(at));
-        self.made.image[header + 24..header + 32]
-            .copy_from_slice(&(parts.len() as u64).to_le_bytes());
+        Ok(Argument::Image(at))
+    }
+
+    fn poll(&mut self) -> Result<()> {
+        const FORM: &str = "`[{fd=..., events=..., revents=...}]`";
+        self.takes(3)?;
+        let Value::List(entries) = self.value(0).clone() else {
+            return self.wrong(0, FORM);
+        };
+        let at = self.lay(&vec![0; 8 * entries.len()]);
+        for (entry, place) in entries.iter().zip((at..).step_by(8)) {
+            let fields = match entry {
+                Value::Struct(fields) => &fields[..],
+                _ => &[],
+            };
+            let [
+                (a, Value::Number(fd)),
+                (b, Value::Number(events)),
+                (c, Value::Number(revents)),
+            ] = fields
+            else {
+                return self.wrong(0, FORM);
+            };
+            if [a, b, c] != ["fd", "events", "revents"] {
+                return self.wrong(0, FORM);
+            }
+            self.point(place, Argument::Descriptor(*fd));
+            let events = u16::try_from(*events).unwrap_or(0).to_le_bytes();
+            self.made.image[place + 4..place + 6].copy_from_slice(&events);
+            self.check(place + 6, 2, *revents, "revents");
+        }
+        let rest = [self.number(1)?, self.number(2)?].map(Argument::Constant);
+        self.is(7, &[Argument::Image(at), rest[0], rest[1]]);
         Ok(())
     }
 
