@@ -17,8 +17,6 @@ use super::text::Place;
 pub const TOLERANCE_US: i64 = 4000;
 /// The largest segment of a sender that says nothing of it.
 const MSS_DEFAULT: u16 = 536;
-/// The largest segment that a wire takes.
-const MSS_MAX: u16 = 1460;
 /// The kernel's tick, in microseconds: `CONFIG_HZ` is 100.
 const TICK_US: i64 = 10_000;
 
@@ -60,8 +58,8 @@ pub enum Verdict {
 struct Connection {
     local_isn: u32,
     remote_isn: u32,
-    /// The largest segment that the other side takes.
-    mss: u16,
+    /// The largest segments that the two sides take, the other one's first.
+    mss: [u16; 2],
     /// The first sequence number of the system under test, as the script has it.
     local_script: u32,
     /// The first timestamp: as the script has it, and as it is.
@@ -157,7 +155,7 @@ impl Judge<'_> {
                 self.sent(index, event)?;
                 if segment.has(SYN) {
                     self.connection.remote_isn = segment.seq;
-                    self.connection.mss = segment.mss().unwrap_or(MSS_DEFAULT);
+                    self.connection.mss[0] = segment.mss().unwrap_or(MSS_DEFAULT);
                 }
                 Ok(())
             }
@@ -263,6 +261,7 @@ impl Judge<'_> {
         if raw.has(SYN) {
             self.connection.local_isn = raw.seq;
             self.connection.local_script = expected.seq;
+            self.connection.mss[1] = raw.mss().unwrap_or(MSS_DEFAULT);
         }
         if self.connection.stamps.is_none() || raw.has(SYN) {
             let stamps = expected.stamps().zip(raw.stamps());
@@ -306,8 +305,8 @@ impl Judge<'_> {
                 flags: next.flags & !PSH | last.flags & PSH,
                 ..next.clone()
             };
-            let size =
-                u32::from(self.connection.mss.min(MSS_MAX)).saturating_sub(last.options_size());
+            let [theirs, ours] = self.connection.mss;
+            let size = u32::from(theirs.min(ours)).saturating_sub(last.options_size());
             if like_last != last || size == 0 || last.length % size != 0 {
                 return Segment::of_packet(&first.bytes).zip(Some(first.time_ns));
             }
