@@ -72,7 +72,10 @@ struct Judge<'a> {
     report: &'a Report,
     start_ns: i64,
     real_offset_ns: i64,
+    /// When the last event really was.
     last_ns: i64,
+    /// When it should have been: what the code of calls costs is not in it.
+    nominal_ns: i64,
     off_us: i64,
     connection: Connection,
 }
@@ -87,6 +90,7 @@ pub fn verdict(script: &Script, report: &Report, complaints: &str) -> Verdict {
         start_ns,
         real_offset_ns,
         last_ns: start_ns,
+        nominal_ns: start_ns,
         off_us: 0,
         connection: Connection::default(),
     };
@@ -129,6 +133,17 @@ impl Judge<'_> {
     }
 
     fn event(&mut self, index: usize, event: &Event) -> Judged {
+        self.action(index, event)?;
+        self.nominal_ns = match (&event.action, event.time.base) {
+            (Action::Expect(_), _) | (_, Base::Any) => self.last_ns,
+            (_, Base::Last) => self.nominal_ns + event.time.from_us * 1000,
+            (_, Base::Start) => self.start_ns + event.time.from_us * 1000,
+            (_, Base::Untimed) => self.nominal_ns,
+        };
+        Ok(())
+    }
+
+    fn action(&mut self, index: usize, event: &Event) -> Judged {
         let fail = |what: String| Err((event.place, what));
         match &event.action {
             Action::Call(call) => {
@@ -278,7 +293,7 @@ impl Judge<'_> {
             ));
         }
         if let Some(off_us) = self
-            .off(event.time, after_us)
+            .off(event.time, record.time_ns)
             .map_err(|what| (event.place, format!("expected `{}`; {what}", event.text)))?
             && off_us.abs() > self.off_us.abs()
         {
@@ -324,26 +339,30 @@ impl Judge<'_> {
         }
     }
 
-    /// By how much a packet is off its time, if it has one; or that this is too much.
-    fn off(&self, time: Time, after_us: i64) -> Result<Option<i64>, String> {
-        if time.base == Base::Any {
-            return Ok(None);
-        }
-        let early = self.script.options.tolerance_us;
+    /// By how much a packet is off its time, if it has one; or that this is too much. It may come as
+    /// early as the event before should have been, and as late as that really was.
+    fn off(&self, time: Time, came_ns: i64) -> Result<Option<i64>, String> {
+        let (early_ns, late_ns) = match time.base {
+            Base::Any | Base::Untimed => return Ok(None),
+            Base::Start => (self.start_ns, self.start_ns),
+            Base::Last => (self.nominal_ns, self.last_ns),
+        };
         let timer_us = match time.base {
             Base::Start => time.until_us - (self.last_ns - self.start_ns) / 1000,
             _ => time.until_us,
         };
+        let early = self.script.options.tolerance_us;
         let late = early + granularity_us(timer_us.max(0));
-        let off_us = match after_us {
-            after if after < time.from_us => after - time.from_us,
-            after => (after - time.until_us).max(0),
+        let before_us = (came_ns - early_ns) / 1000 - time.from_us;
+        let off_us = match before_us {
+            before if before < 0 => before,
+            _ => ((came_ns - late_ns) / 1000 - time.until_us).max(0),
         };
         if off_us < -early || off_us > late {
             let than = if off_us < 0 { "earlier" } else { "later" };
             return Err(format!(
                 "it came after {} s, {} s {than} than it should; {} s would do",
-                seconds(after_us * 1000),
+                seconds(came_ns - late_ns),
                 seconds(off_us.abs() * 1000),
                 seconds(if off_us < 0 { early } else { late } * 1000),
             ));
