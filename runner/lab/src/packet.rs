@@ -10,6 +10,7 @@ pub mod code;
 mod compile;
 pub mod guest;
 pub mod judge;
+mod make;
 mod name;
 mod option;
 mod parse;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::call::{Made, PORT};
+use super::call::Made;
+use super::make::{LOCAL, PORT, REMOTE};
 use super::option::{self, Field};
 use super::script::{Action, Base, Event, Icmp, Script, Segment, Span};
 use super::segment::{ACK, Options, SYN};
@@ -153,9 +154,6 @@ fn ip_header(ecn: u8, protocol: u8, from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
     ip.extend(to);
     ip
 }
-
-const LOCAL: [u8; 4] = [192, 168, 0, 1];
-const REMOTE: [u8; 4] = [192, 0, 2, 1];
 
 fn packet(flags: u32, headers: &[u8], data: u32, gso: u16, fixups: &[(usize, u32)]) -> Vec<u8> {
     let mut bytes = Bytes::default();

@@ -9,6 +9,8 @@ use super::segment::{self, ECN, FLAGS, Segment};
 use super::text::{Cursor, Fault, Place, is_word};
 use super::{code, name, option};
 
+/// The last time that an event can have: a day.
+const LAST_US: i64 = 24 * 60 * 60 * 1_000_000;
 /// What an IP packet has room for, beside its headers with all options.
 const LENGTH_MAX: u32 = 65_535 - 20 - 60;
 
@@ -183,11 +185,11 @@ fn moment(cursor: &mut Cursor<'_>) -> Result<i64> {
     }
     let parsed = format!("{whole}{:0<6}", &fraction[..fraction.len().min(6)]).parse();
     match parsed {
-        Ok(microseconds) if fraction.len() <= 6 => {
+        Ok(microseconds) if fraction.len() <= 6 && microseconds <= LAST_US => {
             *cursor = ahead;
             Ok(microseconds)
         }
-        _ => cursor.expected("a time of whole microseconds"),
+        _ => cursor.expected("a time of whole microseconds, and not of days,"),
     }
 }
 
