@@ -339,8 +339,8 @@ impl Judge<'_> {
         }
     }
 
-    /// By how much a packet is off its time, if it has one; or that this is too much. It may come as
-    /// early as the event before should have been, and as late as that really was.
+    /// By how much a packet is off its time, if it has one; or that this is too much. It may come
+    /// as early as the event before should have been, and as late as that really was.
     fn off(&self, time: Time, came_ns: i64) -> Result<Option<i64>, String> {
         let (early_ns, late_ns) = match time.base {
             Base::Any | Base::Untimed => return Ok(None),
