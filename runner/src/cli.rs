@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, drift, exercise, lab as lab_command, mdbook, plank, preprocess,
-    record, renumber, run, setup, show, verify,
+    chapter, claims, clean, cmdrun, drift, exercise, lab as lab_command, mdbook, packet, plank,
+    preprocess, record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
 use crate::help;
@@ -81,6 +81,9 @@ enum Command {
     Exercise(exercise::Args),
     /// Runs one program of this machine in the guest: its output, its exit status
     Run(run::Args),
+    /// Runs packet scripts in the guest, and says whether its TCP does what they state
+    #[command(after_help = include_str!("help/packet.txt"))]
+    Packet(packet::Args),
     /// Makes the lab: its programs, kernel, busybox and the guest's files
     #[command(after_help = include_str!("help/setup.txt"))]
     Setup(setup::Args),
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Plank(args) => plank::run(&args, &context),
         Command::Exercise(args) => exercise::run(&args, &context),
         Command::Run(args) => run::run(&args, &context),
+        Command::Packet(args) => packet::run(&args, &context),
         Command::Setup(args) => setup::run(&args, &context),
         Command::Lab(command) => lab_command::run(&command, &context),
         Command::Clean => Cache::of_user()

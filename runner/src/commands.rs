@@ -8,6 +8,7 @@ pub mod drift;
 pub mod exercise;
 pub mod lab;
 pub mod mdbook;
+pub mod packet;
 pub mod plank;
 pub mod preprocess;
 pub mod record;

@@ -18,6 +18,7 @@ const FOLDERS: [(&str, &[&str]); 2] = [
             "machine",
             "replay",
             "program",
+            "packet",
         ],
     ),
     (

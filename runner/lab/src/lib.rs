@@ -16,6 +16,8 @@ pub mod replay;
 
 pub mod program;
 
+pub mod packet;
+
 pub use error::Error;
 
 /// The kernel series of the book; it names the configuration and the folder of the snapshots.

@@ -21,7 +21,7 @@ use crate::build::cache::Cache;
 use crate::build::cpio::{Archive, Node};
 use crate::build::rootfs;
 use crate::build::setup::{Lab, Options};
-use crate::machine::qemu::{self, Qemu, file};
+use crate::machine::qemu::{self, Pace, Qemu, file};
 use crate::program::closure::{self, Closure};
 use crate::system::process::Signals;
 use crate::system::sandbox::{Sandbox, View};
@@ -59,6 +59,9 @@ const BOOT_DEADLINE: Duration = Duration::from_secs(300);
 pub const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// As a shell has it for a program that SIGPIPE ended.
 const NOBODY_READS: u8 = 128 + 13;
+
+/// What takes a program's output: whether it is standard error, and the bytes.
+pub type Taking<'a> = &'a mut dyn FnMut(bool, &[u8]);
 
 /// A program, packed to run in the guest.
 #[derive(Debug)]
@@ -106,6 +109,24 @@ impl Program {
         Ok(Self { name, archive })
     }
 
+    /// A program of the guest itself, which lies with all that it needs in an archive; `command` is
+    /// its path and its arguments.
+    #[must_use]
+    pub fn of_guest(mut archive: Archive, command: &[&str], environment: &[&str]) -> Self {
+        let words: Vec<OsString> = command.iter().map(OsString::from).collect();
+        let environment = environment.iter().filter_map(|text| text.split_once('='));
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let order = order(
+            &words,
+            Path::new("/"),
+            Path::new(command[0]),
+            environment.collect(),
+        );
+        archive.put(PROGRAM, Node::File(0o600, order));
+        let name = command[0].to_owned();
+        Self { name, archive }
+    }
+
     /// Boots `kernel` with the program, and passes on what it prints until it ends; gives its exit
     /// status, 128 + N if signal N ended it.
     ///
@@ -119,6 +140,22 @@ impl Program {
         kernel: &Path,
         deadline: Option<Duration>,
     ) -> anyhow::Result<u8> {
+        self.boot(options, lab, kernel, Pace::Book, deadline, None)
+    }
+
+    /// The same at another pace; what it prints is handed to `output`, if that is there.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn boot(
+        &self,
+        options: &Options,
+        lab: &Lab,
+        kernel: &Path,
+        pace: Pace,
+        deadline: Option<Duration>,
+        output: Option<Taking<'_>>,
+    ) -> anyhow::Result<u8> {
         let folder = lab.sandbox.private_folder(&lab.cache)?;
         let init = init(&options.cache, &lab.sandbox, &options.repository)?;
         let mut initramfs = fs::read(&lab.initramfs)?;
@@ -127,7 +164,8 @@ impl Program {
         fs::write(folder.path().join(file::INITRAMFS), &initramfs)?;
         let signals = Signals::catch()?;
         let view = lab.sandbox.view().at_home(folder.path()).with(kernel);
-        Guest::start(view, kernel, initramfs.len(), &signals)?.follow(&self.name, deadline)
+        let arguments = qemu::for_a_program(initramfs.len(), pace);
+        Guest::start(view, kernel, &arguments, &signals)?.follow(&self.name, deadline, output)
     }
 }
 
@@ -236,7 +274,7 @@ impl<'a> Guest<'a> {
     fn start(
         view: View,
         bzimage: &Path,
-        packed: usize,
+        arguments: &[String],
         signals: &'a Signals,
     ) -> anyhow::Result<Self> {
         let folder = view.home();
@@ -250,7 +288,7 @@ impl<'a> Guest<'a> {
             .context("make the guest's ring")?;
         ring.set_len(SLOTS * SLOT_SIZE as u64)
             .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(&view, &qemu::for_a_program(packed))?;
+        let qemu = Qemu::spawn(&view, arguments)?;
         let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
             .context("bound the pipe of the guest")?;
         ensure!(
@@ -267,7 +305,12 @@ impl<'a> Guest<'a> {
     }
 
     /// Passes on what the program prints, until it ends.
-    fn follow(mut self, name: &str, deadline: Option<Duration>) -> anyhow::Result<u8> {
+    fn follow(
+        mut self,
+        name: &str,
+        deadline: Option<Duration>,
+        mut output: Option<Taking<'_>>,
+    ) -> anyhow::Result<u8> {
         let booted = Instant::now() + BOOT_DEADLINE;
         let deadline = deadline.unwrap_or(FOREVER);
         let until = Instant::now() + deadline;
@@ -302,6 +345,10 @@ impl<'a> Guest<'a> {
                     self.ring
                         .read_exact_at(&mut bytes, slot * SLOT_SIZE as u64)
                         .context("read the guest's ring")?;
+                    if let Some(output) = &mut output {
+                        output(to_stderr, &bytes);
+                        continue;
+                    }
                     let to = if to_stderr { &stderr } else { &stdout };
                     if !self.pass_on(&bytes, to, until, &late)? {
                         return Ok(NOBODY_READS);
