@@ -93,12 +93,12 @@ impl<'a> Asked<'a> {
                 vec![(file, "language-c", lines)]
             }
         };
-        let mut parts = Vec::new();
-        for (file, language, lines) in shown {
-            parts.push(element("figcaption").holding([element("code").text(&file)]));
+        let figures = shown.into_iter().map(|(file, language, lines)| {
+            let caption = element("figcaption").holding([element("code").text(&file)]);
             let code = element("code").class(language).text(lines);
-            parts.push(element("pre").holding([code]));
-        }
-        Ok(element("figure").class("excerpt").holding(parts))
+            let parts = [caption, element("pre").holding([code])];
+            element("figure").class("excerpt").holding(parts)
+        });
+        Ok(figures.collect())
     }
 }
