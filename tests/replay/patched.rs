@@ -11,7 +11,7 @@ const TEXT: &str = "# Five\n\n<!-- runner kernel short-life -->\n\n```console\n\
     <!-- cmdrun runner show 5.2 guest short-life -->\n\
     <!-- cmdrun runner show 5.3 gdb interrupt -->\n\
     <!-- cmdrun runner show 5.4 gdb 'list af_inet.c:1,1' -->\n\
-    <!-- cmdrun runner show 5.5 host 'grep HOSTNAME patched/.config; strings vmlinux | grep -x plank' -->\n\
+    <!-- cmdrun runner show 5.5 host 'grep HOSTNAME patched/.config; strings vmlinux | grep -x -m 1 plank' -->\n\
     ```\n";
 
 const PATCH: &str = "\
