@@ -52,12 +52,16 @@ fn a_patch_is_shown_whole_or_in_part() {
     let text = "<!-- runner kernel plank -->\n\n`my_plank` is new.\n\n<!-- runner patch plank -->\n\n\
         <!-- runner patch plank from='my_plank' to='}' -->\n\n";
     let book = book(text, TOML);
+    std::fs::write(book.path("patches/plank.config"), "CONFIG_NET=y\n").unwrap();
     let output = book.runner("", &["preprocess"], &book.sent(&book.book()));
     // The exercise is not on the page.
     assert!(output.status.success(), "{}", said(&output));
     let page = &given_back(&output)[2].1;
     let whole = "<code class=\"language-diff\">--- a/net/a.c&#10;";
     assert!(page.contains(whole), "{page}");
+    let config = "<figcaption><code>patches/plank.config</code></figcaption><pre>\
+        <code class=\"language-ini\">CONFIG_NET=y&#10;</code></pre></figure>";
+    assert_eq!(page.matches(config).count(), 1, "{page}");
     let part = "<code class=\"language-c\">int my_plank(void)&#10;{ return 1 &lt; 2; }&#10;</code>";
     assert!(page.contains(part), "{page}");
 }

@@ -1,4 +1,4 @@
-//! A chapter whose kernel has patches, and a program beside one of them.
+//! A chapter whose kernel has patches, and a program and a configuration beside one of them.
 
 use std::fs;
 
@@ -11,6 +11,7 @@ const TEXT: &str = "# Five\n\n<!-- runner kernel short-life -->\n\n```console\n\
     <!-- cmdrun runner show 5.2 guest short-life -->\n\
     <!-- cmdrun runner show 5.3 gdb interrupt -->\n\
     <!-- cmdrun runner show 5.4 gdb 'list af_inet.c:1,1' -->\n\
+    <!-- cmdrun runner show 5.5 host 'grep HOSTNAME patched/.config; strings vmlinux | grep -x -m 1 plank' -->\n\
     ```\n";
 
 const PATCH: &str = "\
@@ -26,6 +27,9 @@ const PATCH: &str = "\
 
 const PROGRAM: &str = "#include <stdio.h>\nint main(void) { puts(\"a plank\"); return 0; }\n";
 
+/// It is in one file of the kernel, so little is compiled.
+const CONFIG: &str = "# A name.\nCONFIG_DEFAULT_HOSTNAME=\"plank\"\n";
+
 #[test]
 fn a_chapter_is_replayed_on_its_patched_kernel() {
     let book = Book::with_text(TEXT.as_bytes());
@@ -33,6 +37,7 @@ fn a_chapter_is_replayed_on_its_patched_kernel() {
     fs::create_dir(of("patches")).unwrap();
     fs::write(of("patches/short-life.patch"), PATCH).unwrap();
     fs::write(of("patches/short-life.c"), PROGRAM).unwrap();
+    fs::write(of("patches/short-life.config"), CONFIG).unwrap();
     let ran = book.run(&["chapter", "5", "--json"]);
     // Nothing is recorded yet.
     ran.ends_with(1);
@@ -42,6 +47,7 @@ fn a_chapter_is_replayed_on_its_patched_kernel() {
     assert_eq!(printed(1), "a plank\n");
     // gdb shows the patched file.
     assert_eq!(printed(3), "1\t/* A plank. */\n");
+    assert_eq!(printed(4), "CONFIG_DEFAULT_HOSTNAME=\"plank\"\nplank\n");
     book.keep(&ran);
     book.run(&["verify"]).ends_with(0).prints("byte for byte");
 
@@ -54,6 +60,12 @@ fn a_chapter_is_replayed_on_its_patched_kernel() {
     book.run(&["verify", "--kernel", tree])
         .ends_with(0)
         .complains("note: chapter 5 is left out");
+    // Kprobes are there for kernels that load modules.
+    fs::write(of("patches/short-life.config"), "CONFIG_KPROBES=y\n").unwrap();
+    book.run(&["chapter", "5"])
+        .ends_with(2)
+        .complains("patches/short-life.config: kconfig did not honour CONFIG_KPROBES=y");
+    fs::remove_file(of("patches/short-life.config")).unwrap();
     fs::write(
         of("patches/short-life.patch"),
         PATCH.replace("INET", "INTE"),
@@ -63,6 +75,7 @@ fn a_chapter_is_replayed_on_its_patched_kernel() {
         .ends_with(2)
         .complains("patches/short-life.patch: it does not fit net/ipv4/af_inet.c");
     fs::remove_file(of("patches/short-life.patch")).unwrap();
+    fs::remove_file(of("patches/short-life.c")).unwrap();
     book.run(&["chapter", "5"])
         .ends_with(2)
         .complains("there is no patches/short-life.patch");

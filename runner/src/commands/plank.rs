@@ -29,7 +29,7 @@ enum Command {
     New {
         /// How to call it: lower-case letters, digits and `-`
         name: String,
-        /// Patches to begin with, one after the other
+        /// Patches to begin with, one after the other, and lines for the configuration (.config)
         #[arg(value_name = "PATCH")]
         patches: Vec<PathBuf>,
     },
@@ -111,10 +111,14 @@ pub fn new(root: &Path, options: &Options, name: &str, patches: &[PathBuf]) -> R
     let patches: Vec<Patch> = patches.collect::<Result<_>>()?;
     let lab = setup::ready(options)?;
     // One that does not fit is told before anything is copied.
-    let patched = patch::patched(&lab.kernel.tree, &patches)?;
+    patch::patched(&lab.kernel.tree, &patches)?;
     let stage = Stage::begin("copy the book's kernel");
     plank.copy(&lab)?;
-    patch::put(&plank.tree(), &patched)?;
+    // A configuration that kconfig refuses, only then.
+    if let Err(error) = plank.put(&lab, &patches) {
+        plank.remove()?;
+        return Err(error);
+    }
     stage.done();
     Ok(plank)
 }

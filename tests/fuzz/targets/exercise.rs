@@ -32,6 +32,7 @@ pub fn read(text: &str) {
     let patch = Patch {
         name: "x".to_owned(),
         text: text.to_owned(),
+        config: text.to_owned(),
     };
     let mut files = Patched::new();
     if patch.apply(Path::new("/nonexistent"), &mut files).is_ok() {

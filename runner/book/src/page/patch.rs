@@ -1,5 +1,6 @@
-//! A patch of the book's on its page: `<!-- runner patch NAME -->` shows it whole, and with `from=`
-//! and `to=` the lines that it adds from the first with one text to the next with the other.
+//! A patch of the book's on its page: `<!-- runner patch NAME -->` shows it whole, with its lines for
+//! the configuration, if it has some; and with `from=` and `to=` the lines that it adds from the
+//! first with one text to the next with the other.
 
 use std::path::Path;
 
@@ -67,8 +68,17 @@ impl<'a> Asked<'a> {
     fn html(&self, root: &Path) -> Result<Html, String> {
         let file = format!("{FOLDER}/{}.patch", self.name);
         let patch = Patch::of_book(root, self.name).map_err(|error| error.to_string())?;
-        let (language, lines) = match (self.from, self.to) {
-            (None, None) => ("language-diff", patch.text.clone()),
+        let shown = match (self.from, self.to) {
+            (None, None) => {
+                let config = format!("{FOLDER}/{}.config", self.name);
+                let all = [
+                    (file, "language-diff", patch.text),
+                    (config, "language-ini", patch.config),
+                ];
+                all.into_iter()
+                    .filter(|(.., text)| !text.is_empty())
+                    .collect()
+            }
             (from, to) => {
                 let added: Vec<&str> = patch.added().collect();
                 let seek = |text: &str, after: usize| {
@@ -79,12 +89,16 @@ impl<'a> Asked<'a> {
                 };
                 let first = from.map_or(Ok(0), |text| seek(text, 0))?;
                 let last = to.map_or(Ok(added.len() - 1), |text| seek(text, first))?;
-                ("language-c", added[first..=last].join("\n") + "\n")
+                let lines = added[first..=last].join("\n") + "\n";
+                vec![(file, "language-c", lines)]
             }
         };
-        let code = element("code").class(language).text(lines);
-        let caption = element("figcaption").holding([element("code").text(&file)]);
-        let parts = [caption, element("pre").holding([code])];
-        Ok(element("figure").class("excerpt").holding(parts))
+        let figures = shown.into_iter().map(|(file, language, lines)| {
+            let caption = element("figcaption").holding([element("code").text(&file)]);
+            let code = element("code").class(language).text(lines);
+            let parts = [caption, element("pre").holding([code])];
+            element("figure").class("excerpt").holding(parts)
+        });
+        Ok(figures.collect())
     }
 }

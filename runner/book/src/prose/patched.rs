@@ -103,6 +103,7 @@ mod tests {
             name: "x".to_owned(),
             text: "--- /dev/null\n+++ b/net/theseus.c\n@@ -0,0 +1 @@\n+static int my_rcv(struct my_sock *sk)\n"
                 .to_owned(),
+            config: String::new(),
         };
         let text = Text {
             path: "chapters/12-x.md".into(),

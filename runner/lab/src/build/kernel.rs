@@ -5,6 +5,7 @@
 //! replays the recipe in it by hand, where a `make` then finds nothing to do. It is built in-tree,
 //! so that the debug information names files as the kernel does (`net/ipv4/af_inet.c`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -374,7 +375,7 @@ fn tree_version(tree: &Path) -> Result<String> {
 }
 
 /// The lines of a fragment that set something.
-fn settings(fragment: &str) -> impl Iterator<Item = &str> {
+pub(super) fn settings(fragment: &str) -> impl Iterator<Item = &str> {
     let unset = |line: &str| line.starts_with("# CONFIG_") && line.ends_with(" is not set");
     fragment
         .lines()
@@ -384,7 +385,7 @@ fn settings(fragment: &str) -> impl Iterator<Item = &str> {
 
 /// The lines of a fragment that the final configuration does not have. Off is written in two ways,
 /// and an option that cannot be chosen at all is not written, which is off as well.
-fn refused<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
+pub(super) fn refused<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
     let honoured = |line: &str| {
         let off = line
             .strip_prefix("# ")
@@ -398,6 +399,19 @@ fn refused<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
         }
     };
     settings(fragment).filter(|line| !honoured(line)).collect()
+}
+
+/// A configuration with the lines of a fragment in the place of its own.
+pub(super) fn merged(config: &str, fragment: &str) -> String {
+    let name = |line: &str| {
+        let line = line.trim_start_matches("# ");
+        let end = line.find(['=', ' ']).unwrap_or(line.len());
+        line[..end].to_owned()
+    };
+    let set: BTreeSet<String> = settings(fragment).map(name).collect();
+    let kept = config.lines().filter(|line| !set.contains(&name(line)));
+    let lines = kept.chain(settings(fragment));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Whether a line of `make` is about an object of the kernel: `  CC      net/ipv4/arp.o`.

@@ -1,4 +1,5 @@
-//! Patches of the kernel, as `diff -u` and `runner plank diff` write them.
+//! Patches of the kernel, as `diff -u` and `runner plank diff` write them, and what they want of its
+//! configuration: lines as in the kernel's fragment, in a file that ends in `.config`.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -8,6 +9,7 @@ use diffy::patch_set::{FileOperation, FilePatch, ParseOptions, PatchSet};
 use fs_err as fs;
 
 use crate::Error;
+use crate::build::kernel;
 
 /// The folder of the book's own patches, in the repository.
 pub const FOLDER: &str = "patches";
@@ -17,44 +19,81 @@ pub const FOLDER: &str = "patches";
 pub struct Patch {
     /// The name, for what is said of it.
     pub name: String,
-    /// The text.
+    /// The text; empty if there is a configuration alone.
     pub text: String,
+    /// The lines that go into the configuration.
+    pub config: String,
 }
+
+/// The configuration, from the top of the tree.
+pub const CONFIG: &str = ".config";
+/// How the name of a file ends that has lines for the configuration.
+const FRAGMENT: &str = "config";
 
 /// The files of a tree that are otherwise than in the book's: their names, as seen from the top of
 /// the tree, and their texts. None is a file that is not there any more.
 pub type Patched = BTreeMap<String, Option<String>>;
 
 impl Patch {
-    /// Reads a file.
+    /// Reads a file: a patch, or lines for the configuration.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self {
-            name: path.display().to_string(),
-            text: fs::read_to_string(path)?,
-        })
+        let name = path.display().to_string();
+        let (mut text, mut config) = (fs::read_to_string(path)?, String::new());
+        if path.extension().is_some_and(|end| end == FRAGMENT) {
+            std::mem::swap(&mut text, &mut config);
+        }
+        Ok(Self { name, text, config })
     }
 
-    /// The patch of the book that is called so.
+    /// The patch of the book that is called so, or its lines for the configuration, or both; it may
+    /// also be a program alone.
     ///
     /// # Errors
     /// [`Error::Unfit`] when there is none.
     pub fn of_book(repository: &Path, name: &str) -> Result<Self> {
-        let file = format!("{FOLDER}/{name}.patch");
-        let path = repository.join(&file);
-        if !path.is_file() {
-            bail!(Error::Unfit(format!("there is no {file}")));
-        }
-        let text = fs::read_to_string(path)?;
-        Ok(Self { name: file, text })
+        let [patch, config] = ["patch", FRAGMENT].map(|end| format!("{FOLDER}/{name}.{end}"));
+        let read = |file: &str| {
+            let path = repository.join(file);
+            path.is_file().then(|| fs::read_to_string(path)).transpose()
+        };
+        let has_program = repository.join(format!("{FOLDER}/{name}.c")).is_file();
+        Ok(match (read(&patch)?, read(&config)?) {
+            (None, None) if !has_program => bail!(Error::Unfit(format!("there is no {patch}"))),
+            (text, fragment) => Self {
+                name: match text {
+                    Some(_) => patch,
+                    None => config,
+                },
+                text: text.unwrap_or_default(),
+                config: fragment.unwrap_or_default(),
+            },
+        })
     }
 
     /// The lines that it adds, without their marks.
     pub fn added(&self) -> impl Iterator<Item = &str> {
         let lines = self.text.lines().filter(|line| !line.starts_with("+++ "));
-        lines.filter_map(|line| line.strip_prefix('+'))
+        let lines = lines.filter_map(|line| line.strip_prefix('+'));
+        lines.chain(kernel::settings(&self.config))
+    }
+
+    /// Whether this configuration has all lines that the patch wants.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] with those that kconfig did not honour.
+    pub fn check(&self, config: &str) -> Result<(), Error> {
+        match &kernel::refused(&self.config, config)[..] {
+            [] => Ok(()),
+            lines => Err(Error::Unfit(format!(
+                "{}: kconfig did not honour {}: a line lacks something that it depends on, or \
+                 another line selects the opposite",
+                Path::new(&self.name).with_extension(FRAGMENT).display(),
+                lines.join(", ")
+            ))),
+        }
     }
 
     /// Makes the patch's changes in `files`, whose texts are the tree's where they are not there.
@@ -62,9 +101,13 @@ impl Patch {
     /// # Errors
     /// [`Error::Unfit`] when it is no patch, climbs out of the tree, or does not fit.
     pub fn apply(&self, tree: &Path, files: &mut Patched) -> Result<()> {
-        let parsed: Vec<FilePatch<'_, str>> = PatchSet::parse(&self.text, ParseOptions::unidiff())
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.unfit(&format!("this is no patch: {error}")))?;
+        let parsed = PatchSet::parse(&self.text, ParseOptions::unidiff());
+        let parsed: Vec<FilePatch<'_, str>> = match self.text.is_empty() {
+            true => Vec::new(),
+            false => parsed
+                .collect::<Result<_, _>>()
+                .map_err(|error| self.unfit(&format!("this is no patch: {error}")))?,
+        };
         for part in &parsed {
             let operation = part.operation().strip_prefix(1);
             let (file, is_deleted) = match operation {
@@ -88,6 +131,14 @@ impl Patch {
             let after = diffy::apply(&before, patch)
                 .map_err(|error| self.unfit(&format!("it does not fit {file}: {error}")))?;
             files.insert(file.into_owned(), (!is_deleted).then_some(after));
+        }
+        if !self.config.is_empty() {
+            let before = match files.remove(CONFIG) {
+                Some(text) => text.unwrap_or_default(),
+                None => text(&tree.join(CONFIG))?,
+            };
+            let after = kernel::merged(&before, &self.config);
+            files.insert(CONFIG.to_owned(), Some(after));
         }
         Ok(())
     }
@@ -150,6 +201,7 @@ mod tests {
         Patch {
             name: "some.patch".to_owned(),
             text: text.to_owned(),
+            config: String::new(),
         }
     }
 
@@ -221,6 +273,40 @@ mod tests {
 
     #[test]
     fn added_lines_have_no_marks() {
-        assert_eq!(patch(CHANGE).added().collect::<Vec<_>>(), ["three"]);
+        let mut change = patch(CHANGE);
+        change.config = "# why\nCONFIG_X=y\n".to_owned();
+        assert_eq!(change.added().collect::<Vec<_>>(), ["three", "CONFIG_X=y"]);
+    }
+
+    #[test]
+    fn a_configuration_comes_with_a_patch_or_alone() {
+        let tree = tree();
+        let at = |file: &str| tree.path().join(file);
+        fs::write(
+            at(CONFIG),
+            "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_BB=y\n",
+        )
+        .unwrap();
+        fs::create_dir(at(FOLDER)).unwrap();
+        fs::write(at("patches/alone.config"), "# why\nCONFIG_B=y\n").unwrap();
+        fs::write(at("patches/both.config"), "CONFIG_A=n\n").unwrap();
+        fs::write(at("patches/both.patch"), CHANGE).unwrap();
+        let of = |name| Patch::of_book(tree.path(), name).unwrap();
+        let files = patched(tree.path(), &[of("alone"), of("both")]).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), [CONFIG, "net/a.c"]);
+        let merged = files[CONFIG].as_deref().unwrap();
+        assert_eq!(merged, "CONFIG_BB=y\nCONFIG_B=y\nCONFIG_A=n\n");
+        assert_eq!(
+            Patch::read(&at("patches/alone.config")).unwrap().config,
+            of("alone").config
+        );
+
+        assert!(of("alone").check("CONFIG_B=y\n").is_ok());
+        let error = of("alone").check("# CONFIG_B is not set\n").unwrap_err();
+        let message = error.to_string();
+        let start = "patches/alone.config: kconfig did not honour CONFIG_B=y: ";
+        assert!(message.starts_with(start), "{message}");
+        let error = Patch::of_book(tree.path(), "none").unwrap_err();
+        assert_eq!(error.to_string(), "there is no patches/none.patch");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Such a kernel is built of a copy of the lab's tree, which is gone afterwards. A patch may have a
 //! program beside it, which speaks to what the patch brings: `patches/NAME.c` is `/bin/NAME` in the
-//! guest.
+//! guest. And it may want more of the configuration, `patches/NAME.config`: then all of the copy
+//! that looks at these options is compiled, once.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ const OUTPUTS: [&str; 2] = ["bzImage", "vmlinux"];
 /// cache.
 ///
 /// # Errors
-/// As [`Patch::apply`]; what the compiler says.
+/// As [`Patch::apply`] and [`Patch::check`]; what the compiler says.
 pub fn ready(cache: &Cache, lab: &Lab, patches: &[Patch]) -> Result<Lab> {
     let mut lab = lab.clone();
     lab.kernel.patched = patch::patched(&lab.kernel.tree, patches)?;
@@ -34,6 +35,10 @@ pub fn ready(cache: &Cache, lab: &Lab, patches: &[Patch]) -> Result<Lab> {
         let names: Vec<&str> = patches.iter().map(|patch| patch.name.as_str()).collect();
         let stage = Stage::begin(format!("build the kernel with {}", names.join(", ")));
         let rework = Rework::copied(&lab, folder)?;
+        let config = fs_err::read_to_string(rework.tree.join(patch::CONFIG))?;
+        for patch in patches {
+            patch.check(&config)?;
+        }
         rework.remake(MAKE, |_| {})?;
         rework.keep(folder)?;
         fs_err::remove_dir_all(&rework.tree)?;

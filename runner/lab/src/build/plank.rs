@@ -13,8 +13,8 @@ use walkdir::WalkDir;
 
 use crate::Error;
 use crate::build::kernel;
-use crate::build::patch::{self, Patch, Patched, text};
-use crate::build::rework::{MAKE, Rework};
+use crate::build::patch::{self, CONFIG, Patch, Patched, text};
+use crate::build::rework::{CONFIGURE, MAKE, Rework};
 use crate::build::setup::Lab;
 
 /// Where the planks are, in the repository.
@@ -28,10 +28,6 @@ const LOCK: &str = "lock";
 const TRIALS: &str = ".trials";
 /// Ends the name of a plank while it is being made or removed.
 const PARTIAL: &str = ".partial";
-/// How `make` is asked where the configuration may have been edited: what a new value implies is
-/// settled without a question.
-const CONFIGURED: &str = "make -s olddefconfig && ";
-const CONFIG: &str = ".config";
 /// What `make` itself says, and what the kernel's build does where nothing has counted yet.
 const NOISE: [&str; 2] = ["make", "cat: .version: "];
 
@@ -240,7 +236,7 @@ impl Plank {
     /// Lets the tree be the book's with these patches, and nothing else.
     ///
     /// # Errors
-    /// As [`Patch::apply`]; when something cannot be written.
+    /// As [`Patch::apply`] and [`Patch::check`]; when something cannot be written.
     pub fn put(&self, lab: &Lab, patches: &[Patch]) -> Result<()> {
         let book = &lab.kernel.tree;
         let mut files = Patched::new();
@@ -249,7 +245,15 @@ impl Plank {
             files.insert(change.file, path.is_file().then_some(change.book));
         }
         files.extend(patch::patched(book, patches)?);
-        patch::put(&self.tree(), &files)
+        patch::put(&self.tree(), &files)?;
+        if patches.iter().any(|patch| !patch.config.is_empty()) {
+            Rework::of(lab, &self.folder).configure()?;
+            let config = text(&self.tree().join(CONFIG))?;
+            for patch in patches {
+                patch.check(&config)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the kernel of what is in the tree. `said` gets each line of what the compiler says. As
@@ -275,9 +279,12 @@ impl Plank {
         }
         let rework = Rework::of(lab, &self.folder);
         let is_configured = !is_untouched(&lab.kernel.tree.join(CONFIG), &self.tree().join(CONFIG));
-        let configure = if is_configured { CONFIGURED } else { "" };
+        let line = match is_configured {
+            true => &format!("{CONFIGURE} && {MAKE}"),
+            false => MAKE,
+        };
         let mut refusal = String::new();
-        let made = rework.remake(&format!("{configure}{MAKE}"), |line| {
+        let made = rework.remake(line, |line| {
             if !NOISE.iter().any(|start| line.starts_with(start)) {
                 said(line);
                 refusal += &format!("{line}\n");

@@ -16,6 +16,8 @@ use crate::system::sandbox::{Sandbox, View};
 
 /// What makes the kernel again.
 pub(super) const MAKE: &str = "make -s -j$(nproc) bzImage";
+/// What a new value in the configuration implies is settled without a question.
+pub(super) const CONFIGURE: &str = "make -s olddefconfig";
 const BZIMAGE: &str = "arch/x86/boot/bzImage";
 
 /// Text of a file of the kernel, and what stands in its place.
@@ -88,6 +90,9 @@ impl Rework {
             tree.display()
         );
         patch::put(tree, &rework.patched)?;
+        if rework.patched.contains_key(patch::CONFIG) {
+            rework.configure()?;
+        }
         Ok(rework)
     }
 
@@ -145,6 +150,15 @@ impl Rework {
             }
         }
         self.remake(MAKE, |_| {})
+    }
+
+    /// Lets kconfig complete the configuration that is in the tree.
+    ///
+    /// # Errors
+    /// What it says.
+    pub(super) fn configure(&self) -> Result<()> {
+        let log = self.tree.with_file_name(recipe::LOG);
+        recipe::run(CONFIGURE, &self.view, &log, |_| {})
     }
 
     /// Makes the kernel of what is in the tree by `line`; `seen` gets each line that is printed.
