@@ -1,6 +1,6 @@
-//! A patch of the book's on its page: `<!-- runner patch NAME -->` shows it whole, with its lines for
-//! the configuration, if it has some; and with `from=` and `to=` the lines that it adds from the
-//! first with one text to the next with the other.
+//! A patch of the book's on its page: `<!-- runner patch NAME -->` shows it whole, with its lines
+//! for the configuration, if it has some; and with `from=` and `to=` the lines that it adds from
+//! the first with one text to the next with the other.
 
 use std::path::Path;
 

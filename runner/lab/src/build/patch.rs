@@ -1,5 +1,5 @@
-//! Patches of the kernel, as `diff -u` and `runner plank diff` write them, and what they want of its
-//! configuration: lines as in the kernel's fragment, in a file that ends in `.config`.
+//! Patches of the kernel, as `diff -u` and `runner plank diff` write them, and what they want of
+//! its configuration: lines as in the kernel's fragment, in a file that ends in `.config`.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
