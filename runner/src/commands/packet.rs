@@ -12,7 +12,7 @@ use lab::packet::judge::Verdict;
 use lab::packet::script::{Fault, Script};
 
 use crate::context::Context;
-use crate::ready::{OwnArgs, Ready};
+use crate::ready::{OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository};
 
 /// How the file of a script ends.
@@ -34,6 +34,8 @@ pub struct Args {
     defines: Vec<(String, String)>,
     #[command(flatten)]
     own: OwnArgs,
+    #[command(flatten)]
+    series: SeriesArgs,
 }
 
 fn definition(text: &str) -> Result<(String, String), String> {
@@ -71,7 +73,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         }
     }
     if !understood.is_empty() {
-        let options = context.options(&root)?;
+        let mut options = context.options(&root)?;
+        args.series.choose(&mut options)?;
         let ready = Ready::make(&options, [], own)?;
         let lab = ready.lab(&[]);
         let count = understood.len();

@@ -264,10 +264,10 @@ pub(super) fn is_so_far(from: i128, distance: i128, value: i128) -> bool {
     off == 0 || off.abs() == 1 << 32 || off.abs() == 1 << 64
 }
 
-/// A line without the numbers of lines of a source: behind a file's name, at the begin of a listing,
-/// as gdb and `grep -n` print it, and in the names that the kernel makes for its initcalls; and
-/// without gdb's counts of the values that it has printed and of its breakpoints, as one that fails
-/// is not counted.
+/// A line without the numbers of lines of a source: behind a file's name, at the beginning of a
+/// listing, as gdb and `grep -n` print it, and in the names that the kernel makes for its
+/// initcalls; and without gdb's counts of the values that it has printed and of its breakpoints, as
+/// one that fails is not counted.
 fn without_lines(line: &str) -> String {
     static NUMBER: Pattern = Pattern::new(|| {
         let alternatives = [
