@@ -85,10 +85,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             let path = paths.iter().find(|path| **path == script.path);
             outcomes.insert(path.unwrap_or(&script.path), Outcome::Judged(verdict));
         }
-        show(&outcomes);
-    } else {
-        show(&outcomes);
     }
+    show(&outcomes);
     Ok(ExitCode::from(code(outcomes.values())))
 }
 
