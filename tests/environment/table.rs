@@ -192,8 +192,8 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "a cache that was copied, without its times",
-        "own_kernel a; mkdir $HERE/b; cp -r $HERE/a/* $HERE/b; cd $HERE/b/ship-of-theseus/kernel/*/linux\n\
-         touch net/ipv4/af_inet.c; cd \"$PAGE\"; export XDG_CACHE_HOME=$HERE/b",
+        "own_kernel a; mkdir $HERE/b; cp -r $HERE/a/* $HERE/b; for tree in $HERE/b/ship-of-theseus/kernel/*/linux\n\
+         do touch $tree/net/ipv4/af_inet.c; done; export XDG_CACHE_HOME=$HERE/b",
         Same,
     ),
     row(

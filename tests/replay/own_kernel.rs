@@ -4,21 +4,16 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lab::build::cache::Cache;
+use lab::build::setup::{self, Options};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
-use crate::fixture::{Book, Ran};
+use crate::fixture::{Book, Ran, repository};
 
 /// The built tree of the book's kernel.
 fn tree() -> PathBuf {
-    // Any replay makes it.
-    Book::new(&["host true"]).run(&["chapter", "5"]);
-    Cache::of_user()
-        .unwrap()
-        .newest("kernel")
-        .unwrap()
-        .join("linux")
+    let options = Options::new(repository()).unwrap();
+    setup::ready(&options).unwrap().kernel.tree
 }
 
 fn bzimage() -> PathBuf {

@@ -331,9 +331,15 @@ impl Cache {
     /// The folder of the entry of this kind that was completed last, and is not being made anew.
     /// From now on this process has a share of its lock.
     pub fn newest(&self, kind: &str) -> Option<PathBuf> {
+        self.newest_that(kind, |_| true)
+    }
+
+    /// As [`Cache::newest`], of those whose folder is as it `should` be.
+    pub fn newest_that(&self, kind: &str, should: impl Fn(&Path) -> bool) -> Option<PathBuf> {
         let completed = |folder: &PathBuf| fs::metadata(folder.join(STAMP)).ok()?.modified().ok();
         let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();
         let (_, lock, folder) = folders
+            .filter(|folder| should(folder))
             .filter_map(|folder| {
                 let lock = share(&folder)?;
                 Some((completed(&folder)?, lock, folder))
@@ -777,6 +783,7 @@ mod tests {
             .ensure("thing", &inputs, Leftover::Discard, || {}, build_file)
             .unwrap();
         let reader = Cache::at(temp.path());
+        assert!(reader.newest_that("thing", |_| false).is_none());
         let folder = reader.newest("thing").unwrap();
         assert_eq!(folder, reader.folder("thing", &inputs));
         let cleaner = Cache::at(temp.path());

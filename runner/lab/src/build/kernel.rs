@@ -114,12 +114,13 @@ pub fn ready(
     })
 }
 
-/// The tree that was built last, if it is of this version: to quote from, where no lab is asked
-/// for.
+/// The tree of this version that was built last: to quote from, where no lab is asked for.
 #[must_use]
 pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
-    let tree = cache.newest("kernel")?.join(TREE);
-    (tree_version(&tree).ok()? == version).then_some(tree)
+    let is_of_version =
+        |folder: &Path| tree_version(&folder.join(TREE)).is_ok_and(|found| found == version);
+    let folder = cache.newest_that("kernel", is_of_version)?;
+    Some(folder.join(TREE))
 }
 
 /// Whether a file that the build has made in the tree is of use to whoever compiles no kernel: what
