@@ -109,9 +109,12 @@ impl Place {
     #[track_caller]
     pub fn is_clean(&self, held: &Held) {
         let mut left = Vec::new();
+        // The system gives the number of a namespace that is gone to the next one, which may be
+        // another test's.
+        let ended = processes::uptime();
         let until = Instant::now() + Duration::from_secs(20);
         while Instant::now() < until {
-            left = self.left(held);
+            left = self.left(held, ended);
             if left.is_empty() {
                 return;
             }
@@ -120,13 +123,14 @@ impl Place {
         panic!("left behind: {left:#?}");
     }
 
-    fn left(&self, held: &Held) -> Vec<String> {
+    fn left(&self, held: &Held, ended: u64) -> Vec<String> {
         let processes = self.processes();
         let mut left: Vec<String> = processes
             .iter()
             .map(|pid| format!("process {pid}: {}", command_line(*pid)))
             .collect();
-        for pid in processes::all() {
+        let is_older = |pid: &u32| processes::started(*pid).is_some_and(|start| start <= ended);
+        for pid in processes::all().into_iter().filter(is_older) {
             let inside = links(pid, "ns");
             let inside = inside.iter().filter(|ns| held.namespaces.contains(*ns));
             left.extend(inside.map(|ns| format!("process {pid} in {}", ns.display())));

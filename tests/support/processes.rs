@@ -41,6 +41,20 @@ pub fn parent(pid: u32) -> Option<u32> {
     (state != "Z").then(|| words.next()?.parse().ok()).flatten()
 }
 
+/// When a process was started, in hundredths of a second since the machine was.
+pub fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The first behind the name is the third word of the file, and this one the 22nd.
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// For how long the machine has been running, in hundredths of a second.
+pub fn uptime() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap();
+    let (seconds, rest) = text.split_once('.').unwrap();
+    seconds.parse::<u64>().unwrap() * 100 + rest[..2].parse::<u64>().unwrap()
+}
+
 /// All processes.
 pub fn all() -> Vec<u32> {
     let all = fs::read_dir("/proc").unwrap();
