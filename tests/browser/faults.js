@@ -77,7 +77,7 @@ window.faults = (() => {
     async function selections() {
         const found = [];
         for (const step of all('.step:has(.step-fold)')) {
-            const outputs = all('.step-text', step);
+            const outputs = all('.step-text:not(.step-drift > *)', step);
             const expected = outputs.map(text => text.textContent).join('')
                 .slice(step.querySelector('.step-prompt')?.textContent.length ?? 0);
             await navigator.clipboard.writeText('nothing');
