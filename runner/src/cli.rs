@@ -136,7 +136,7 @@ pub fn main() -> ExitCode {
         Command::Chapter(args) => chapter::run(&args, &context),
         Command::Shell(args) => visit::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
-        Command::Drift(args) => drift::run(&args, &context),
+        Command::Drift(args) => drift::run(&args),
         Command::Record(args) => record::run(&args, &context),
         Command::Claims(args) => claims::run(&args, &context),
         Command::Plank(args) => plank::run(&args, &context),

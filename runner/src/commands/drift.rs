@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::bail;
 use similar::{DiffOp, TextDiff};
 
-use crate::context::Context;
 use crate::repository;
 use crate::screen::{BOLD, DIM, GOOD};
 use book::chapter::{self, Chapter};
@@ -19,7 +18,7 @@ use lab::transcript::step::StepId;
 /// What to look at, and between which kernels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A chapter, to list its steps, or one step, such as 6.45, to see both outputs; without it,
+    /// A chapter, to list its steps, or one step, such as 6.235, to see both outputs; without it,
     /// all chapters are counted
     what: Option<String>,
     /// The series to look from
@@ -34,7 +33,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such series, chapter or step; when a snapshot cannot be read.
-pub fn run(args: &Args, _: &Context) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
     let pins = Pins::read(&root)?;
     pins.kernel(&args.from)?;
