@@ -9,6 +9,7 @@ use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{self, Verdict};
 use book::snapshot::moved::Moved;
+use lab::build::kernel::Kernel;
 use lab::build::patch::Patch;
 use lab::build::patched;
 use lab::build::pins::Pins;
@@ -103,12 +104,37 @@ pub struct Ready {
     pub root: PathBuf,
     /// The series of its kernel.
     pub series: String,
-    /// By the patches that its kernel has: the book's has none.
-    machines: BTreeMap<Vec<String>, Machine>,
+    machines: BTreeMap<Kernels, Machine>,
     /// The source's lines that stand elsewhere than in the book's tree.
     moved: Moved,
     /// Keeps other runs from making the plank anew.
     _plank: Option<File>,
+}
+
+/// What a chapter's kernels are: the patches of its own, and the other series beside it. Most have
+/// neither.
+type Kernels = (Vec<String>, Vec<String>);
+
+fn kernels(chapter: &Chapter) -> Kernels {
+    (chapter.patches.clone(), chapter.beside.clone())
+}
+
+/// What kernels a chapter is about that has some of its own, in a few words.
+fn own_kernels(chapter: &Chapter) -> String {
+    match chapter.beside.is_empty() {
+        true => "a kernel that has patches of the book's own".to_owned(),
+        false => format!("the book's kernel beside {}", chapter.beside.join(" and ")),
+    }
+}
+
+/// The kernel of another series, for the same machine.
+fn another(options: &Options, lab: &Lab, pins: &Pins, series: &str) -> Result<Kernel> {
+    let options = Options {
+        series: series.to_owned(),
+        kernel_source: None,
+        ..options.clone()
+    };
+    setup::kernel(&options, &lab.sandbox, pins)
 }
 
 /// What chapters are replayed with.
@@ -133,30 +159,34 @@ impl Ready {
         own: Option<Own>,
     ) -> Result<Self> {
         let sandbox = setup::sandbox(options)?;
-        let mut sets = BTreeMap::from([(Vec::new(), Vec::new())]);
+        let pins = Pins::read(&options.repository)?;
+        let mut sets = BTreeMap::from([(Kernels::default(), Vec::new())]);
         let mut networked = None;
         for chapter in chapters {
             if chapter.has(Terminal::Lab) {
                 networked.get_or_insert(chapter.number);
             }
             let number = chapter.number;
-            if own.is_some() && !chapter.patches.is_empty() {
+            if own.is_some() && chapter.has_its_own_kernels() {
                 bail!(lab::Error::Unfit(format!(
-                    "chapter {number} is about a kernel that has patches of the book's own, so it \
-                     says nothing of yours"
+                    "chapter {number} is about {}, so it says nothing of yours",
+                    own_kernels(chapter)
                 )));
             }
-            if options.series != lab::SERIES && !chapter.patches.is_empty() {
+            if options.series != lab::SERIES && chapter.has_its_own_kernels() {
                 bail!(lab::Error::Unfit(format!(
-                    "chapter {number} is about a kernel that has patches of the book's own, and \
-                     they are made for Linux {}",
+                    "chapter {number} is about {}, for Linux {}",
+                    own_kernels(chapter),
                     lab::SERIES
                 )));
+            }
+            for series in &chapter.beside {
+                pins.kernel(series)?;
             }
             let names = chapter.patches.iter();
             let patches = names.map(|name| Patch::of_book(&options.repository, name));
             let patches: Vec<Patch> = patches.collect::<Result<_>>()?;
-            sets.insert(chapter.patches.clone(), patches);
+            sets.insert(kernels(chapter), patches);
         }
         if let Some(chapter) = networked {
             doctor::check_lab(&sandbox, chapter)?;
@@ -180,14 +210,19 @@ impl Ready {
             notes.for_each(|note| eprintln!("{note}"));
         }
         let root = options.repository.clone();
-        let machines = sets.into_iter().map(|(names, patches)| {
+        let machines = sets.into_iter().map(|(kernels, patches)| {
             let mut lab = lab.clone();
+            let (names, beside) = &kernels;
             if !patches.is_empty() {
                 lab = patched::ready(&options.cache, &lab, &patches)?;
-                patched::add_programs(&options.cache, &mut lab, &root, &names)?;
+                patched::add_programs(&options.cache, &mut lab, &root, names)?;
+            }
+            for series in beside {
+                lab.beside
+                    .push((series.clone(), another(options, &lab, &pins, series)?));
             }
             let provenance = provenance::of(&root, &options.series, &lab)?;
-            Ok((names, Machine { lab, provenance }))
+            Ok((kernels, Machine { lab, provenance }))
         });
         Ok(Self {
             machines: machines.collect::<Result<_>>()?,
@@ -198,17 +233,27 @@ impl Ready {
         })
     }
 
-    /// The lab whose kernel has these patches.
+    /// The lab that has the chapter's kernels.
     ///
     /// # Panics
     /// When it was not made for a chapter with these.
     #[must_use]
-    pub fn lab(&self, patches: &[String]) -> &Lab {
-        &self.machine(patches).lab
+    pub fn lab(&self, chapter: &Chapter) -> &Lab {
+        &self.machine(chapter).lab
     }
 
-    fn machine(&self, patches: &[String]) -> &Machine {
-        let machine = self.machines.get(patches);
+    /// The lab of all that has no kernels of its own.
+    #[must_use]
+    pub fn plain(&self) -> &Lab {
+        &self.machine_of(&Kernels::default()).lab
+    }
+
+    fn machine(&self, chapter: &Chapter) -> &Machine {
+        self.machine_of(&kernels(chapter))
+    }
+
+    fn machine_of(&self, kernels: &Kernels) -> &Machine {
+        let machine = self.machines.get(kernels);
         machine.expect("it was made for the chapters that are replayed")
     }
 
@@ -257,7 +302,7 @@ impl Ready {
             signals,
             &mut |_| {},
         )?;
-        Ok(self.snapshot(&chapter.patches, transcript))
+        Ok(self.snapshot(chapter, transcript))
     }
 
     /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the
@@ -273,7 +318,7 @@ impl Ready {
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
         let script = chapter.script();
-        let Machine { lab, provenance } = self.machine(&chapter.patches);
+        let Machine { lab, provenance } = self.machine(chapter);
         let recorded = Snapshot::of_series(&self.root, &self.series, &chapter.name)?;
         let otherwise = match recorded {
             _ if self.is_of_another_series() => Otherwise::Counts,
@@ -283,13 +328,12 @@ impl Ready {
             _ => Otherwise::Fails,
         };
         let transcript = replay(&self.root, script, count, lab, otherwise, signals, watch)?;
-        Ok(self.snapshot(&chapter.patches, transcript))
+        Ok(self.snapshot(chapter, transcript))
     }
 
-    /// What was printed on the machine with these patches, with the book's numbers of the source's
-    /// lines.
+    /// What was printed on the chapter's machine, with the book's numbers of the source's lines.
     #[must_use]
-    pub fn snapshot(&self, patches: &[String], mut transcript: Transcript) -> Snapshot {
+    pub fn snapshot(&self, chapter: &Chapter, mut transcript: Transcript) -> Snapshot {
         for record in &mut transcript.records {
             record.output.stderr = self.moved.marking_new(&record.output.stderr);
             for text in [&mut record.output.stdout, &mut record.output.stderr] {
@@ -297,7 +341,7 @@ impl Ready {
             }
         }
         Snapshot {
-            provenance: self.machine(patches).provenance.clone(),
+            provenance: self.machine(chapter).provenance.clone(),
             transcript,
         }
     }

@@ -89,7 +89,7 @@ pub fn stay(
     histories: PathBuf,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
-    let lab = ready.lab(&chapter.patches);
+    let lab = ready.lab(chapter);
     let always = Debugger::Always;
     let mut replay = Replay::new(&ready.root, chapter.script(), lab, always, &signals)?;
     let before = &chapter.steps[..count];
@@ -162,7 +162,7 @@ fn as_recorded(
         records: replay.records.clone(),
         frames: None,
     };
-    let now = ready.snapshot(&chapter.patches, transcript);
+    let now = ready.snapshot(chapter, transcript);
     Ok(Some(match ready.judge(chapter, &now, at)? {
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",

@@ -22,6 +22,8 @@ const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
 /// The first word of the directive that says which patches a chapter's kernel has.
 pub const KERNEL: &str = "kernel";
+/// The first word of the directive that says which other series a chapter has beside its kernel.
+pub const BESIDE: &str = "beside";
 /// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux
 /// limits to 128 KiB (execve(2)).
 pub const DIRECTIVE_MAX: usize = 100_000;
@@ -39,9 +41,18 @@ pub struct Chapter {
     pub steps: Vec<Step>,
     /// The patches of the book's that its kernel has, by name; most chapters have none.
     pub patches: Vec<String>,
+    /// The series of the kernel that lie beside it in the host's folder, by name; most chapters
+    /// have none.
+    pub beside: Vec<String>,
 }
 
 impl Chapter {
+    /// Whether it is about these very kernels, so that it says nothing of another one.
+    #[must_use]
+    pub fn has_its_own_kernels(&self) -> bool {
+        !(self.patches.is_empty() && self.beside.is_empty())
+    }
+
     /// The last step's number; that of no step when there is none.
     #[must_use]
     pub fn last(&self) -> StepId {
@@ -112,18 +123,27 @@ impl Chapter {
                 Err(message) => faults.push(Fault::new(path, at, message)),
             }
         }
-        let mut patches = Vec::new();
+        let (mut patches, mut beside) = (Vec::new(), Vec::new());
         for directive in page.directives("runner") {
             let mut words = directive.arguments.split_whitespace();
-            if words.next() == Some(KERNEL) {
-                let names: Vec<String> = words.map(str::to_owned).collect();
-                if names.is_empty() || !directive.is_regular || !patches.is_empty() {
-                    let message = "a chapter says once, on a line of its own, which patches its \
-                                   kernel has: <!-- runner kernel NAME NAME -->";
-                    faults.push(Fault::new(path, directive.line, message));
-                }
-                patches = names;
+            let (said, message) = match words.next() {
+                Some(KERNEL) => (
+                    &mut patches,
+                    "a chapter says once, on a line of its own, which patches its kernel has: \
+                     <!-- runner kernel NAME NAME -->",
+                ),
+                Some(BESIDE) => (
+                    &mut beside,
+                    "a chapter says once, on a line of its own, which other series of the kernel \
+                     it has beside the book's: <!-- runner beside 7.3 -->",
+                ),
+                _ => continue,
+            };
+            let names: Vec<String> = words.map(str::to_owned).collect();
+            if names.is_empty() || !directive.is_regular || !said.is_empty() {
+                faults.push(Fault::new(path, directive.line, message));
             }
+            *said = names;
         }
         if steps.iter().any(|step| step.terminal == Terminal::Lab)
             && let Some(step) = steps.iter().find(|step| step.terminal == Terminal::Wire)
@@ -140,6 +160,7 @@ impl Chapter {
             name,
             steps,
             patches,
+            beside,
         })
     }
 

@@ -308,6 +308,7 @@ fn shell(options: &Options, exercise: &Exercise) -> anyhow::Result<ExitCode> {
         name: exercise.name.clone(),
         steps,
         patches: Vec::new(),
+        beside: Vec::new(),
     };
     // Who changes the kernel wants to see it at work.
     let plank = Plank::find(&options.repository, &exercise.name).ok();

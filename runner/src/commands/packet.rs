@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         let mut options = context.options(&root)?;
         args.series.choose(&mut options)?;
         let ready = Ready::make(&options, [], own)?;
-        let lab = ready.lab(&[]);
+        let lab = ready.plain();
         let count = understood.len();
         eprintln!("packet: {count} of {} scripts in the guest", paths.len());
         let verdicts = guest::run(&understood, &options, lab, &lab.kernel.bzimage)

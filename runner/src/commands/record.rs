@@ -73,7 +73,7 @@ struct Recording {
 fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Recording> {
     let signals = Signals::catch()?;
     let mut stage = Stage::begin(format!("replay chapter {}", chapter.number));
-    let lab = ready.lab(&chapter.patches);
+    let lab = ready.lab(chapter);
     let once = |lab: &Lab| ready.replay_to_record(chapter, lab, &signals);
     let (first, second) = (once(lab)?, once(lab)?);
     let exact = first.transcript == second.transcript;

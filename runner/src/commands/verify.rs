@@ -70,12 +70,10 @@ fn verify(
     let is_book = own.is_none() && options.series == lab::SERIES;
     if !is_book && args.chapters.is_empty() {
         chapters.retain(|chapter| {
-            let has_own = !chapter.patches.is_empty();
+            let has_own = chapter.has_its_own_kernels();
             if has_own {
                 let number = chapter.number;
-                eprintln!(
-                    "note: chapter {number} is left out: its kernel has patches of the book's own"
-                );
+                eprintln!("note: chapter {number} is left out: it is about kernels of its own");
             }
             !has_own
         });

@@ -49,6 +49,8 @@ pub struct Lab {
     pub busybox: Busybox,
     /// The guest's root, as an uncompressed cpio archive. A further archive may be appended to it.
     pub initramfs: PathBuf,
+    /// Kernels of other series, which only lie beside this one, by the name of the series.
+    pub beside: Vec<(String, Kernel)>,
     /// Programs of the reader's in the guest: place, and bytes.
     pub programs: Vec<(String, Vec<u8>)>,
     /// How its machine differs from the book's.
@@ -93,6 +95,7 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
         kernel,
         busybox,
         initramfs,
+        beside: Vec::new(),
         programs: Vec::new(),
         variant: Variant::default(),
     })
@@ -163,7 +166,11 @@ impl Lab {
         for path in sources.into_iter().filter_map(Source::tarball) {
             view = view.with(path);
         }
-        for path in &self.kernel.places {
+        let beside = self.beside.iter().map(|(_, kernel)| kernel);
+        for path in beside
+            .chain([&self.kernel])
+            .flat_map(|kernel| &kernel.places)
+        {
             view = view.with(path);
         }
         view.with(self.busybox.tree.parent().unwrap_or(&self.busybox.tree))

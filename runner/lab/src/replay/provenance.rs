@@ -69,7 +69,11 @@ pub fn of(root: &Path, series: &str, lab: &Lab) -> anyhow::Result<Vec<(String, S
         ("gdb", version("gdb")?),
         ("gcc", gcc),
     ];
-    Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
+    let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    for (series, kernel) in &lab.beside {
+        facts.push((format!("beside {series}"), kernel.sha256.clone()));
+    }
+    Ok(facts)
 }
 
 /// The hash of the guest's root, with the programs that a chapter adds to it, if it does.

@@ -4,7 +4,8 @@
 //! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
 //! root file system with the chapter's guest steps packed behind it. The files that the patches of
 //! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
-//! `linux`.
+//! `linux`. A series of the kernel that lies beside the chapter's has a folder of its name, with its
+//! own `bzImage`, `vmlinux` and `linux`.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -54,6 +55,16 @@ impl Workdir {
             ("rootfs.cpio", &lab.initramfs),
         ] {
             link(name.as_ref(), target)?;
+        }
+        for (series, kernel) in &lab.beside {
+            fs::create_dir(workdir.path().join(series))?;
+            for (name, target) in [
+                (file::KERNEL, &kernel.bzimage),
+                ("vmlinux", &kernel.vmlinux),
+                ("linux", &kernel.tree),
+            ] {
+                link(Path::new(series).join(name).as_ref(), target)?;
+            }
         }
         for source in [&lab.kernel.source, &lab.busybox.source] {
             if let Some(tarball) = source.tarball() {

@@ -118,7 +118,7 @@ impl<'a> Replayed<'a> {
             Answer::Word(_) | Answer::Nothing => {}
         }
         let ready = Ready::make(options, &chapters, own)?;
-        let mut lab = ready.lab(&[]).clone();
+        let mut lab = ready.plain().clone();
         if let (Some(source), Some(name)) = (program, &exercise.program) {
             lab.programs.push(compile(options, &lab, &source, name)?);
         }
