@@ -4,7 +4,7 @@
 //! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
 //! root file system with the chapter's guest steps packed behind it. The files that the patches of
 //! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
-//! `linux`.
+//! `linux`. `packets` has the scripts of a chapter that plays some.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -22,6 +22,7 @@ use crate::machine::agent;
 use crate::machine::gdb::PATCHED;
 use crate::machine::qemu::file;
 use crate::system::scratch::Scratch;
+use crate::transcript::packet;
 use crate::transcript::step::{Step, Terminal};
 
 /// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the
@@ -69,6 +70,12 @@ impl Workdir {
                 &workdir.path().join(patch::FOLDER),
             )?;
             workdir.put_patched(lab)?;
+        }
+        if steps.iter().any(|step| step.packet().is_some()) {
+            copy(
+                &root.join(packet::FOLDER),
+                &workdir.path().join(packet::FOLDER),
+            )?;
         }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));
