@@ -191,7 +191,8 @@ impl Judge<'_> {
                     let output = output.trim().replace('\n', "\n  ");
                     let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
                     let status = record.value;
-                    fail(format!("`{command}` ended with {status}: {output}"))
+                    let said = if output.is_empty() { "" } else { ": " };
+                    fail(format!("`{command}` ended with {status}{said}{output}"))
                 }
                 None => fail("the command was not reached".to_owned()),
             },
