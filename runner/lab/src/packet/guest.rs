@@ -165,7 +165,12 @@ fn pack_folder(archive: &mut Archive, folder: &Path, inside: &Path) -> anyhow::R
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
-        let (Some(name), Ok(meta)) = (name.to_str(), path.metadata()) else {
+        // In a folder that is another one in the guest, a link may lead out of what may be seen.
+        let meta = match inside == folder {
+            true => path.metadata(),
+            false => path.symlink_metadata(),
+        };
+        let (Some(name), Ok(meta)) = (name.to_str(), meta) else {
             continue;
         };
         let is_script = path.extension().is_some_and(|end| end == "pkt");

@@ -259,7 +259,7 @@ impl Judge<'_> {
     }
 
     /// How late a call may return that waits for several timers: one for each segment that the
-    /// kernel sends behind `index` until then.
+    /// kernel sends behind `index` until then, some time after the event before.
     fn timers_us(&self, index: usize, until_ns: i64) -> i64 {
         let behind = self.script.events.iter().enumerate().skip(index + 1);
         let sent = |at| {
@@ -267,7 +267,9 @@ impl Judge<'_> {
             record.is_some_and(|record| record.time_ns < until_ns)
         };
         behind
-            .filter(|(at, event)| matches!(event.action, Action::Expect(_)) && sent(*at))
+            .filter(|(_, event)| matches!(event.action, Action::Expect(_)))
+            .filter(|(_, event)| event.time.base == Base::Last && event.time.until_us > 0)
+            .filter(|(at, _)| sent(*at))
             .map(|(_, event)| granularity_us(event.time.until_us))
             .sum()
     }

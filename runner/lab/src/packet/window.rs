@@ -43,12 +43,9 @@ pub fn play(
     };
     let mut texts = Vec::new();
     for name in &packet.scripts {
-        match fs::read(folder.join(name)) {
-            Ok(bytes) => texts.push(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => {
-                let why = error.kind();
-                return Ok(refused(format!("packet: cannot read {name}: {why}\n")));
-            }
+        match read(folder, name) {
+            Ok(text) => texts.push(text),
+            Err(why) => return Ok(refused(format!("packet: cannot read {name}: {why}\n"))),
         }
     }
     let mut outcomes = BTreeMap::new();
@@ -102,10 +99,45 @@ pub fn play(
     })
 }
 
+/// The text of a script, which lies in the private folder: a link may lead to what the programs of
+/// the lab do not see.
+fn read(folder: &Path, name: &str) -> Result<String, String> {
+    let is_inside = || {
+        let path = folder.join(name).canonicalize()?;
+        Ok(path.starts_with(folder.canonicalize()?).then_some(path))
+    };
+    let found = is_inside().map_err(|error: std::io::Error| error.kind().to_string())?;
+    let path = found.ok_or("it does not lie in the host's folder")?;
+    let bytes = fs::read(path).map_err(|error| error.kind().to_string())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn refused(why: String) -> Output {
     Output {
         stderr: why,
         status: WRONG,
         ..Output::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_in_the_folder_is_read() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("private");
+        fs::create_dir_all(folder.join("packets")).unwrap();
+        fs::write(folder.join("packets/a.pkt"), "0 `true`").unwrap();
+        fs::write(outer.path().join("b.pkt"), "secret").unwrap();
+        std::os::unix::fs::symlink("../../b.pkt", folder.join("packets/link.pkt")).unwrap();
+        assert_eq!(read(&folder, "packets/a.pkt"), Ok("0 `true`".to_owned()));
+        let outside = Err("it does not lie in the host's folder".to_owned());
+        for name in ["../b.pkt", "packets/link.pkt", "/proc/self/environ"] {
+            assert_eq!(read(&folder, name), outside, "{name}");
+        }
+        let absent = Err("entity not found".to_owned());
+        assert_eq!(read(&folder, "packets/absent.pkt"), absent);
     }
 }
