@@ -36,7 +36,7 @@ const SYSCTLS: (&str, &str) = ("set_sysctls.py", include_str!("set_sysctls.sh"))
 const FILE_MAX: u64 = 1 << 20;
 /// How long the guest may take, in real time: to boot, and for each script, most of which is spent
 /// in the programs that it starts.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 const DEADLINE_EACH: Duration = Duration::from_secs(30);
 /// What the kernel's scripts expect to be defined for IPv4.
 const DEFINED: [(&str, &str); 2] = [
