@@ -4,7 +4,7 @@
 //! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
 //! root file system with the chapter's guest steps packed behind it. The files that the patches of
 //! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
-//! `linux`. `packets` has the scripts of a chapter that plays some.
+//! `linux`.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -71,6 +71,7 @@ impl Workdir {
             )?;
             workdir.put_patched(lab)?;
         }
+        // A chapter that plays packet scripts has a copy of them, too, as its steps may add some.
         if steps.iter().any(|step| step.packet().is_some()) {
             copy(
                 &root.join(packet::FOLDER),
