@@ -16,9 +16,9 @@ const FOLDERS: [(&str, &[&str]); 2] = [
             "transcript",
             "build",
             "machine",
-            "replay",
             "program",
             "packet",
+            "replay",
         ],
     ),
     (

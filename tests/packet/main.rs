@@ -73,6 +73,9 @@ const FAILURES: [(&str, &str); 12] = [
     ),
 ];
 
+/// The newest series that the book has a kernel of.
+const NEWEST: &str = "7.3";
+
 fn scripts() -> PathBuf {
     fixture::repository().join("tests/packet")
 }
@@ -116,6 +119,26 @@ fn scripts_that_state_what_tcp_does_pass_and_repeat_themselves() {
     let last = format!("{count} scripts: {count} pass, 0 fail, 0 are beyond the language here\n");
     assert!(first.ends_with(&last), "{first}");
     assert_eq!(packet(&scripts(), &["pass"]).1, first);
+}
+
+#[test]
+#[ignore = "builds a kernel of another series, which takes minutes; every night has it"]
+fn the_same_scripts_pass_on_the_newest_series_and_some_that_only_it_passes() {
+    let (code, printed, _) = packet(&scripts(), &["--series", NEWEST, "pass", "newer"]);
+    assert_eq!(code, 0, "{printed}");
+}
+
+#[test]
+#[ignore = "twenty runs on two kernels take minutes; every night has them"]
+fn twenty_runs_print_the_same_bytes() {
+    for series in [lab::SERIES, NEWEST] {
+        let run = || packet(&scripts(), &["--series", series, "pass", "fail", "newer"]);
+        let (_, first, complaints) = run();
+        assert!(first.contains(" scripts: "), "{series}: {complaints}");
+        for number in 2..=20 {
+            assert_eq!(run().1, first, "run {number} on {series}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Several windows on one machine: commands that go on, and the wire between the two cards.
 
-use crate::fixture::Book;
+use crate::fixture::{Book, repository};
 
 /// The two ends of the wire; the cards need a moment until they have a carrier.
 const ENDS: [&str; 3] = [
@@ -39,6 +39,49 @@ fn both_windows_talk_over_the_wire_and_each_look_shows_what_is_new() {
     let captured = json["frames"].as_array().unwrap();
     // ARP both ways, TCP, ICMP.
     assert!(captured.len() >= frames.len() + 4, "{captured:?}");
+}
+
+#[test]
+fn the_hosts_window_plays_packet_scripts_on_the_chapters_kernel() {
+    let book = Book::new(&[
+        "host 'sed \"s/ack 1/ack 2/\" packets/closed.pkt > packets/wrong.pkt; ls packets'",
+        "host 'packet --show packets/closed.pkt'",
+        "status=1 host 'packet packets/wrong.pkt packets/closed.pkt'",
+        "status=2 host 'packet packets/absent.pkt'",
+    ]);
+    let script = "    0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n   +0 bind(3, ..., ...) = 0\n   \
+                  +0 listen(3, 1) = 0\n   +0 close(3) = 0\n   +0 < S 0:0(0) win 9\n   \
+                  +0 > R. 0:0(0) ack 1\n";
+    let root = book.folder.path();
+    std::fs::create_dir(root.join("packets")).unwrap();
+    std::fs::write(root.join("packets/closed.pkt"), script).unwrap();
+    std::os::unix::fs::symlink(repository().join("runner"), root.join("runner")).unwrap();
+    let ran = book.run(&["chapter", "5", "--json", "--repeat", "2"]);
+    ran.ends_with(1)
+        .complains("2 of 2 replays agree byte for byte");
+    let json = ran.json();
+    let printed = |number: usize, of: &str| json["steps"][number - 1][of].as_str().unwrap();
+    assert_eq!(printed(1, "stdout"), "closed.pkt\nwrong.pkt\n");
+    let shown = script.lines().zip(1..);
+    let shown = shown.map(|(line, number)| format!("{number:>4}  {line}\n"));
+    let (text, verdict) = printed(2, "stdout").split_at(shown.clone().map(|line| line.len()).sum());
+    assert_eq!(text, shown.collect::<String>());
+    assert!(
+        verdict.starts_with("pass    packets/closed.pkt ("),
+        "{verdict}"
+    );
+    let lines: Vec<&str> = printed(3, "stdout").lines().collect();
+    let fails = "fail    packets/wrong.pkt:6:4: expected `> R. 0:0(0) ack 2`; on the wire was";
+    assert!(lines[0].starts_with(fails), "{lines:?}");
+    assert!(lines[3].starts_with("pass    packets/closed.pkt ("));
+    assert_eq!(
+        lines[4],
+        "2 scripts: 1 pass, 1 fail, 0 are beyond the language here"
+    );
+    assert_eq!(
+        printed(4, "stderr"),
+        "packet: cannot read packets/absent.pkt: entity not found\n"
+    );
 }
 
 #[test]

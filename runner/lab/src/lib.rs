@@ -12,11 +12,11 @@ pub mod build;
 
 pub mod machine;
 
-pub mod replay;
-
 pub mod program;
 
 pub mod packet;
+
+pub mod replay;
 
 pub use error::Error;
 

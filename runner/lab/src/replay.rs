@@ -15,6 +15,7 @@ use crate::build::setup::Lab;
 use crate::machine::session::{Debugger, Session};
 use crate::machine::shell::Shell;
 use crate::machine::window::Watch;
+use crate::packet::window;
 use crate::replay::workdir::Workdir;
 use crate::system::process::Signals;
 use crate::system::sandbox::View;
@@ -66,8 +67,9 @@ const LATE_MAX: usize = 2;
 #[derive(Debug)]
 pub struct Replay<'a> {
     script: Script<'a>,
+    root: PathBuf,
+    lab: Lab,
     view: View,
-    kernel: Vec<PathBuf>,
     signals: &'a Signals,
     debugger: Debugger,
     session: Option<Session<'a>>,
@@ -93,8 +95,9 @@ impl<'a> Replay<'a> {
         let workdir = Workdir::lay_out(root, lab, script.steps)?;
         Ok(Self {
             script,
+            root: root.to_owned(),
+            lab: lab.clone(),
             view: lab.view(workdir.path()),
-            kernel: lab.kernel.places.clone(),
             signals,
             debugger,
             session: None,
@@ -249,13 +252,16 @@ impl<'a> Replay<'a> {
     /// shell.
     ///
     /// # Errors
-    /// What [`Session::run`] and [`Shell::run`] say.
+    /// What [`Session::run`], [`Shell::run`] and [`window::play`] say.
     pub fn run(&mut self, step: &Step, watch: Watch<'_>) -> anyhow::Result<Output> {
+        if let Some(packet) = step.packet() {
+            return window::play(&packet, self.workdir.path(), &self.root, &self.lab);
+        }
         match step.terminal {
             Terminal::Host => {
                 if self.host.is_none() {
                     // Chapter 1 types what builds the kernel, in its tree.
-                    let places = self.kernel.iter();
+                    let places = self.lab.kernel.places.iter();
                     let view =
                         places.fold(self.view.clone(), |view, place| view.with_writable(place));
                     self.host = Some(Shell::start(Terminal::Host, &view)?);

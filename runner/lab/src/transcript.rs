@@ -4,6 +4,7 @@
 //! into an escape, reversibly, so that equal text means equal bytes.
 
 pub mod capture;
+pub mod packet;
 pub mod script;
 pub mod step;
 pub mod words;

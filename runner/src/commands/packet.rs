@@ -9,7 +9,8 @@ use fs_err as fs;
 use lab::Error;
 use lab::packet::guest;
 use lab::packet::judge::Verdict;
-use lab::packet::script::{Fault, Script};
+use lab::packet::outcome::{Outcome, counted};
+use lab::packet::script::Script;
 
 use crate::context::Context;
 use crate::ready::{OwnArgs, Ready, SeriesArgs};
@@ -17,11 +18,6 @@ use crate::{exit, repository};
 
 /// How the file of a script ends.
 const ENDING: &str = "pkt";
-/// What the kernel's scripts expect to be defined for IPv4.
-const DEFINED: [(&str, &str); 2] = [
-    ("CMSG_LEVEL_IP", "SOL_IP"),
-    ("CMSG_TYPE_RECVERR", "IP_RECVERR"),
-];
 
 /// Which scripts, and with which kernel.
 #[derive(Debug, clap::Args)]
@@ -32,6 +28,9 @@ pub struct Args {
     /// Let a word in the scripts stand for another; may be given more than once
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE", value_parser = definition)]
     defines: Vec<(String, String)>,
+    /// Print each script before what is said of it
+    #[arg(long)]
+    show: bool,
     #[command(flatten)]
     own: OwnArgs,
     #[command(flatten)]
@@ -44,12 +43,6 @@ fn definition(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What became of a script.
-enum Outcome {
-    Beyond(Fault),
-    Judged(Verdict),
-}
-
 /// Runs the subcommand: 0 if all scripts pass, 1 if one fails, 2 if one was not understood.
 ///
 /// # Errors
@@ -57,15 +50,18 @@ enum Outcome {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find_or_own()?;
     let own = args.own.find(&root)?;
-    let defines = DEFINED.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let defines: BTreeMap<_, _> = defines.into_iter().chain(args.defines.clone()).collect();
+    let mut defines = guest::defined();
+    defines.extend(args.defines.clone());
     let paths = find(&args.scripts)?;
     let mut understood = Vec::new();
     let mut outcomes: BTreeMap<&Path, Outcome> = BTreeMap::new();
+    let mut texts = BTreeMap::new();
     for path in &paths {
         let text = String::from_utf8(fs::read(path)?)
             .map_err(|_| Error::Unfit(format!("{} is not UTF-8", path.display())))?;
-        match Script::parse(path, &text, &defines) {
+        let parsed = Script::parse(path, &text, &defines);
+        texts.insert(path.as_path(), text);
+        match parsed {
             Ok(script) => understood.push(script),
             Err(fault) => {
                 outcomes.insert(path, Outcome::Beyond(fault));
@@ -79,14 +75,20 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         let lab = ready.plain();
         let count = understood.len();
         eprintln!("packet: {count} of {} scripts in the guest", paths.len());
-        let verdicts = guest::run(&understood, &options, lab, &lab.kernel.bzimage)
+        let verdicts = guest::run(&understood, &options, lab, &lab.kernel.bzimage, None)
             .context("perform the scripts")?;
         for (script, verdict) in understood.iter().zip(verdicts) {
             let path = paths.iter().find(|path| **path == script.path);
             outcomes.insert(path.unwrap_or(&script.path), Outcome::Judged(verdict));
         }
     }
-    show(&outcomes);
+    for (path, outcome) in &outcomes {
+        if args.show {
+            print!("{}", Outcome::shown(&texts[path]));
+        }
+        print!("{}", outcome.told(path));
+    }
+    print!("{}", counted(outcomes.values()));
     Ok(ExitCode::from(code(outcomes.values())))
 }
 
@@ -122,43 +124,6 @@ fn in_folder(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn show(outcomes: &BTreeMap<&Path, Outcome>) {
-    let [mut passed, mut failed, mut beyond] = [0; 3];
-    for (path, outcome) in outcomes {
-        let path = path.display();
-        match outcome {
-            Outcome::Judged(Verdict::Pass { off_us }) => {
-                passed += 1;
-                println!(
-                    "pass    {path} ({:.3} ms off at most)",
-                    *off_us as f64 / 1000.0
-                );
-            }
-            Outcome::Judged(Verdict::Fail {
-                place,
-                what,
-                complaints,
-            }) => {
-                failed += 1;
-                println!("fail    {path}:{place}: {what}");
-                for line in complaints {
-                    println!("  before, a command said: {line}");
-                }
-            }
-            Outcome::Beyond(fault) => {
-                beyond += 1;
-                println!("beyond  {path}:{}: {}", fault.place, fault.message);
-            }
-        }
-    }
-    if outcomes.len() > 1 {
-        let all = outcomes.len();
-        println!(
-            "{all} scripts: {passed} pass, {failed} fail, {beyond} are beyond the language here"
-        );
-    }
 }
 
 fn code<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> u8 {

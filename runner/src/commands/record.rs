@@ -91,7 +91,7 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
         )
     }
     let mut others = if exact { Vec::new() } else { vec![second] };
-    let uses_machine = |step: &Step| step.terminal != Terminal::Host;
+    let uses_machine = |step: &Step| step.terminal != Terminal::Host || step.packet().is_some();
     let is_measured = !ready.is_of_another_series();
     if is_measured && chapter.steps.iter().any(uses_machine) {
         let kernels = variant::kernels(cache, lab)?;

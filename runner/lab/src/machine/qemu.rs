@@ -176,8 +176,10 @@ pub fn for_a_program(packed: usize, pace: Pace) -> Vec<String> {
     );
     let mut words = words(&line);
     // Of the boot's instructions, 28 in 100 replace names in the formats of trace events. No
-    // program needs that.
-    let append = format!("{APPEND} rdinit={INIT} initcall_blacklist=trace_eval_init");
+    // program needs that. The machine has no clock against which a kernel could check its first
+    // one, which counts instructions as all of it does; newer kernels have timers no finer than a
+    // tick until it is checked, or called reliable.
+    let append = format!("{APPEND} tsc=reliable rdinit={INIT} initcall_blacklist=trace_eval_init");
     words.extend(["-append".to_owned(), append]);
     words
 }

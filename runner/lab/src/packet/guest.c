@@ -59,6 +59,13 @@
 #define HEADERS 160
 #define STAMPS 1024
 #define FRAME_MAX (ETH_HLEN + 65535)
+/*
+ * How much of a large frame lies in one piece, the rest in pages: what fits into one page, as it does for
+ * packetdrill's device. The receive window hangs on how much memory a segment takes.
+ */
+#define LINEAR (3712 + ETH_HLEN)
+/* What tun0 does not do: packetdrill's device has the kernel cut a segment of AccECN. */
+static const char *const lacking[] = { "tx-tcp-accecn-segmentation" };
 
 enum { CALL = 1, SHELL, INJECT, EXPECT, INFO };
 enum { RELATIVE, ABSOLUTE, ANY, UNTIMED };
@@ -231,6 +238,41 @@ static void shell_or_die(const char *format, ...)
 	}
 }
 
+/* Turns off a feature of a device by its name; older kernels may not know it. */
+static void turn_off(int fd, const char *device, const char *name)
+{
+	static struct { struct ethtool_sset_info head; uint32_t size; } sets;
+	static struct { struct ethtool_gstrings head; char names[256][ETH_GSTRING_LEN]; } strings;
+	static struct { struct ethtool_sfeatures head; struct ethtool_set_features_block blocks[8]; } features;
+	struct ifreq request = { 0 };
+	uint32_t n;
+
+	strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+	sets.head.cmd = ETHTOOL_GSSET_INFO;
+	sets.head.sset_mask = 1ULL << ETH_SS_FEATURES;
+	request.ifr_data = (void *)&sets;
+	if (ioctl(fd, SIOCETHTOOL, &request) || sets.size > 256)
+		fatal("packet: the number of the device's features");
+	strings.head.cmd = ETHTOOL_GSTRINGS;
+	strings.head.string_set = ETH_SS_FEATURES;
+	strings.head.len = sets.size;
+	request.ifr_data = (void *)&strings;
+	if (ioctl(fd, SIOCETHTOOL, &request))
+		fatal("packet: the names of the device's features");
+	for (n = 0; n < sets.size && strncmp(strings.names[n], name, ETH_GSTRING_LEN); n++)
+		;
+	if (n == sets.size)
+		return;
+	memset(&features, 0, sizeof(features));
+	features.head.cmd = ETHTOOL_SFEATURES;
+	features.head.size = (sets.size + 31) / 32;
+	features.blocks[n / 32].valid = 1U << n % 32;
+	request.ifr_data = (void *)&features;
+	/* What is told beside an error: whether other features have changed with it. */
+	if (ioctl(fd, SIOCETHTOOL, &request) < 0)
+		fatal("packet: turn off a feature of the device");
+}
+
 /* Makes a namespace with tun0 in it, and leaves us there; its other end stays where `control` is. */
 static void make_network(int number, int control)
 {
@@ -263,6 +305,8 @@ static void make_network(int number, int control)
 	strcpy(request.ifr_name, "tun0");
 	if (ioctl(fd, SIOCGIFHWADDR, &request))
 		fatal("packet: tun0");
+	for (size_t n = 0; n < sizeof(lacking) / sizeof(*lacking); n++)
+		turn_off(fd, "tun0", lacking[n]);
 	memcpy(tun0_address, request.ifr_hwaddr.sa_data, ETH_ALEN);
 	close(fd);
 	clock_gettime(CLOCK_REALTIME, &real);
@@ -453,7 +497,7 @@ static void inject(const struct inject *inject)
 		if (inject->gso && inject->data > inject->gso) {
 			header->gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
 			header->gso_size = inject->gso;
-			header->hdr_len = ETH_HLEN + inject->headers;
+			header->hdr_len = length + ETH_HLEN < LINEAR ? length + ETH_HLEN : LINEAR;
 		}
 	} else {
 		put16(next + 2, ~fold(sum(next, over)));

@@ -1,6 +1,6 @@
 //! The guest that performs scripts: one machine for all of them, one network for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,12 +36,25 @@ const SYSCTLS: (&str, &str) = ("set_sysctls.py", include_str!("set_sysctls.sh"))
 const FILE_MAX: u64 = 1 << 20;
 /// How long the guest may take, in real time: to boot, and for each script, most of which is spent
 /// in the programs that it starts.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 const DEADLINE_EACH: Duration = Duration::from_secs(30);
+/// What the kernel's scripts expect to be defined for IPv4.
+const DEFINED: [(&str, &str); 2] = [
+    ("CMSG_LEVEL_IP", "SOL_IP"),
+    ("CMSG_TYPE_RECVERR", "IP_RECVERR"),
+];
 /// Where the shell looks for programs.
 const PATH: &str = "PATH=/.runner/bin:/sbin:/usr/sbin:/bin:/usr/bin";
 
-/// Performs scripts with a kernel, and judges them: a verdict for each, in order.
+/// The words that stand for others in every script.
+#[must_use]
+pub fn defined() -> BTreeMap<String, String> {
+    let owned = DEFINED.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.into()
+}
+
+/// Performs scripts with a kernel, and judges them: a verdict for each, in order. In the guest they
+/// lie where they do here, but for what is below the first folder of `moved`, which is the second.
 ///
 /// # Errors
 /// What keeps the guest from running, or a script from being packed.
@@ -50,14 +63,21 @@ pub fn run(
     options: &Options,
     lab: &Lab,
     kernel: &Path,
+    moved: Option<(&Path, &Path)>,
 ) -> anyhow::Result<Vec<judge::Verdict>> {
     let mut archive = archive(lab, options)?;
     let mut folders = BTreeSet::new();
     let mut events = Vec::new();
+    let in_guest = |folder: &Path| match moved {
+        Some((from, to)) if folder.starts_with(from) => {
+            to.join(folder.strip_prefix(from).unwrap_or(folder))
+        }
+        _ => folder.to_owned(),
+    };
     for script in scripts {
         let path = closure::absolute(&script.path)?;
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let compiled = compile::script(script, &folder);
+        let compiled = compile::script(script, &in_guest(&folder));
         events.extend(compiled.map_err(|fault| {
             Error::Unfit(format!(
                 "{}:{}: {}",
@@ -69,7 +89,7 @@ pub fn run(
         folders.insert(folder);
     }
     for folder in &folders {
-        pack_folder(&mut archive, folder)?;
+        pack_folder(&mut archive, folder, &in_guest(folder))?;
     }
     archive.put(EVENTS, Node::File(0o600, events));
     let program = Program::of_guest(archive, &[PROGRAM.1], &[PATH, "HOME=/root"]);
@@ -139,13 +159,18 @@ fn archive(lab: &Lab, options: &Options) -> anyhow::Result<Archive> {
 }
 
 /// Packs what scripts of a folder may start: its files, and not those of folders in it.
-fn pack_folder(archive: &mut Archive, folder: &Path) -> anyhow::Result<()> {
-    let place = |name: &str| format!("{}/{name}", folder.display());
-    archive.put(&folder.display().to_string(), Node::Folder(0o755));
+fn pack_folder(archive: &mut Archive, folder: &Path, inside: &Path) -> anyhow::Result<()> {
+    let place = |name: &str| format!("{}/{name}", inside.display());
+    archive.put(&inside.display().to_string(), Node::Folder(0o755));
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
-        let (Some(name), Ok(meta)) = (name.to_str(), path.metadata()) else {
+        // In a folder that is another one in the guest, a link may lead out of what may be seen.
+        let meta = match inside == folder {
+            true => path.metadata(),
+            false => path.symlink_metadata(),
+        };
+        let (Some(name), Ok(meta)) = (name.to_str(), meta) else {
             continue;
         };
         let is_script = path.extension().is_some_and(|end| end == "pkt");

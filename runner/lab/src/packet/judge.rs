@@ -60,10 +60,39 @@ struct Connection {
     remote_isn: u32,
     /// The largest segments that the two sides take, the other one's first.
     mss: [u16; 2],
+    /// By how many bits the other side's windows are scaled, and the largest that it has told.
+    window_scale: u8,
+    window_max: u32,
     /// The first sequence number of the system under test, as the script has it.
     local_script: u32,
     /// The first timestamp: as the script has it, and as it is.
     stamps: Option<(u32, u32)>,
+}
+
+impl Connection {
+    /// What the other side says of itself in an injected segment.
+    fn hears(&mut self, segment: &Segment) {
+        let window = u32::from(segment.window.unwrap_or(0));
+        if segment.has(SYN) {
+            self.remote_isn = segment.seq;
+            self.mss[0] = segment.mss().unwrap_or(MSS_DEFAULT);
+            self.window_scale = segment.window_scale().unwrap_or(0);
+            self.window_max = window;
+        } else {
+            self.window_max = self.window_max.max(window << self.window_scale.min(14));
+        }
+    }
+
+    /// How much data a full segment has, with so many bytes of options in it. To a receiver with
+    /// a small window the kernel sends halves of that (`tcp_bound_to_half_wnd`).
+    fn full_size(&self, options_size: u32) -> u32 {
+        let [theirs, ours] = self.mss;
+        let size = u32::from(theirs.min(ours)).saturating_sub(options_size);
+        match self.window_max > MSS_DEFAULT.into() {
+            true => size.min(self.window_max / 2),
+            false => size,
+        }
+    }
 }
 
 /// The judgement of a script, event by event.
@@ -162,16 +191,14 @@ impl Judge<'_> {
                     let output = output.trim().replace('\n', "\n  ");
                     let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
                     let status = record.value;
-                    fail(format!("`{command}` ended with {status}: {output}"))
+                    let said = if output.is_empty() { "" } else { ": " };
+                    fail(format!("`{command}` ended with {status}{said}{output}"))
                 }
                 None => fail("the command was not reached".to_owned()),
             },
             Action::Inject(segment) => {
                 self.sent(index, event)?;
-                if segment.has(SYN) {
-                    self.connection.remote_isn = segment.seq;
-                    self.connection.mss[0] = segment.mss().unwrap_or(MSS_DEFAULT);
-                }
+                self.connection.hears(segment);
                 Ok(())
             }
             Action::InjectIcmp(_) => self.sent(index, event),
@@ -216,7 +243,10 @@ impl Judge<'_> {
         if event.time.span == Span::Blocking {
             let took = (record.other_ns - record.time_ns) / 1000;
             let expected = event.time.until_us - event.time.from_us;
-            let late = tolerance_us + granularity_us(expected);
+            let late = tolerance_us
+                + self
+                    .timers_us(index, record.other_ns)
+                    .max(granularity_us(expected));
             if took < expected - tolerance_us || took > expected + late {
                 return Err(format!(
                     "it returned after {} s, and not after {} s",
@@ -226,6 +256,22 @@ impl Judge<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How late a call may return that waits for several timers: one for each segment that the
+    /// kernel sends behind `index` until then, some time after the event before.
+    fn timers_us(&self, index: usize, until_ns: i64) -> i64 {
+        let behind = self.script.events.iter().enumerate().skip(index + 1);
+        let sent = |at| {
+            let record = self.record(at, Kind::Packet);
+            record.is_some_and(|record| record.time_ns < until_ns)
+        };
+        behind
+            .filter(|(_, event)| matches!(event.action, Action::Expect(_)))
+            .filter(|(_, event)| event.time.base == Base::Last && event.time.until_us > 0)
+            .filter(|(at, _)| sent(*at))
+            .map(|(_, event)| granularity_us(event.time.until_us))
+            .sum()
     }
 
     fn code(&mut self, index: usize, event: &Event, statements: &[Statement]) -> Judged {
@@ -277,6 +323,9 @@ impl Judge<'_> {
             self.connection.local_isn = raw.seq;
             self.connection.local_script = expected.seq;
             self.connection.mss[1] = raw.mss().unwrap_or(MSS_DEFAULT);
+            if raw.window_scale().is_none() {
+                self.connection.window_scale = 0;
+            }
         }
         if self.connection.stamps.is_none() || raw.has(SYN) {
             let stamps = expected.stamps().zip(raw.stamps());
@@ -320,8 +369,7 @@ impl Judge<'_> {
                 flags: next.flags & !PSH | last.flags & PSH,
                 ..next.clone()
             };
-            let [theirs, ours] = self.connection.mss;
-            let size = u32::from(theirs.min(ours)).saturating_sub(last.options_size());
+            let size = self.connection.full_size(last.options_size());
             if like_last != last || size == 0 || last.length % size != 0 {
                 return Segment::of_packet(&first.bytes).zip(Some(first.time_ns));
             }

@@ -109,6 +109,18 @@ impl Segment {
         })
     }
 
+    /// By how many bits it says that its sender's windows are shifted.
+    #[must_use]
+    pub fn window_scale(&self) -> Option<u8> {
+        let Options::These(options) = &self.options else {
+            return None;
+        };
+        options.iter().find_map(|option| match option {
+            TcpOption::WindowScale(bits) => Some(*bits),
+            _ => None,
+        })
+    }
+
     /// How many bytes of its header the options take.
     #[must_use]
     pub fn options_size(&self) -> u32 {

@@ -23,6 +23,7 @@ use crate::machine::agent;
 use crate::machine::gdb::PATCHED;
 use crate::machine::qemu::file;
 use crate::system::scratch::Scratch;
+use crate::transcript::packet;
 use crate::transcript::step::{Step, Terminal};
 
 /// The steps are padded to a multiple of this, in bytes, so that editing one seldom moves what the
@@ -80,6 +81,13 @@ impl Workdir {
                 &workdir.path().join(patch::FOLDER),
             )?;
             workdir.put_patched(lab)?;
+        }
+        // A chapter that plays packet scripts has a copy of them, too, as its steps may add some.
+        if steps.iter().any(|step| step.packet().is_some()) {
+            copy(
+                &root.join(packet::FOLDER),
+                &workdir.path().join(packet::FOLDER),
+            )?;
         }
         let mut initramfs = fs::read(&lab.initramfs)?;
         initramfs.extend(pack(steps));

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::transcript::packet::Packet;
 use crate::transcript::words;
 
 /// How long a step may take in real time when it does not say otherwise.
@@ -256,8 +257,21 @@ impl Step {
         self.terminal.is_in_guest() && (!self.command.is_empty() || is_waiting_look)
     }
 
+    /// The scripts that it plays on the chapter's kernel, if it does that; or what is wrong with
+    /// its words.
+    #[must_use]
+    pub fn packet(&self) -> Option<Result<Packet, String>> {
+        match self.terminal {
+            Terminal::Host => Packet::parse(&self.command),
+            _ => None,
+        }
+    }
+
     /// Refuses what cannot be asked of the step's terminal.
     fn checked(self) -> Result<Self, String> {
+        if let Some(packet) = self.packet() {
+            packet?;
+        }
         let goes_on = self.until != Until::End;
         if goes_on && !(self.terminal.is_in_guest() || self.terminal == Terminal::Lab) {
             return Err(format!(
@@ -437,6 +451,10 @@ mod tests {
             ("6.3 keep= guest ls", "a part of a line"),
             ("6.3 background gdb continue", "gdb has no background"),
             ("6.3 background guest", "needs a command"),
+            (
+                "6.3 host 'packet packets/a.pkt | tail -1'",
+                "which the runner reads and no shell",
+            ),
             (
                 "6.3 server background nc -l -p 9",
                 "`background` behind `server` would be a part of the command; an option of the step \
