@@ -9,6 +9,7 @@ use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{self, Verdict};
 use book::snapshot::moved::Moved;
+use book::snapshot::reasons::Reasons;
 use lab::build::patch::Patch;
 use lab::build::patched;
 use lab::build::pins::Pins;
@@ -51,6 +52,32 @@ impl SeriesArgs {
         Pins::read(&options.repository)?.kernel(&self.series)?;
         options.series.clone_from(&self.series);
         Ok(())
+    }
+
+    /// The chapter, as it is typed on this series: with the other forms of its steps.
+    ///
+    /// # Errors
+    /// As [`Chapter::find`], [`Reasons::read`] and [`Reasons::typed`].
+    pub fn find(&self, root: &Path, wanted: &str) -> Result<Chapter> {
+        let reasons = Reasons::read(root, &self.series)?;
+        Ok(reasons.typed(Chapter::find(root, wanted)?)?)
+    }
+
+    /// As [`SeriesArgs::find`], without the other form of one step.
+    ///
+    /// # Errors
+    /// As [`SeriesArgs::find`]; when the step has no other form.
+    pub fn find_without(&self, root: &Path, wanted: &str, id: StepId) -> Result<Chapter> {
+        let reasons = Reasons::read(root, &self.series)?;
+        if reasons.form(id).is_none() {
+            bail!(lab::Error::Unfit(format!(
+                "step {id} has no other form on Linux {}; drift/{0}.toml has all of them",
+                self.series
+            )));
+        }
+        Ok(reasons
+            .without_form(id)
+            .typed(Chapter::find(root, wanted)?)?)
     }
 
     /// The series that are meant: `all` means each.

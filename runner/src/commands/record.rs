@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
     let named = args.chapters.iter();
     let chapters: Vec<Chapter> = named
-        .map(|wanted| Chapter::find(&root, wanted))
+        .map(|wanted| args.series.find(&root, wanted))
         .collect::<Result<_, _>>()?;
     let mut options = context.options(&root)?;
     args.series.choose(&mut options)?;

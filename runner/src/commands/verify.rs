@@ -14,6 +14,7 @@ use crate::ready::{Own, OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
 use book::snapshot::compare::Verdict;
+use book::snapshot::reasons::Reasons;
 use lab::Error;
 use lab::build::setup::Options;
 use lab::system::process::Signals;
@@ -53,9 +54,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut worst = 0;
     for series in args.series.all(&root)? {
         let mut options = context.options(&root)?;
+        let reasons = Reasons::read(&root, &series)?;
+        let typed = chapters
+            .iter()
+            .map(|chapter| reasons.typed(chapter.clone()));
+        let typed = typed.collect::<Result<_, _>>()?;
         options.series = series;
         let own = args.own.find(&root)?;
-        worst = verify(args, &options, chapters.clone(), own)?.max(worst);
+        worst = verify(args, &options, typed, own)?.max(worst);
     }
     Ok(ExitCode::from(worst))
 }

@@ -8,7 +8,8 @@ use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::{self, Chapter};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
-use crate::snapshot::drift::{self, Counts, Reasons};
+use crate::snapshot::drift::{self, Counts};
+use crate::snapshot::reasons::{self, Form, Reasons};
 use lab::transcript::step::StepId;
 
 /// What begins the directive.
@@ -33,7 +34,7 @@ pub fn fill(root: &Path, path: &Path, page: &Page<'_>) -> anyhow::Result<(Vec<Ed
         let chapters = chapter::paths(root)?;
         let chapters = chapters.iter().map(|path| Chapter::read(root, path));
         let chapters: Vec<Chapter> = chapters.collect::<Result<_, _>>()?;
-        let series = drift::explained(root)?;
+        let series = reasons::all(root)?;
         let parts = series
             .iter()
             .map(|series| of_series(root, series, &chapters));
@@ -50,26 +51,28 @@ fn of_series(root: &Path, series: &str, chapters: &[Chapter]) -> anyhow::Result<
         "chapter",
         "the same",
         "in meaning",
+        "another form",
         "otherwise",
         "not there",
     ];
     let head = head.map(|name| element("th").with("scope", "col").text(name));
     let mut rows = vec![element("tr").holding(head)];
     for chapter in chapters {
-        let (name, last) = (&chapter.name, chapter.last());
-        let Some(fates) = drift::between(root, name, last, lab::SERIES, series)? else {
+        let Some(fates) = drift::between(root, chapter, lab::SERIES, series)? else {
             continue;
         };
         let Counts {
             same,
             same_meaning,
+            another_form,
             otherwise,
             absent,
             ..
         } = Counts::of(&fates, &reasons);
-        let link = element("a").with("href", format_args!("{name}.html"));
+        let link = element("a").with("href", format_args!("{}.html", chapter.name));
         let heading = element("th").with("scope", "row");
-        let cells = [same, same_meaning, otherwise, absent].map(|count| element("td").text(count));
+        let cells = [same, same_meaning, another_form, otherwise, absent];
+        let cells = cells.map(|count| element("td").text(count));
         let row = [heading.holding([link.text(chapter.number)])]
             .into_iter()
             .chain(cells);
@@ -88,9 +91,31 @@ fn of_series(root: &Path, series: &str, chapters: &[Chapter]) -> anyhow::Result<
             .text(format_args!("In Linux {series}")),
         element("table").holding(rows),
         element("ul").holding(changes),
+        forms(&reasons, chapters),
     ]
     .into_iter()
     .collect())
+}
+
+/// What is typed in another form.
+fn forms(reasons: &Reasons, chapters: &[Chapter]) -> Html {
+    let forms = reasons.forms().map(|(id, Form { command, why, .. })| {
+        let typed = element("code").text(command);
+        element("li").holding([
+            link(id, chapters),
+            text(": "),
+            typed,
+            text(format_args!(". {why}")),
+        ])
+    });
+    let forms: Vec<Html> = forms.collect();
+    if forms.is_empty() {
+        return Html::default();
+    }
+    let heading = element("p").text("These steps are typed in another form there:");
+    [heading, element("ul").holding(forms)]
+        .into_iter()
+        .collect()
 }
 
 fn link(id: StepId, chapters: &[Chapter]) -> Html {
@@ -136,9 +161,9 @@ mod tests {
         let html = Page::read(page).edited(edits);
         let parts = [
             "In Linux 5.10</h2>",
-            "<td>1</td><td>0</td><td>0</td><td>0</td>",
+            "<td>1</td><td>0</td><td>0</td><td>0</td><td>0</td>",
             "In Linux 6.12</h2>",
-            "<a href=\"05-x.html\">5</a></th><td>0</td><td>0</td><td>1</td><td>0</td>",
+            "<a href=\"05-x.html\">5</a></th><td>0</td><td>0</td><td>0</td><td>1</td><td>0</td>",
             "<li>A &lt;new&gt; name. <small><a href=\"05-x.html#step-5.1\">5.1</a></small></li>",
         ];
         let mut at = 0;
