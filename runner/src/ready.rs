@@ -24,6 +24,10 @@ use lab::transcript::step::{StepId, Terminal};
 use crate::commands::plank;
 use crate::doctor;
 
+/// How many times as long a step may take in a replay in which one that does not end is a part of
+/// what is recorded.
+const PATIENCE: u32 = 5;
+
 /// A kernel in place of the book's.
 #[derive(Debug, clap::Args)]
 pub struct OwnArgs {
@@ -270,11 +274,16 @@ impl Ready {
         lab: &Lab,
         signals: &Signals,
     ) -> Result<Snapshot> {
-        let (script, count) = (chapter.script(), chapter.steps.len());
+        let mut chapter = chapter.clone();
         let otherwise = match self.is_of_another_series() {
             true => Otherwise::Counts,
             false => Otherwise::Fails,
         };
+        if otherwise == Otherwise::Counts {
+            // A step that is late does not end such a replay, and on a busy machine all are late.
+            chapter.steps.iter_mut().for_each(|step| step.deadline *= PATIENCE);
+        }
+        let (script, count) = (chapter.script(), chapter.steps.len());
         let transcript = replay(
             &self.root,
             script,

@@ -76,6 +76,21 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
     let lab = ready.lab(&chapter.patches);
     let once = |lab: &Lab| ready.replay_to_record(chapter, lab, &signals);
     let (first, second) = (once(lab)?, once(lab)?);
+    let mut cut_short = [&first, &second].into_iter().flat_map(|replay| {
+        let records = replay.transcript.records.iter();
+        records.filter(|record| record.output.status < 0)
+    });
+    if let Some(record) = cut_short.next() {
+        bail!(
+            "{}: step {} was cut short: {}. That says nothing of the kernel, so nothing was \
+             recorded; try again when the machine is less busy, or give the step another form in \
+             drift/{}.toml",
+            chapter.path.display(),
+            record.id,
+            record.output.stderr.trim_end(),
+            ready.series
+        );
+    }
     let exact = first.transcript == second.transcript;
     // In the lab's network time is real, so that no two replays are the same.
     if !exact
