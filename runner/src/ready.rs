@@ -281,7 +281,10 @@ impl Ready {
         };
         if otherwise == Otherwise::Counts {
             // A step that is late does not end such a replay, and on a busy machine all are late.
-            chapter.steps.iter_mut().for_each(|step| step.deadline *= PATIENCE);
+            chapter
+                .steps
+                .iter_mut()
+                .for_each(|step| step.deadline *= PATIENCE);
         }
         let (script, count) = (chapter.script(), chapter.steps.len());
         let transcript = replay(
