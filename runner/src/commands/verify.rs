@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::ready::{Own, OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
+use book::snapshot;
 use book::snapshot::compare::Verdict;
 use book::snapshot::reasons::Reasons;
 use lab::Error;
@@ -85,6 +86,15 @@ fn verify(
             }
             !has_own
         });
+    }
+    if options.series != lab::SERIES && args.chapters.is_empty() {
+        let is_recorded = |chapter: &Chapter| {
+            snapshot::path(&options.repository, &options.series, &chapter.name).exists()
+        };
+        for chapter in chapters.extract_if(.., |chapter| !is_recorded(chapter)) {
+            let (number, series) = (chapter.number, &options.series);
+            eprintln!("note: chapter {number} is left out: it was never recorded on {series}");
+        }
     }
     let ready = Ready::make(options, &chapters, own)?;
     if ready.is_of_another_series() {
