@@ -24,8 +24,7 @@ use lab::transcript::step::{StepId, Terminal};
 use crate::commands::plank;
 use crate::doctor;
 
-/// How many times as long a step may take in a replay in which one that does not end is a part of
-/// what is recorded.
+/// How many times as long a step may take on another series of the kernel.
 const PATIENCE: u32 = 5;
 
 /// A kernel in place of the book's.
@@ -274,18 +273,11 @@ impl Ready {
         lab: &Lab,
         signals: &Signals,
     ) -> Result<Snapshot> {
-        let mut chapter = chapter.clone();
+        let chapter = self.with_patience(chapter);
         let otherwise = match self.is_of_another_series() {
             true => Otherwise::Counts,
             false => Otherwise::Fails,
         };
-        if otherwise == Otherwise::Counts {
-            // A step that is late does not end such a replay, and on a busy machine all are late.
-            chapter
-                .steps
-                .iter_mut()
-                .for_each(|step| step.deadline *= PATIENCE);
-        }
         let (script, count) = (chapter.script(), chapter.steps.len());
         let transcript = replay(
             &self.root,
@@ -297,6 +289,18 @@ impl Ready {
             &mut |_| {},
         )?;
         Ok(self.snapshot(&chapter.patches, transcript))
+    }
+
+    /// The chapter with more time for its steps on another series of the kernel. There a step that
+    /// is late does not end the replay, and the machine is stopped wherever it is at that moment,
+    /// so a replay on a busy machine would be another each time.
+    fn with_patience(&self, chapter: &Chapter) -> Chapter {
+        let mut chapter = chapter.clone();
+        if self.is_of_another_series() {
+            let steps = chapter.steps.iter_mut();
+            steps.for_each(|step| step.deadline *= PATIENCE);
+        }
+        chapter
     }
 
     /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the
@@ -311,7 +315,8 @@ impl Ready {
         signals: &Signals,
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
-        let script = chapter.script();
+        let patient = self.with_patience(chapter);
+        let script = patient.script();
         let Machine { lab, provenance } = self.machine(&chapter.patches);
         let recorded = Snapshot::of_series(&self.root, &self.series, &chapter.name)?;
         let otherwise = match recorded {
