@@ -9,6 +9,7 @@ use book::chapter::Chapter;
 use book::snapshot::Snapshot;
 use book::snapshot::compare::{self, Verdict};
 use book::snapshot::moved::Moved;
+use book::snapshot::reasons::Reasons;
 use lab::build::kernel::Kernel;
 use lab::build::patch::Patch;
 use lab::build::patched;
@@ -23,6 +24,9 @@ use lab::transcript::step::{StepId, Terminal};
 
 use crate::commands::plank;
 use crate::doctor;
+
+/// How many times as long a step may take on another series of the kernel.
+const PATIENCE: u32 = 5;
 
 /// A kernel in place of the book's.
 #[derive(Debug, clap::Args)]
@@ -52,6 +56,32 @@ impl SeriesArgs {
         Pins::read(&options.repository)?.kernel(&self.series)?;
         options.series.clone_from(&self.series);
         Ok(())
+    }
+
+    /// The chapter, as it is typed on this series: with the other forms of its steps.
+    ///
+    /// # Errors
+    /// As [`Chapter::find`], [`Reasons::read`] and [`Reasons::typed`].
+    pub fn find(&self, root: &Path, wanted: &str) -> Result<Chapter> {
+        let reasons = Reasons::read(root, &self.series)?;
+        Ok(reasons.typed(Chapter::find(root, wanted)?)?)
+    }
+
+    /// As [`SeriesArgs::find`], without the other form of one step.
+    ///
+    /// # Errors
+    /// As [`SeriesArgs::find`]; when the step has no other form.
+    pub fn find_without(&self, root: &Path, wanted: &str, id: StepId) -> Result<Chapter> {
+        let reasons = Reasons::read(root, &self.series)?;
+        if reasons.form(id).is_none() {
+            bail!(lab::Error::Unfit(format!(
+                "step {id} has no other form on Linux {}; drift/{0}.toml has all of them",
+                self.series
+            )));
+        }
+        Ok(reasons
+            .without_form(id)
+            .typed(Chapter::find(root, wanted)?)?)
     }
 
     /// The series that are meant: `all` means each.
@@ -288,11 +318,12 @@ impl Ready {
         lab: &Lab,
         signals: &Signals,
     ) -> Result<Snapshot> {
-        let (script, count) = (chapter.script(), chapter.steps.len());
+        let chapter = self.with_patience(chapter);
         let otherwise = match self.is_of_another_series() {
             true => Otherwise::Counts,
             false => Otherwise::Fails,
         };
+        let (script, count) = (chapter.script(), chapter.steps.len());
         let transcript = replay(
             &self.root,
             script,
@@ -303,6 +334,18 @@ impl Ready {
             &mut |_| {},
         )?;
         Ok(self.snapshot(chapter, transcript))
+    }
+
+    /// The chapter with more time for its steps on another series of the kernel. There a step that
+    /// is late does not end the replay, and the machine is stopped wherever it is at that moment,
+    /// so a replay on a busy machine would be another each time.
+    fn with_patience(&self, chapter: &Chapter) -> Chapter {
+        let mut chapter = chapter.clone();
+        if self.is_of_another_series() {
+            let steps = chapter.steps.iter_mut();
+            steps.for_each(|step| step.deadline *= PATIENCE);
+        }
+        chapter
     }
 
     /// Replays the first `count` steps of a chapter. In a lab that is another than the one of the
@@ -317,7 +360,8 @@ impl Ready {
         signals: &Signals,
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
-        let script = chapter.script();
+        let patient = self.with_patience(chapter);
+        let script = patient.script();
         let Machine { lab, provenance } = self.machine(chapter);
         let recorded = Snapshot::of_series(&self.root, &self.series, &chapter.name)?;
         let otherwise = match recorded {

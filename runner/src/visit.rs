@@ -52,7 +52,7 @@ pub struct Args {
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
-    let chapter = Chapter::find(&root, &args.chapter)?;
+    let chapter = args.series.find(&root, &args.chapter)?;
     let whole = chapter.steps.len();
     let count = args.at.map_or(Ok(whole), |at| chapter.position(at))?;
     let mut options = context.options(&root)?;

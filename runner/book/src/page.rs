@@ -58,7 +58,11 @@ pub fn step<'a>(step: &Step, record: &Record, elsewhere: impl Iterator<Item = Ot
         link.text(id),
     ];
     let mut parts = vec![element("div").class("step-head").holding(head)];
-    parts.push(stdout(step, &command(step), &record.output.stdout));
+    parts.push(stdout(
+        step,
+        &command(step.terminal, &step.command),
+        &record.output.stdout,
+    ));
     parts.extend(stderr(step.terminal, &record.output.stderr));
     let note = |text: String| element("p").class("step-note").text(text);
     if look && record.output.stdout.is_empty() && record.output.stderr.is_empty() {
@@ -78,13 +82,21 @@ pub fn step<'a>(step: &Step, record: &Record, elsewhere: impl Iterator<Item = Ot
 
 /// What a step does on another series of the kernel, folded.
 fn on_another(terminal: Terminal, other: &Other<'_>) -> Html {
-    let summary = element("summary").text(format_args!("otherwise in {}", other.series));
-    let why = element("p").text(other.why);
-    let mut parts = vec![summary, why];
+    let how = match other.why {
+        Some(_) => "otherwise",
+        None => "another form",
+    };
+    let summary = element("summary").text(format_args!("{how} in {}", other.series));
+    let mut parts = vec![summary];
+    let reasons = [other.form.map(|form| &*form.why), other.why];
+    let reasons = reasons.into_iter().flatten();
+    parts.extend(reasons.map(|why| element("p").text(why)));
+    let typed = other.form.map(|form| command(terminal, &form.command));
+    let typed = typed.unwrap_or_default();
     match other.record {
         Some(record) => {
             let lines: Vec<&str> = record.output.stdout.split_inclusive('\n').collect();
-            parts.extend(pre(&Html::default(), &lines, "step-text"));
+            parts.extend(pre(&typed, &lines, "step-text"));
             parts.extend(stderr(terminal, &record.output.stderr));
         }
         None => parts.push(
@@ -97,18 +109,13 @@ fn on_another(terminal: Terminal, other: &Other<'_>) -> Html {
 }
 
 /// The line that was typed; none for a look.
-fn command(step: &Step) -> Html {
-    if step.command.is_empty() {
+fn command(terminal: Terminal, typed: &str) -> Html {
+    if typed.is_empty() {
         return Html::default();
     }
-    let prompt = element("span")
-        .class("step-prompt")
-        .text(step.terminal.prompt());
+    let prompt = element("span").class("step-prompt").text(terminal.prompt());
     let arrow = || element("span").class("arrow").text("->");
-    let parts = step
-        .command
-        .split("->")
-        .flat_map(|part| [arrow(), text(part)]);
+    let parts = typed.split("->").flat_map(|part| [arrow(), text(part)]);
     let command = element("b").class("step-command").holding(parts.skip(1));
     [prompt, text(" "), command, text("\n")]
         .into_iter()
@@ -280,6 +287,7 @@ fn is_escape(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::reasons::Form;
     use lab::transcript::Output;
 
     fn html(line: &str, stdout: &str, stderr: &str) -> Html {
@@ -320,13 +328,31 @@ mod tests {
         let (here, there) = (record("a\n"), record("<b>\n"));
         let other = |series, record| Other {
             series,
-            why: "It is <new>.",
+            why: Some("It is <new>."),
+            form: None,
             record,
         };
-        let others = [other("6.12", Some(&there)), other("7.3", None)];
+        let form = Form {
+            command: "y <z>".to_owned(),
+            why: "It is <y>.".to_owned(),
+            line: 1,
+        };
+        let another_form = Other {
+            why: None,
+            form: Some(&form),
+            ..other("5.10", Some(&there))
+        };
+        let others = [
+            another_form,
+            other("6.12", Some(&there)),
+            other("7.3", None),
+        ];
         let html = step(&parsed, &here, others.into_iter());
         let parts = [
             "a&#10;",
+            "<summary>another form in 5.10</summary><p>It is &lt;y&gt;.</p>",
+            "<b class=\"step-command\">y &lt;z&gt;</b>",
+            "&lt;b&gt;&#10;",
             "<summary>otherwise in 6.12</summary><p>It is &lt;new&gt;.</p>",
             "&lt;b&gt;&#10;",
             "<summary>otherwise in 7.3</summary>",

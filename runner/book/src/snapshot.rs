@@ -21,6 +21,7 @@ pub mod learn;
 mod meaning;
 pub mod moved;
 pub mod noise;
+pub mod reasons;
 pub mod shape;
 pub mod stale;
 

@@ -40,6 +40,9 @@ pub struct Args {
     own: OwnArgs,
     #[command(flatten)]
     series: SeriesArgs,
+    /// Type the book's command of this step, and not the other form that it has on the series
+    #[arg(long, value_name = "N.M")]
+    without_form: Option<StepId>,
     /// Build the whole lab from nothing for this replay, in a temporary cache
     #[arg(long)]
     fresh: bool,
@@ -80,7 +83,10 @@ struct Repeats {
 /// When the chapter is wrong or the lab cannot run.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
-    let chapter = Chapter::find(&root, &args.chapter)?;
+    let chapter = match args.without_form {
+        None => args.series.find(&root, &args.chapter)?,
+        Some(id) => args.series.find_without(&root, &args.chapter, id)?,
+    };
     let count = args
         .to
         .map_or(Ok(chapter.steps.len()), |to| chapter.position(to))?;

@@ -11,7 +11,8 @@ use crate::repository;
 use crate::screen::{BOLD, DIM, GOOD};
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
-use book::snapshot::drift::{self, Counts, Fate, Reasons};
+use book::snapshot::drift::{self, Counts, Fate};
+use book::snapshot::reasons::{Form, Reasons};
 use lab::build::pins::Pins;
 use lab::transcript::step::StepId;
 
@@ -88,7 +89,7 @@ struct Between<'a> {
 
 impl Between<'_> {
     fn fates(&self, chapter: &Chapter) -> anyhow::Result<Option<Vec<(StepId, Fate)>>> {
-        drift::between(self.root, &chapter.name, chapter.last(), self.from, self.to)
+        drift::between(self.root, chapter, self.from, self.to)
     }
 
     /// Counts the steps of all chapters; tells whether any was recorded.
@@ -108,17 +109,19 @@ impl Between<'_> {
         let sum = rows.iter().map(|(_, counts)| *counts).sum();
         rows.push(("all".to_owned(), sum));
         anstream::println!("{BOLD}{heading}{BOLD:#}");
-        println!("chapter  same  in meaning  otherwise  not there  unexplained");
+        println!("chapter  same  in meaning  other form  otherwise  not there  unexplained");
         for (name, counts) in rows {
             let Counts {
                 same,
                 same_meaning,
+                another_form,
                 otherwise,
                 absent,
                 unexplained,
             } = counts;
             println!(
-                "{name:>7}  {same:>4}  {same_meaning:>10}  {otherwise:>9}  {absent:>9}  {unexplained:>11}"
+                "{name:>7}  {same:>4}  {same_meaning:>10}  {another_form:>10}  {otherwise:>9}  \
+                 {absent:>9}  {unexplained:>11}"
             );
         }
         println!();
@@ -134,12 +137,17 @@ impl Between<'_> {
         for (id, fate) in fates {
             let told = match fate {
                 Fate::Same | Fate::SameMeaning => continue,
+                Fate::AnotherForm => format!("{DIM}the same in another form{DIM:#}"),
                 Fate::Otherwise(difference) => difference.line,
                 Fate::Absent => format!("{DIM}not there{DIM:#}"),
             };
             let command = chapter.steps.iter().find(|step| step.id == id);
             let command = command.map_or("", |step| &*step.command);
-            anstream::println!("{id:<7} {BOLD}{command}{BOLD:#}\n        {told}");
+            anstream::println!("{id:<7} {BOLD}{command}{BOLD:#}");
+            if let Some(Form { command, why, .. }) = self.reasons.form(id) {
+                anstream::println!("     -> {BOLD}{command}{BOLD:#}\n        {GOOD}{why}{GOOD:#}");
+            }
+            anstream::println!("        {told}");
             if let Some(why) = self.reasons.of(id) {
                 anstream::println!("        {GOOD}{why}{GOOD:#}");
             }
@@ -157,7 +165,12 @@ impl Between<'_> {
             return Ok(false);
         };
         anstream::println!("{BOLD}{heading}, step {id}{BOLD:#}");
-        anstream::println!("{} {BOLD}{}{BOLD:#}", step.terminal.prompt(), step.command);
+        let prompt = step.terminal.prompt();
+        anstream::println!("{prompt} {BOLD}{}{BOLD:#}", step.command);
+        if let Some(Form { command, why, .. }) = self.reasons.form(id) {
+            let to = self.to;
+            anstream::println!("on {to}, {prompt} {BOLD}{command}{BOLD:#}\n{GOOD}{why}{GOOD:#}");
+        }
         let texts = [from, to].map(|snapshot| {
             let record = snapshot.record(id);
             record.map_or("(not there)\n".to_owned(), |record| {

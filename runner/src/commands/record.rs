@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let root = repository::find()?;
     let named = args.chapters.iter();
     let chapters: Vec<Chapter> = named
-        .map(|wanted| Chapter::find(&root, wanted))
+        .map(|wanted| args.series.find(&root, wanted))
         .collect::<Result<_, _>>()?;
     let mut options = context.options(&root)?;
     args.series.choose(&mut options)?;
@@ -76,6 +76,8 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
     let lab = ready.lab(chapter);
     let once = |lab: &Lab| ready.replay_to_record(chapter, lab, &signals);
     let (first, second) = (once(lab)?, once(lab)?);
+    refuse_cut_short(&first, chapter, &ready.series)?;
+    refuse_cut_short(&second, chapter, &ready.series)?;
     let exact = first.transcript == second.transcript;
     // In the lab's network time is real, so that no two replays are the same.
     if !exact
@@ -140,6 +142,22 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
         snapshot: first.of_kind(!exact),
         noise,
     })
+}
+
+/// Refuses a replay that went on although a step did not come to its end in time.
+fn refuse_cut_short(replay: &Snapshot, chapter: &Chapter, series: &str) -> anyhow::Result<()> {
+    let mut records = replay.transcript.records.iter();
+    let Some(record) = records.find(|record| record.output.status < 0) else {
+        return Ok(());
+    };
+    bail!(
+        "{}: step {} was cut short: {}. That says nothing of the kernel, so nothing was recorded; \
+         try again when the machine is less busy, or give the step another form in \
+         drift/{series}.toml",
+        chapter.path.display(),
+        record.id,
+        record.output.stderr.trim_end()
+    )
 }
 
 /// Why a lock can be taken.

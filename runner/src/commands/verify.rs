@@ -13,7 +13,9 @@ use crate::context::Context;
 use crate::ready::{Own, OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository, screen};
 use book::chapter::{self, Chapter};
+use book::snapshot;
 use book::snapshot::compare::Verdict;
+use book::snapshot::reasons::Reasons;
 use lab::Error;
 use lab::build::setup::Options;
 use lab::system::process::Signals;
@@ -53,9 +55,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut worst = 0;
     for series in args.series.all(&root)? {
         let mut options = context.options(&root)?;
+        let reasons = Reasons::read(&root, &series)?;
+        let typed = chapters
+            .iter()
+            .map(|chapter| reasons.typed(chapter.clone()));
+        let typed = typed.collect::<Result<_, _>>()?;
         options.series = series;
         let own = args.own.find(&root)?;
-        worst = verify(args, &options, chapters.clone(), own)?.max(worst);
+        worst = verify(args, &options, typed, own)?.max(worst);
     }
     Ok(ExitCode::from(worst))
 }
@@ -77,6 +84,15 @@ fn verify(
             }
             !has_own
         });
+    }
+    if options.series != lab::SERIES && args.chapters.is_empty() {
+        let is_recorded = |chapter: &Chapter| {
+            snapshot::path(&options.repository, &options.series, &chapter.name).exists()
+        };
+        for chapter in chapters.extract_if(.., |chapter| !is_recorded(chapter)) {
+            let (number, series) = (chapter.number, &options.series);
+            eprintln!("note: chapter {number} is left out: it was never recorded on {series}");
+        }
     }
     let ready = Ready::make(options, &chapters, own)?;
     if ready.is_of_another_series() {

@@ -8,7 +8,8 @@ use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::{self, Chapter};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
-use crate::snapshot::drift::{self, Counts, Reasons};
+use crate::snapshot::drift::{self, Counts};
+use crate::snapshot::reasons::{self, Form, Reasons};
 use lab::transcript::step::StepId;
 
 /// What begins the directive.
@@ -33,47 +34,113 @@ pub fn fill(root: &Path, path: &Path, page: &Page<'_>) -> anyhow::Result<(Vec<Ed
         let chapters = chapter::paths(root)?;
         let chapters = chapters.iter().map(|path| Chapter::read(root, path));
         let chapters: Vec<Chapter> = chapters.collect::<Result<_, _>>()?;
-        let series = drift::explained(root)?;
-        let parts = series
-            .iter()
-            .map(|series| of_series(root, series, &chapters));
-        let html: Html = parts.collect::<anyhow::Result<_>>()?;
+        let all = reasons::all(root)?.into_iter();
+        let all = all.map(|series| Recorded::read(root, series, &chapters));
+        let all: Vec<Recorded<'_>> = all.collect::<anyhow::Result<_>>()?;
+        let parts = all.iter().map(|recorded| of_series(recorded, &chapters));
+        let html: Html = [overview(&all, &chapters)]
+            .into_iter()
+            .chain(parts)
+            .collect();
         edits.push(page.replace(directive, &element("div").class("drift").holding([html])));
     }
     Ok((edits, faults))
 }
 
+/// What was recorded on one series: the chapters, and what has become of their steps.
+struct Recorded<'a> {
+    series: String,
+    reasons: Reasons,
+    chapters: Vec<(&'a Chapter, Counts)>,
+}
+
+impl<'a> Recorded<'a> {
+    fn read(root: &Path, series: String, chapters: &'a [Chapter]) -> anyhow::Result<Self> {
+        let reasons = Reasons::read(root, &series)?;
+        let mut counted = Vec::new();
+        for chapter in chapters {
+            let fates = drift::between(root, chapter, lab::SERIES, &series)?;
+            counted.extend(fates.map(|fates| (chapter, Counts::of(&fates, &reasons))));
+        }
+        Ok(Self {
+            series,
+            reasons,
+            chapters: counted,
+        })
+    }
+
+    /// How many steps of a chapter say what the book says; none if it was not recorded.
+    fn agreeing(&self, chapter: &Chapter) -> Option<usize> {
+        let mut all = self.chapters.iter();
+        let (_, counts) = all.find(|(other, _)| other.number == chapter.number)?;
+        Some(counts.same + counts.same_meaning + counts.another_form)
+    }
+}
+
+/// The chapters that were recorded on any series: how many of their steps say there what the book
+/// says.
+fn overview(all: &[Recorded<'_>], chapters: &[Chapter]) -> Html {
+    let names = all.iter().map(|recorded| &*recorded.series);
+    let mut rows = vec![head(["chapter", "steps"].into_iter().chain(names))];
+    for chapter in chapters {
+        let agreeing: Vec<_> = all.iter().map(|series| series.agreeing(chapter)).collect();
+        if agreeing.iter().all(Option::is_none) {
+            continue;
+        }
+        let cells = agreeing.into_iter().map(|count| match count {
+            Some(count) => element("td").text(count),
+            None => element("td").text("–"),
+        });
+        let steps = [element("td").text(chapter.steps.len())];
+        rows.push(row(chapter, steps.into_iter().chain(cells)));
+    }
+    let caption = "How many steps of each chapter say on another kernel what the book says:";
+    let parts = [element("p").text(caption), element("table").holding(rows)];
+    parts.into_iter().collect()
+}
+
+/// The head of a table.
+fn head<'a>(names: impl Iterator<Item = &'a str>) -> Html {
+    let cells = names.map(|name| element("th").with("scope", "col").text(name));
+    element("tr").holding(cells)
+}
+
+/// A row about a chapter.
+fn row(chapter: &Chapter, cells: impl Iterator<Item = Html>) -> Html {
+    let link = element("a").with("href", format_args!("{}.html", chapter.name));
+    let heading = element("th").with("scope", "row");
+    let heading = heading.holding([link.text(chapter.number)]);
+    element("tr").holding([heading].into_iter().chain(cells))
+}
+
 /// One series: how many steps of each chapter, and why.
-fn of_series(root: &Path, series: &str, chapters: &[Chapter]) -> anyhow::Result<Html> {
-    let reasons = Reasons::read(root, series)?;
-    let head = [
+fn of_series(recorded: &Recorded<'_>, chapters: &[Chapter]) -> Html {
+    let Recorded {
+        series, reasons, ..
+    } = recorded;
+    let names = [
         "chapter",
         "the same",
         "in meaning",
+        "another form",
         "otherwise",
         "not there",
     ];
-    let head = head.map(|name| element("th").with("scope", "col").text(name));
-    let mut rows = vec![element("tr").holding(head)];
-    for chapter in chapters {
-        let (name, last) = (&chapter.name, chapter.last());
-        let Some(fates) = drift::between(root, name, last, lab::SERIES, series)? else {
-            continue;
-        };
+    let mut rows = vec![head(names.into_iter())];
+    for (chapter, counts) in &recorded.chapters {
         let Counts {
             same,
             same_meaning,
+            another_form,
             otherwise,
             absent,
             ..
-        } = Counts::of(&fates, &reasons);
-        let link = element("a").with("href", format_args!("{name}.html"));
-        let heading = element("th").with("scope", "row");
-        let cells = [same, same_meaning, otherwise, absent].map(|count| element("td").text(count));
-        let row = [heading.holding([link.text(chapter.number)])]
-            .into_iter()
-            .chain(cells);
-        rows.push(element("tr").holding(row));
+        } = counts;
+        let cells = [same, same_meaning, another_form, otherwise, absent];
+        rows.push(row(
+            chapter,
+            cells.into_iter().map(|count| element("td").text(count)),
+        ));
     }
     let changes = reasons.changes().iter().map(|(steps, why)| {
         let links = steps
@@ -82,15 +149,36 @@ fn of_series(root: &Path, series: &str, chapters: &[Chapter]) -> anyhow::Result<
         let links = element("small").holding(links.skip(1));
         element("li").holding([text(format_args!("{why} ")), links])
     });
-    Ok([
+    let parts = [
         element("h2")
             .with("id", format_args!("linux-{series}"))
             .text(format_args!("In Linux {series}")),
         element("table").holding(rows),
         element("ul").holding(changes),
-    ]
-    .into_iter()
-    .collect())
+        forms(reasons, chapters),
+    ];
+    parts.into_iter().collect()
+}
+
+/// What is typed in another form.
+fn forms(reasons: &Reasons, chapters: &[Chapter]) -> Html {
+    let forms = reasons.forms().map(|(id, Form { command, why, .. })| {
+        let typed = element("code").text(command);
+        element("li").holding([
+            link(id, chapters),
+            text(": "),
+            typed,
+            text(format_args!(". {why}")),
+        ])
+    });
+    let forms: Vec<Html> = forms.collect();
+    if forms.is_empty() {
+        return Html::default();
+    }
+    let heading = element("p").text("These steps are typed in another form there:");
+    [heading, element("ul").holding(forms)]
+        .into_iter()
+        .collect()
 }
 
 fn link(id: StepId, chapters: &[Chapter]) -> Html {
@@ -135,10 +223,12 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         let html = Page::read(page).edited(edits);
         let parts = [
+            "<th scope=\"col\">steps</th><th scope=\"col\">5.10</th>",
+            "5</a></th><td>1</td><td>1</td><td>0</td></tr>",
             "In Linux 5.10</h2>",
-            "<td>1</td><td>0</td><td>0</td><td>0</td>",
+            "<td>1</td><td>0</td><td>0</td><td>0</td><td>0</td>",
             "In Linux 6.12</h2>",
-            "<a href=\"05-x.html\">5</a></th><td>0</td><td>0</td><td>1</td><td>0</td>",
+            "<a href=\"05-x.html\">5</a></th><td>0</td><td>0</td><td>0</td><td>1</td><td>0</td>",
             "<li>A &lt;new&gt; name. <small><a href=\"05-x.html#step-5.1\">5.1</a></small></li>",
         ];
         let mut at = 0;

@@ -1,28 +1,17 @@
 //! What the steps of a chapter do otherwise on another series of the kernel, from what was recorded
-//! on both, and what the authors say about it.
-//!
-//! The explanations of a series are in `drift/6.12.toml`:
-//!
-//! ```toml
-//! [[change]]
-//! steps = ["6.45", "9.12..9.15"]
-//! why = "The socket has another field in front of it."
-//! ```
+//! on both, and what the authors say about it (`snapshot::reasons`).
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
+use anyhow::Result;
 
+use crate::chapter::Chapter;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compare::{Difference, Verdict, compare};
 use crate::snapshot::noise::Noise;
+use crate::snapshot::reasons::{self, Form, Reasons};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
-
-/// The folder of the explanations, from the root of the repository.
-pub const FOLDER: &str = "drift";
 
 /// What has become of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,35 +20,58 @@ pub enum Fate {
     Same,
     /// It says the same: what differs are addresses, times and the lines of the source.
     SameMeaning,
+    /// Another command is typed, and what that prints is the same, or the same in meaning.
+    AnotherForm,
     /// It says something else.
     Otherwise(Difference),
     /// It could not be typed, as a step that it follows from did something else.
     Absent,
 }
 
-/// What has become of each step of the chapter called `name`, whose last one is `last`, from one
-/// series to another; none where one of the two was never recorded.
+/// What has become of each step of a chapter, from one series to another; none where one of the two
+/// was never recorded.
 ///
 /// # Errors
-/// When a snapshot or the noise cannot be read.
+/// When a snapshot, the noise or what is said about a series cannot be read.
 pub fn between(
     root: &Path,
-    name: &str,
-    last: StepId,
+    chapter: &Chapter,
     from: &str,
     to: &str,
 ) -> Result<Option<Vec<(StepId, Fate)>>> {
-    let [before, after] = [from, to].map(|series| Snapshot::of_series(root, series, name));
-    let (Some(before), Some(after)) = (before?, after?) else {
+    let read = |series| Snapshot::of_series(root, series, &chapter.name);
+    let (Some(before), Some(after)) = (read(from)?, read(to)?) else {
         return Ok(None);
     };
-    let noise = Noise::read(root, name)?;
-    let verdict = compare(&before, &noise, &after, last);
-    let ids = (1..=last.number).map(|number| StepId {
-        chapter: last.chapter,
-        number,
+    let reasons = [Reasons::read(root, from)?, Reasons::read(root, to)?];
+    let noise = Noise::read(root, &chapter.name)?;
+    Ok(Some(fates(chapter, &noise, [before, after], &reasons)))
+}
+
+/// What has become of each step of a chapter, from one replay to another: on two series, of which
+/// this is said.
+#[must_use]
+pub fn fates(
+    chapter: &Chapter,
+    noise: &Noise,
+    mut replays: [Snapshot; 2],
+    reasons: &[Reasons; 2],
+) -> Vec<(StepId, Fate)> {
+    for (replay, reasons) in replays.iter_mut().zip(reasons) {
+        reasons.with_commands_of(chapter, replay);
+    }
+    let [before, after] = replays;
+    let verdict = compare(&before, noise, &after, chapter.last());
+    let ids = chapter.steps.iter().map(|step| step.id);
+    let fates = ids.map(|id| {
+        let has_form = reasons.iter().any(|reasons| reasons.form(id).is_some());
+        let fate = match fate(&verdict, id) {
+            Fate::Same | Fate::SameMeaning if has_form => Fate::AnotherForm,
+            fate => fate,
+        };
+        (id, fate)
     });
-    Ok(Some(ids.map(|id| (id, fate(&verdict, id))).collect()))
+    fates.collect()
 }
 
 /// How many steps have become what.
@@ -69,6 +81,8 @@ pub struct Counts {
     pub same: usize,
     /// The same in meaning.
     pub same_meaning: usize,
+    /// Another command.
+    pub another_form: usize,
     /// Something else.
     pub otherwise: usize,
     /// Not typed.
@@ -86,6 +100,7 @@ impl Counts {
             let (count, needs_reason) = match fate {
                 Fate::Same => (&mut counts.same, false),
                 Fate::SameMeaning => (&mut counts.same_meaning, false),
+                Fate::AnotherForm => (&mut counts.another_form, false),
                 Fate::Otherwise(_) => (&mut counts.otherwise, true),
                 Fate::Absent => (&mut counts.absent, true),
             };
@@ -101,6 +116,7 @@ impl std::iter::Sum for Counts {
         all.fold(Self::default(), |sum, one| Self {
             same: sum.same + one.same,
             same_meaning: sum.same_meaning + one.same_meaning,
+            another_form: sum.another_form + one.another_form,
             otherwise: sum.otherwise + one.otherwise,
             absent: sum.absent + one.absent,
             unexplained: sum.unexplained + one.unexplained,
@@ -130,77 +146,6 @@ fn fate(verdict: &Verdict, id: StepId) -> Fate {
     }
 }
 
-/// Why steps do something else on a series, by the step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reasons {
-    steps: BTreeMap<StepId, String>,
-    changes: Vec<(Vec<StepId>, String)>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    change: Vec<Change>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    steps: Vec<String>,
-    why: String,
-}
-
-impl Reasons {
-    /// Reads the explanations of a series; none where nobody has written any.
-    ///
-    /// # Errors
-    /// A file that cannot be read or understood, or that explains a step twice.
-    pub fn read(root: &Path, series: &str) -> Result<Self> {
-        let path = path(root, series);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            read => read.with_context(|| format!("read {}", path.display()))?,
-        };
-        Self::parse(&text).with_context(|| format!("{}", path.display()))
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text)?;
-        let mut steps = BTreeMap::new();
-        let mut changes = Vec::new();
-        for change in &file.change {
-            let why = change.why.trim().to_owned();
-            let spans = change.steps.iter().map(|text| span(text));
-            let all: Vec<Vec<StepId>> = spans.collect::<Result<_>>()?;
-            let all = all.concat();
-            for id in &all {
-                let before = steps.insert(*id, why.clone());
-                ensure!(before.is_none(), "step {id} is explained twice");
-            }
-            changes.push((all, why));
-        }
-        Ok(Self { steps, changes })
-    }
-
-    /// Why a step does something else, if somebody has said it.
-    #[must_use]
-    pub fn of(&self, id: StepId) -> Option<&str> {
-        self.steps.get(&id).map(String::as_str)
-    }
-
-    /// What has changed, in the order in which it was written, each with its steps.
-    #[must_use]
-    pub fn changes(&self) -> &[(Vec<StepId>, String)] {
-        &self.changes
-    }
-
-    /// The steps that are explained.
-    pub fn steps(&self) -> impl Iterator<Item = StepId> {
-        self.steps.keys().copied()
-    }
-}
-
 /// What is known of one chapter on all series that somebody has explained.
 #[derive(Debug, Default)]
 pub struct Elsewhere {
@@ -212,8 +157,10 @@ pub struct Elsewhere {
 pub struct Other<'a> {
     /// The series.
     pub series: &'a str,
-    /// Why it does something else there.
-    pub why: &'a str,
+    /// Why it does something else there, if it does.
+    pub why: Option<&'a str>,
+    /// What is typed there in place of the book's command, if another one is.
+    pub form: Option<&'a Form>,
     /// What it prints there, if it can be typed there at all.
     pub record: Option<&'a Record>,
 }
@@ -222,9 +169,9 @@ impl Elsewhere {
     /// Reads what is known of the chapter called `name`.
     ///
     /// # Errors
-    /// As [`explained`], [`Reasons::read`] and [`Snapshot::of_series`].
+    /// As [`reasons::all`], [`Reasons::read`] and [`Snapshot::of_series`].
     pub fn read(root: &Path, name: &str) -> Result<Self> {
-        let series = explained(root)?.into_iter().map(|series| {
+        let series = reasons::all(root)?.into_iter().map(|series| {
             let reasons = Reasons::read(root, &series)?;
             let snapshot = Snapshot::of_series(root, &series, name)?;
             Ok((series, reasons, snapshot))
@@ -234,118 +181,93 @@ impl Elsewhere {
         })
     }
 
-    /// The series on which a step does something else, the oldest first.
+    /// The series on which a step does something else or is typed in another form, the oldest
+    /// first.
     pub fn of(&self, id: StepId) -> impl Iterator<Item = Other<'_>> {
-        self.series
-            .iter()
-            .filter_map(move |(series, reasons, snapshot)| {
-                Some(Other {
-                    series,
-                    why: reasons.of(id)?,
-                    record: snapshot.as_ref().and_then(|snapshot| snapshot.record(id)),
-                })
+        let others = self.series.iter();
+        others.filter_map(move |(series, reasons, snapshot)| {
+            let (why, form) = (reasons.of(id), reasons.form(id));
+            if why.is_none() && form.is_none() {
+                return None;
+            }
+            let record = snapshot.as_ref().and_then(|snapshot| snapshot.record(id));
+            Some(Other {
+                series,
+                why,
+                form,
+                record,
             })
-    }
-}
-
-/// The series that somebody has explained, the oldest first.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn explained(root: &Path) -> Result<Vec<String>> {
-    let entries = match std::fs::read_dir(root.join(FOLDER)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.with_context(|| format!("read the folder {FOLDER}"))?,
-    };
-    let mut series = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name();
-        let name = name.to_str().and_then(|name| name.strip_suffix(".toml"));
-        series.extend(name.map(str::to_owned));
-    }
-    series.sort_by_key(|name| Vec::from_iter(name.split('.').map(|part| part.parse::<u32>().ok())));
-    Ok(series)
-}
-
-/// Where the explanations of a series are.
-#[must_use]
-pub fn path(root: &Path, series: &str) -> PathBuf {
-    root.join(FOLDER).join(format!("{series}.toml"))
-}
-
-/// The steps of `6.45`, or of `6.45..6.48`.
-fn span(text: &str) -> Result<Vec<StepId>> {
-    let (first, last) = text.split_once("..").unwrap_or((text, text));
-    let id = |text: &str| {
-        let parsed: Result<StepId, _> = text.parse();
-        parsed.ok().with_context(|| {
-            format!("`{text}` is no step; write 6.45, or 6.45..6.48 for four of them")
         })
-    };
-    let (first, last) = (id(first)?, id(last)?);
-    ensure!(
-        first.chapter == last.chapter && first.number <= last.number,
-        "`{text}` is no span of steps: it ends before it begins, or in another chapter"
-    );
-    let ids = (first.number..=last.number).map(|number| StepId { number, ..first });
-    Ok(ids.collect())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn id(text: &str) -> StepId {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn reasons_are_read_step_by_step() {
-        let text = "[[change]]\nsteps = [\"6.45\", \"6.47..6.49\"]\nwhy = \"It moved.\"\n";
-        let reasons = Reasons::parse(text).unwrap();
-        let explained = ["6.45", "6.47", "6.48", "6.49"].map(id);
-        assert_eq!(Vec::from_iter(reasons.steps()), explained);
-        assert_eq!(reasons.of(id("6.48")), Some("It moved."));
-        assert_eq!(reasons.of(id("6.46")), None);
-    }
-
-    #[test]
-    fn what_is_wrong_with_reasons_is_said() {
-        for (steps, part) in [
-            ("\"6.45\", \"6.44..6.46\"", "step 6.45 is explained twice"),
-            ("\"6.45..6.44\"", "ends before it begins"),
-            ("\"6.45..7.46\"", "or in another chapter"),
-            ("\"6\"", "`6` is no step; write 6.45"),
-        ] {
-            let text = format!("[[change]]\nsteps = [{steps}]\nwhy = \"x\"\n");
-            let error = format!("{:#}", Reasons::parse(&text).unwrap_err());
-            assert!(error.contains(part), "{steps}: {error}");
-        }
-    }
-
     #[test]
     fn each_step_has_its_fate() {
-        let head = |linux: &str| format!("kind: exact\nlinux: {linux}\n");
-        let steps = "\n5.1 gdb list\n| 10\tint a;\n= 0\n\n5.2 guest ls\n| a\n= 0 at 7\n";
-        let later = "\n5.1 gdb list\n| 12\tint a;\n= 0\n\n5.2 guest ls\n| b\n= 0 at 8\n";
-        let last = "\n5.3 guest ls\n| c\n= 0 at 9\n";
+        let commands = [
+            "gdb list",
+            "guest ls",
+            "gdb print a",
+            "gdb print b",
+            "guest ls",
+        ];
+        let lines = commands
+            .iter()
+            .zip(1..)
+            .map(|(command, number)| format!("<!-- cmdrun runner show 5.{number} {command} -->\n"));
+        let text = format!("```console\n{}```\n", lines.collect::<String>());
+        let chapter = Chapter::parse(Path::new("chapters/05-x.md"), &text).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let write = |series: &str, content: String| {
-            let path = crate::snapshot::path(folder.path(), series, "05-x");
+        let root = folder.path();
+        let write = |path: &Path, content: &str| {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, format!("---\n---\n{content}")).unwrap();
+            std::fs::write(path, content).unwrap();
         };
-        write("6.1", format!("{}{steps}{last}", head("6.1.1")));
-        let fates = |to: &str| between(folder.path(), "05-x", id("5.3"), "6.1", to).unwrap();
-        assert_eq!(fates("6.12"), None);
-        write("6.12", format!("{}{later}", head("6.12.1")));
-        let fates: Vec<Fate> = fates("6.12")
-            .unwrap()
-            .into_iter()
-            .map(|(_, fate)| fate)
-            .collect();
-        assert_eq!(fates[0], Fate::SameMeaning);
-        assert!(matches!(&fates[1], Fate::Otherwise(other) if other.line == "| b"));
-        assert_eq!(fates[2], Fate::Absent);
+        let recorded = |series: &str, steps: &[(&str, &str)]| {
+            let mut content = format!("---\n---\nkind: exact\nlinux: {series}.1\n");
+            for ((command, printed), number) in steps.iter().zip(1..) {
+                content += &format!("\n5.{number} {command}\n| {printed}\n= 0\n");
+            }
+            write(&crate::snapshot::path(root, series, "05-x"), &content);
+        };
+        let printed = ["10\tint a;", "a", "$1 = 3", "$2 = 4", "c"];
+        recorded("6.1", &Vec::from_iter(commands.into_iter().zip(printed)));
+        assert_eq!(between(root, &chapter, "6.1", "6.12").unwrap(), None);
+        recorded(
+            "6.12",
+            &[
+                ("gdb list", "12\tint a;"),
+                ("guest ls", "b"),
+                ("gdb print g.a", "$1 = 3"),
+                ("gdb print g.b", "$2 = 4"),
+            ],
+        );
+        // The second form was not what was typed when it was recorded.
+        let forms = "[[form]]\nstep = \"5.3\"\ncommand = \"print g.a\"\nwhy = \"x\"\n\
+                     [[form]]\nstep = \"5.4\"\ncommand = \"print h.b\"\nwhy = \"x\"\n";
+        write(&root.join("drift/6.12.toml"), forms);
+        for (from, to) in [("6.1", "6.12"), ("6.12", "6.1")] {
+            let fates = between(root, &chapter, from, to).unwrap().unwrap();
+            let fates: Vec<Fate> = fates.into_iter().map(|(_, fate)| fate).collect();
+            assert_eq!(fates[0], Fate::SameMeaning);
+            assert!(matches!(&fates[1], Fate::Otherwise(_)), "{fates:?}");
+            assert_eq!(fates[2], Fate::AnotherForm);
+            assert!(matches!(&fates[3], Fate::Otherwise(_)), "{fates:?}");
+        }
+        let fates = between(root, &chapter, "6.1", "6.12").unwrap().unwrap();
+        assert_eq!(fates[4].1, Fate::Absent);
+        let reasons = Reasons::read(root, "6.12").unwrap();
+        let counts = Counts {
+            same: 0,
+            same_meaning: 1,
+            another_form: 1,
+            otherwise: 2,
+            absent: 1,
+            unexplained: 3,
+        };
+        assert_eq!(Counts::of(&fates, &reasons), counts);
     }
 }
