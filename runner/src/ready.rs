@@ -333,7 +333,7 @@ impl Ready {
             signals,
             &mut |_| {},
         )?;
-        Ok(self.snapshot(chapter, transcript))
+        Ok(self.snapshot(&chapter, transcript))
     }
 
     /// The chapter with more time for its steps on another series of the kernel. There a step that
