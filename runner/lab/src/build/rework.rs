@@ -235,7 +235,11 @@ impl Rework {
         }
         // SystemTap looks for it here.
         symlink("../vmlinux", build.join("vmlinux"))?;
-        Ok(["Module.symvers", "scripts/mod/modpost", "include/generated/autoconf.h"]
-            .map(|file| format!("{BUILD}/{file}")))
+        Ok([
+            "Module.symvers",
+            "scripts/mod/modpost",
+            "include/generated/autoconf.h",
+        ]
+        .map(|file| format!("{BUILD}/{file}")))
     }
 }
