@@ -21,8 +21,8 @@ pub(super) const MAKE: &str = "make -s -j$(nproc) bzImage";
 /// What a new value in the configuration implies is settled without a question.
 pub(super) const CONFIGURE: &str = "make -s olddefconfig";
 const BZIMAGE: &str = "arch/x86/boot/bzImage";
-/// What makes what modules are built with; there are none to be made.
-const MAKE_FOR_MODULES: &str = "make -s -j$(nproc) modules_prepare modules";
+/// What makes what modules are built with, and would make those of the configuration: it has none.
+const MAKE_FOR_MODULES: &str = "make -s -j$(nproc) modules";
 /// The folder beside a kernel with what its modules are built with.
 pub const BUILD: &str = "build";
 /// What is there of the tree: what tells that it belongs to this kernel, and where headers and the
