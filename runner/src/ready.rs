@@ -180,7 +180,7 @@ impl Ready {
     /// before anything is built.
     ///
     /// # Errors
-    /// As [`setup::ready`] and [`patched::ready`], and why there can be no network.
+    /// As [`setup::ready`], [`Lab::with_further`] and [`patched::ready`], and why there can be no network.
     /// [`lab::Error::Unfit`] where a kernel of the user's own is wanted in a chapter whose kernel
     /// is patched.
     pub fn make<'a>(
@@ -244,6 +244,7 @@ impl Ready {
             let mut lab = lab.clone();
             let (names, beside) = &kernels;
             if !patches.is_empty() {
+                lab = lab.with_further(options, &names)?;
                 lab = patched::ready(&options.cache, &lab, &patches)?;
                 patched::add_programs(&options.cache, &mut lab, &root, names)?;
             }

@@ -4,6 +4,7 @@
 #[path = "../support/archive.rs"]
 mod archive;
 mod deb;
+mod further;
 mod package;
 mod pool;
 mod root;

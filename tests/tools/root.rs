@@ -19,7 +19,7 @@ use crate::fixture::repository;
 use crate::package::Files;
 
 /// A repository whose lock has packages of a test, and a folder that has them.
-struct Made {
+pub struct Made {
     folder: tempfile::TempDir,
     lock: String,
 }
@@ -34,7 +34,7 @@ impl Made {
     }
 
     /// With all that a root must have.
-    fn whole() -> Self {
+    pub fn whole() -> Self {
         let files = OUTPUTS.iter().fold(Files::new(), |files, path| {
             let path = path.replace("root/", "./");
             files.with(&path, EntryType::Regular, "", 0o755, b"program")
@@ -43,22 +43,35 @@ impl Made {
     }
 
     fn with(mut self, name: &str, deb: &[u8]) -> Self {
-        let place = format!("pool/{name}_1_all.deb");
-        fs::write(self.mirror().join(&place), deb).unwrap();
-        let (size, sha256) = (deb.len(), sha256_of(deb));
-        self.lock += &format!("{name} 1 {size} {sha256} {place}\n");
+        self.lock += &self.line(name, deb);
         self
     }
 
-    fn mirror(&self) -> PathBuf {
+    /// Puts a package into the folder, and gives its line of a lock.
+    pub fn line(&self, name: &str, deb: &[u8]) -> String {
+        let place = format!("pool/{name}_1_all.deb");
+        fs::write(self.mirror().join(&place), deb).unwrap();
+        let (size, sha256) = (deb.len(), sha256_of(deb));
+        format!("{name} 1 {size} {sha256} {place}\n")
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder that has the packages.
+    pub fn mirror(&self) -> PathBuf {
         self.folder.path().join("mirror")
     }
 
-    fn cache(&self) -> PathBuf {
+    /// The cache.
+    pub fn cache(&self) -> PathBuf {
         self.folder.path().join("cache")
     }
 
-    fn ready(&self, skip: &str) -> Result<PathBuf, String> {
+    /// The root, or why there is none.
+    pub fn ready(&self, skip: &str) -> Result<PathBuf, String> {
         let configs = self.folder.path().join("kernel-configs");
         fs::write(configs.join("tools.lock"), &self.lock).unwrap();
         fs::write(configs.join("tools.skip"), skip).unwrap();
@@ -179,6 +192,11 @@ fn a_lock_that_nobody_understands_is_named_with_its_line() {
 fn the_lock_of_this_repository_is_sound() {
     let lock = Lock::read(&repository()).unwrap();
     assert!(lock.bytes() <= 110_000_000, "{} to fetch", lock.bytes());
+    sound(&lock);
+}
+
+/// Each package is there once, and is one of Debian's main archive.
+pub fn sound(lock: &Lock) {
     let mut names: Vec<_> = lock.packages.iter().map(|package| &package.name).collect();
     let count = names.len();
     names.dedup();
@@ -201,7 +219,7 @@ fn the_lock_of_this_repository_is_sound() {
 }
 
 /// The real root, which takes a minute and the network if it has to be made.
-fn real() -> PathBuf {
+pub fn real() -> PathBuf {
     tools::ready(&Cache::of_user().unwrap(), &repository(), None).unwrap()
 }
 
@@ -271,11 +289,15 @@ fn needs(bytes: &[u8]) -> Option<(Vec<String>, Vec<String>, Option<String>)> {
 
 #[test]
 fn each_program_of_the_root_has_its_libraries_and_each_link_its_target() {
-    let root = real();
+    whole(&real());
+}
+
+/// Nothing in a root lacks anything.
+pub fn whole(root: &Path) {
     let mut faults: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut programs, mut bytes) = (0, 0);
-    for entry in WalkDir::new(&root).into_iter().map(Result::unwrap) {
-        let inside = Path::new("/").join(entry.path().strip_prefix(&root).unwrap());
+    for entry in WalkDir::new(root).into_iter().map(Result::unwrap) {
+        let inside = Path::new("/").join(entry.path().strip_prefix(root).unwrap());
         let mut fault = |what: String| {
             faults
                 .entry(what)
@@ -283,7 +305,7 @@ fn each_program_of_the_root_has_its_libraries_and_each_link_its_target() {
                 .push(inside.display().to_string());
         };
         if entry.path_is_symlink() {
-            if follow(&root, &inside).is_none() {
+            if follow(root, &inside).is_none() {
                 fault("a link that leads nowhere".into());
             }
             continue;
@@ -300,7 +322,7 @@ fn each_program_of_the_root_has_its_libraries_and_each_link_its_target() {
             let line = line.split(|byte| *byte == b'\n').next().unwrap();
             let line = String::from_utf8_lossy(line).into_owned();
             let interpreter = line.split_whitespace().next().unwrap_or_default();
-            if follow(&root, Path::new(interpreter)).is_none() {
+            if follow(root, Path::new(interpreter)).is_none() {
                 fault(format!("no interpreter {interpreter}"));
             }
         }
@@ -309,7 +331,7 @@ fn each_program_of_the_root_has_its_libraries_and_each_link_its_target() {
         };
         programs += 1;
         if let Some(path) = interpreter
-            && follow(&root, Path::new(&path)).is_none()
+            && follow(root, Path::new(&path)).is_none()
         {
             fault(format!("no interpreter {path}"));
         }
@@ -323,7 +345,7 @@ fn each_program_of_the_root_has_its_libraries_and_each_link_its_target() {
         let places: Vec<_> = own.chain(all.map(str::to_owned)).collect();
         for library in libraries {
             let is_there =
-                |place: &String| follow(&root, &Path::new(place).join(&library)).is_some();
+                |place: &String| follow(root, &Path::new(place).join(&library)).is_some();
             if !places.iter().any(is_there) {
                 fault(format!("no library {library}"));
             }

@@ -64,6 +64,8 @@ pub struct Kernel {
     pub built_otherwise: Option<String>,
     /// The files that were otherwise than in `tree` when it was built.
     pub patched: Patched,
+    /// What modules for it are built with, if a chapter builds some.
+    pub build: Option<PathBuf>,
 }
 
 /// The variables that make the build reproducible, for a tree at this path.
@@ -111,6 +113,7 @@ pub fn ready(
         sha256: entry.sha256(BZIMAGE)?.to_owned(),
         built_otherwise: None,
         patched: Patched::new(),
+        build: None,
     })
 }
 

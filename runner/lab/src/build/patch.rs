@@ -49,7 +49,7 @@ impl Patch {
     }
 
     /// The patch of the book that is called so, or its lines for the configuration, or both; it may
-    /// also be a program alone.
+    /// also be a program of the guest's alone, or a lock of further programs.
     ///
     /// # Errors
     /// [`Error::Unfit`] when there is none.
@@ -59,9 +59,10 @@ impl Patch {
             let path = repository.join(file);
             path.is_file().then(|| fs::read_to_string(path)).transpose()
         };
-        let has_program = repository.join(format!("{FOLDER}/{name}.c")).is_file();
+        let is_there = |end| repository.join(format!("{FOLDER}/{name}.{end}")).is_file();
+        let has_others = is_there("c") || is_there("lock");
         Ok(match (read(&patch)?, read(&config)?) {
-            (None, None) if !has_program => bail!(Error::Unfit(format!("there is no {patch}"))),
+            (None, None) if !has_others => bail!(Error::Unfit(format!("there is no {patch}"))),
             (text, fragment) => Self {
                 name: match text {
                     Some(_) => patch,

@@ -4,6 +4,9 @@
 //! program beside it, which speaks to what the patch brings: `patches/NAME.c` is `/bin/NAME` in the
 //! guest. And it may want more of the configuration, `patches/NAME.config`: then all of the copy
 //! that looks at these options is compiled, once.
+//!
+//! Where a further lock stands beside a patch (`build::tools`), the chapter builds modules, and what
+//! they are built with is kept of the copy.
 
 use std::path::Path;
 
@@ -11,7 +14,7 @@ use anyhow::Result;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::patch::{self, Patch};
-use crate::build::rework::{MAKE, Rework};
+use crate::build::rework::{self, MAKE, Rework};
 use crate::build::setup::Lab;
 use crate::build::{kernel, rootfs};
 use crate::system::progress::Stage;
@@ -26,10 +29,14 @@ const OUTPUTS: [&str; 2] = ["bzImage", "vmlinux"];
 pub fn ready(cache: &Cache, lab: &Lab, patches: &[Patch]) -> Result<Lab> {
     let mut lab = lab.clone();
     lab.kernel.patched = patch::patched(&lab.kernel.tree, patches)?;
-    let inputs = Inputs::new()
+    let has_modules = lab.further.is_some();
+    let mut inputs = Inputs::new()
         .with("kernel", &lab.kernel.sha256)
         .with("files", format!("{:?}", lab.kernel.patched))
         .with("compiler", kernel::compiler(&lab.sandbox)?);
+    if has_modules {
+        inputs = inputs.with("with", rework::BUILD);
+    }
     let waiting = || eprintln!("the kernel of the chapter: another run is building it");
     let entry = cache.ensure("patched", &inputs, Leftover::Discard, waiting, |folder| {
         let names: Vec<&str> = patches.iter().map(|patch| patch.name.as_str()).collect();
@@ -41,10 +48,15 @@ pub fn ready(cache: &Cache, lab: &Lab, patches: &[Patch]) -> Result<Lab> {
         }
         rework.remake(MAKE, |_| {})?;
         rework.keep(folder)?;
+        let mut outputs = Vec::from(OUTPUTS.map(str::to_owned));
+        if has_modules {
+            outputs.extend(rework.keep_build(folder)?);
+        }
         fs_err::remove_dir_all(&rework.tree)?;
         stage.done();
-        Ok(OUTPUTS.map(str::to_owned).into())
+        Ok(outputs)
     })?;
+    lab.kernel.build = has_modules.then(|| entry.path(rework::BUILD));
     let [bzimage, vmlinux] = OUTPUTS.map(|file| entry.path(file));
     lab.kernel.sha256 = entry.sha256(OUTPUTS[0])?.to_owned();
     lab.kernel.bzimage = bzimage;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+use walkdir::WalkDir;
 
 use crate::build::patch::{self, Patched};
 use crate::build::setup::Lab;
@@ -19,6 +21,26 @@ pub(super) const MAKE: &str = "make -s -j$(nproc) bzImage";
 /// What a new value in the configuration implies is settled without a question.
 pub(super) const CONFIGURE: &str = "make -s olddefconfig";
 const BZIMAGE: &str = "arch/x86/boot/bzImage";
+/// What makes what modules are built with, and would make those of the configuration: it has none.
+const MAKE_FOR_MODULES: &str = "make -s -j$(nproc) modules";
+/// The folder beside a kernel with what its modules are built with.
+pub const BUILD: &str = "build";
+/// What is there of the tree: what tells that it belongs to this kernel, and where headers and the
+/// programs of the build are.
+const FOR_MODULES: [&str; 8] = [
+    ".config",
+    "Makefile",
+    "Module.symvers",
+    "System.map",
+    "arch/x86",
+    "include",
+    "scripts",
+    "tools/objtool/objtool",
+];
+/// How the names end of what was compiled there, and of what was compiled.
+const NOT_FOR_MODULES: [&str; 5] = [".o", ".a", ".cmd", ".c", ".S"];
+/// Where the image is packed.
+const IMAGE: &str = "arch/x86/boot";
 
 /// Text of a file of the kernel, and what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,5 +206,40 @@ impl Rework {
             fs::copy(&from, folder.join(name))?;
         }
         Ok(())
+    }
+
+    /// Keeps what modules for the kernel are built with in the folder of the kernel that was kept,
+    /// and gives the files that tell whether it is whole.
+    ///
+    /// # Errors
+    /// What the compiler says; when something cannot be written.
+    pub(super) fn keep_build(&self, folder: &Path) -> Result<[String; 3]> {
+        self.remake(MAKE_FOR_MODULES, |_| {})?;
+        let build = folder.join(BUILD);
+        for part in FOR_MODULES {
+            for entry in WalkDir::new(self.tree.join(part)) {
+                let entry = entry?;
+                let inside = entry.path().strip_prefix(&self.tree)?;
+                let name = inside.to_string_lossy();
+                let is_left_out = NOT_FOR_MODULES.iter().any(|end| name.ends_with(end));
+                if entry.file_type().is_dir() || is_left_out || inside.starts_with(IMAGE) {
+                    continue;
+                }
+                let place = build.join(inside);
+                fs::create_dir_all(place.parent().unwrap_or(&build))?;
+                match entry.path_is_symlink() {
+                    true => symlink(fs::read_link(entry.path())?, place)?,
+                    false => drop(fs::copy(entry.path(), place)?),
+                }
+            }
+        }
+        // SystemTap looks for it here.
+        symlink("../vmlinux", build.join("vmlinux"))?;
+        Ok([
+            "Module.symvers",
+            "scripts/mod/modpost",
+            "include/generated/autoconf.h",
+        ]
+        .map(|file| format!("{BUILD}/{file}")))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::Error;
 use crate::build::busybox::{self, Busybox};
@@ -12,7 +12,7 @@ use crate::build::kernel::{self, Kernel};
 use crate::build::pins::Pins;
 use crate::build::sources::{self, Source};
 use crate::build::variant::Variant;
-use crate::build::{rootfs, tools};
+use crate::build::{patch, rootfs, tools};
 use crate::system::limits;
 use crate::system::sandbox::{self, Sandbox, View};
 
@@ -53,6 +53,8 @@ pub struct Lab {
     pub beside: Vec<(String, Kernel)>,
     /// Programs of the reader's in the guest: place, and bytes.
     pub programs: Vec<(String, Vec<u8>)>,
+    /// What tells which further programs there are among those of the sandbox, if there are some.
+    pub further: Option<String>,
     /// How its machine differs from the book's.
     pub variant: Variant,
 }
@@ -97,6 +99,7 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
         initramfs,
         beside: Vec::new(),
         programs: Vec::new(),
+        further: None,
         variant: Variant::default(),
     })
 }
@@ -158,6 +161,39 @@ pub fn sandbox(options: &Options) -> Result<Sandbox> {
 }
 
 impl Lab {
+    /// The lab with the programs of the further locks of these names (`build::tools`), which are
+    /// fetched if they are not in the cache. Without one among the names it stays as it is.
+    ///
+    /// # Errors
+    /// When they cannot be had; [`Error::Unfit`] where the machine's own programs are used, among
+    /// which they are not.
+    pub fn with_further(mut self, options: &Options, names: &[String]) -> Result<Self> {
+        let Options {
+            repository,
+            cache,
+            mirror,
+            ..
+        } = options;
+        let Sandbox::Tools { root, .. } = &mut self.sandbox else {
+            for name in names {
+                if tools::Lock::further(repository, name)?.is_some() {
+                    bail!(Error::Unfit(format!(
+                        "the chapter runs programs of {}/{name}.lock, and they run with the lab's \
+                         own alone; here this machine's are used (`runner doctor` says why)",
+                        patch::FOLDER
+                    )));
+                }
+            }
+            return Ok(self);
+        };
+        let further = tools::with_further(cache, repository, mirror.as_deref(), root, names)?;
+        if let Some((larger, hash)) = further {
+            *root = larger;
+            self.further = Some(hash);
+        }
+        Ok(self)
+    }
+
     /// What a program of a replay sees, whose private folder this is.
     #[must_use]
     pub fn view(&self, home: &Path) -> View {

@@ -4,6 +4,9 @@
 //! `kernel-configs/tools.lock` has each package with its hash, so every reader has the same bytes,
 //! whatever the machine's own programs are. What of them is not unpacked is in `tools.skip`. No
 //! script of a package is run: what the scripts would have made is made here.
+//!
+//! A chapter may ask for more: `patches/NAME.lock` is a further lock, and its root is another
+//! folder, with the first one's files as hard links and the further packages' beside them.
 
 use std::cmp::Reverse;
 use std::os::unix::fs::symlink;
@@ -14,11 +17,12 @@ use std::thread::ScopedJoinHandle;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fs_err as fs;
+use walkdir::WalkDir;
 
 use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::fetch::Patience;
 use crate::build::pool::{Pool, Pooled};
-use crate::build::{deb, pins};
+use crate::build::{deb, patch, pins};
 use crate::system::progress::Stage;
 
 /// The root in the cache's entry.
@@ -133,13 +137,33 @@ impl Package {
 
 impl Lock {
     /// Reads the lock of a repository.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has a line that nobody understands.
     pub fn read(repository: &Path) -> Result<Self> {
         let folder = repository.join(pins::FOLDER);
+        let skip = fs::read_to_string(folder.join("tools.skip"))?;
+        let skip = lines(&skip).map(str::to_owned).collect();
+        Self::parse(&folder.join("tools.lock"), skip)
+    }
+
+    /// Reads the further lock that stands beside the patches of this name, if there is one. What
+    /// the first one does not unpack, this one does not either.
+    ///
+    /// # Errors
+    /// As [`Lock::read`].
+    pub fn further(repository: &Path, name: &str) -> Result<Option<Self>> {
+        let path = further_file(repository, name);
+        let lock = || Self::parse(&path, Self::read(repository)?.skip);
+        path.is_file().then(lock).transpose()
+    }
+
+    fn parse(path: &Path, mut skip: Vec<String>) -> Result<Self> {
         let (mut snapshot, mut packages) = (None, Vec::new());
-        let path = folder.join("tools.lock");
-        for line in lines(&fs::read_to_string(&path)?) {
+        for line in lines(&fs::read_to_string(path)?) {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["snapshot", day] => snapshot = Some(day.to_owned()),
+                ["skip", start] => skip.push(start.to_owned()),
                 [name, version, size, sha256, place] => packages.push(Package {
                     name: name.to_owned(),
                     version: version.to_owned(),
@@ -151,8 +175,6 @@ impl Lock {
             }
         }
         let snapshot = snapshot.with_context(|| format!("{} has no date", path.display()))?;
-        let skip = fs::read_to_string(folder.join("tools.skip"))?;
-        let skip = lines(&skip).map(str::to_owned).collect();
         Ok(Self {
             snapshot,
             packages,
@@ -179,6 +201,11 @@ impl Lock {
     }
 }
 
+/// Where the further lock of this name is, if there is one.
+fn further_file(repository: &Path, name: &str) -> PathBuf {
+    repository.join(patch::FOLDER).join(format!("{name}.lock"))
+}
+
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -199,28 +226,86 @@ pub fn ready(cache: &Cache, repository: &Path, mirror: Option<&str>) -> Result<P
         Leftover::Discard,
         waiting,
         |folder| {
-            let made = make(&lock, &Pool::new(mirror, &lock.snapshot), folder);
-            if made.is_err() {
-                // The error matters more than whether its traces could be removed.
-                for part in [ROOT, PACKAGES] {
-                    let _ = fs::remove_dir_all(folder.join(part));
-                }
-            }
-            made?;
+            made(&lock, mirror, folder, "the lab's programs", furnish)?;
             Ok(OUTPUTS.map(str::to_owned).to_vec())
         },
     )?;
     Ok(entry.path(ROOT))
 }
 
-/// Fetches the packages, and unpacks those that have arrived while others are on their way.
-fn make(lock: &Lock, pool: &Pool, folder: &Path) -> Result<()> {
+/// A root with the programs of these further locks beside those of `root`, made if it is not in the
+/// cache; `root` itself if there is no further lock among the names. The hash tells what is in it
+/// besides.
+///
+/// # Errors
+/// As [`ready`]; when a file of a further package is there already.
+pub fn with_further(
+    cache: &Cache,
+    repository: &Path,
+    mirror: Option<&str>,
+    root: &Path,
+    names: &[String],
+) -> Result<Option<(PathBuf, String)>> {
+    let mut below = Lock::read(repository)?.inputs().key();
+    let mut all: Option<PathBuf> = None;
+    for name in names {
+        let Some(lock) = Lock::further(repository, name)? else {
+            continue;
+        };
+        let inputs = lock.inputs().with("below", &below);
+        let waiting = || eprintln!("further programs: another run is fetching them, waiting");
+        let entry = cache.ensure(
+            "further-tools",
+            &inputs,
+            Leftover::Discard,
+            waiting,
+            |folder| {
+                let what = format!("the programs of {}/{name}.lock", patch::FOLDER);
+                let root = all.as_deref().unwrap_or(root);
+                made(&lock, mirror, folder, &what, |new| linked(root, new))?;
+                Ok(OUTPUTS.map(str::to_owned).to_vec())
+            },
+        )?;
+        below = inputs.key();
+        all = Some(entry.path(ROOT));
+    }
+    Ok(all.map(|root| (root, below)))
+}
+
+/// Makes a root in the folder of an entry, or leaves nothing of it.
+fn made(
+    lock: &Lock,
+    mirror: Option<&str>,
+    folder: &Path,
+    what: &str,
+    begin: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let pool = Pool::new(mirror, &lock.snapshot);
+    let made = make(lock, &pool, folder, what, begin);
+    if made.is_err() {
+        // The error matters more than whether its traces could be removed.
+        for part in [ROOT, PACKAGES] {
+            let _ = fs::remove_dir_all(folder.join(part));
+        }
+    }
+    made
+}
+
+/// Fetches the packages, and unpacks those that have arrived while others are on their way, into a
+/// root that `begin` makes.
+fn make(
+    lock: &Lock,
+    pool: &Pool,
+    folder: &Path,
+    what: &str,
+    begin: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let root = folder.join(ROOT);
     let packages = folder.join(PACKAGES);
     fs::create_dir_all(&packages)?;
-    furnish(&root)?;
+    begin(&root)?;
     let progress = Mutex::new(Progress {
-        stage: Stage::begin("the lab's programs"),
+        stage: Stage::begin(what),
         packages: 0,
         bytes: 0,
     });
@@ -320,6 +405,25 @@ fn furnish(root: &Path) -> Result<()> {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         symlink(target, path)?;
+    }
+    Ok(())
+}
+
+/// Makes a root of another one's files, which are hard links where the file system has them.
+fn linked(from: &Path, root: &Path) -> Result<()> {
+    for entry in WalkDir::new(from) {
+        let entry = entry?;
+        let (path, data) = (entry.path(), entry.metadata()?);
+        let place = root.join(path.strip_prefix(from)?);
+        if data.is_dir() {
+            fs::create_dir_all(&place)?;
+            fs::set_permissions(&place, data.permissions())?;
+        } else if data.is_symlink() {
+            symlink(fs::read_link(path)?, place)?;
+        } else if fs::hard_link(path, &place).is_err() {
+            // On another file system.
+            fs::copy(path, place)?;
+        }
     }
     Ok(())
 }

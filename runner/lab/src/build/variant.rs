@@ -15,7 +15,7 @@ use anyhow::Result;
 use crate::build::cache::{Cache, Inputs, Leftover};
 use crate::build::cpio::{Archive, Node};
 use crate::build::kernel;
-use crate::build::rework::{Edit, Rework};
+use crate::build::rework::{self, Edit, Rework};
 use crate::build::setup::Lab;
 use crate::system::files;
 use crate::system::progress::Stage;
@@ -119,6 +119,7 @@ impl Variant {
             lab.kernel.bzimage = folder.join("bzImage");
             lab.kernel.vmlinux = folder.join("vmlinux");
             lab.kernel.sha256 = files::sha256_of_file(&lab.kernel.bzimage)?;
+            lab.kernel.build = lab.kernel.build.map(|_| folder.join(rework::BUILD));
             lab.kernel.places.push(folder);
         }
         Ok(lab)
@@ -131,10 +132,14 @@ impl Variant {
 /// When they cannot be made: what the compiler says.
 pub fn kernels(cache: &Cache, lab: &Lab) -> Result<PathBuf> {
     let all: Vec<Vec<Edit>> = (0..KERNELS.len()).map(edits).collect();
-    let inputs = Inputs::new()
+    let has_modules = lab.kernel.build.is_some();
+    let mut inputs = Inputs::new()
         .with("kernel", &lab.kernel.sha256)
         .with("edits", format!("{all:?}"))
         .with("compiler", kernel::compiler(&lab.sandbox)?);
+    if has_modules {
+        inputs = inputs.with("with", rework::BUILD);
+    }
     let waiting = || eprintln!("the kernels to compare with: another run is making them");
     let entry = cache.ensure("variants", &inputs, Leftover::Discard, waiting, |folder| {
         let mut stage = Stage::begin("make kernels to compare with");
@@ -145,7 +150,12 @@ pub fn kernels(cache: &Cache, lab: &Lab) -> Result<PathBuf> {
             stage.at(format!("{} of {}", index + 1, all.len()));
             rework.make(edits, &mut touched)?;
             let name = index.to_string();
-            rework.keep(&folder.join(&name))?;
+            let place = folder.join(&name);
+            rework.keep(&place)?;
+            if has_modules {
+                let files = rework.keep_build(&place)?;
+                outputs.extend(files.map(|file| format!("{name}/{file}")));
+            }
             outputs.extend(["bzImage", "vmlinux"].map(|file| format!("{name}/{file}")));
         }
         fs_err::remove_dir_all(&rework.tree)?;

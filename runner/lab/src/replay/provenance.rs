@@ -79,13 +79,17 @@ pub fn of(root: &Path, series: &str, lab: &Lab) -> anyhow::Result<Vec<(String, S
 /// The hash of the guest's root, with the programs that a chapter adds to it, if it does.
 fn rootfs(lab: &Lab) -> anyhow::Result<String> {
     let initramfs = sha256_of_file(&lab.initramfs)?;
-    if lab.programs.is_empty() {
+    if lab.programs.is_empty() && lab.further.is_none() {
         return Ok(initramfs);
     }
     let mut hash = Sha256::new();
     hash.update(initramfs);
     for (place, bytes) in &lab.programs {
         hash.update(format!("{place} {}\n", sha256_of(bytes)));
+    }
+    // What these programs make is packed behind it by the chapter.
+    if let Some(further) = &lab.further {
+        hash.update(format!("further {further}\n"));
     }
     Ok(hex(&hash.finalize()))
 }

@@ -4,8 +4,9 @@
 //! find it; `rootfs` and `kernel-configs` are copies of the repository's; `initramfs.cpio` is the
 //! root file system with the chapter's guest steps packed behind it. The files that the patches of
 //! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
-//! `linux`. A series of the kernel that lies beside the chapter's has a folder of its name, with its
-//! own `bzImage`, `vmlinux` and `linux`.
+//! `linux`. What modules for such a kernel are built with is `build`, if the chapter builds some. A
+//! series of the kernel that lies beside the chapter's has a folder of its name, with its own
+//! `bzImage`, `vmlinux` and `linux`.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -18,7 +19,7 @@ use walkdir::WalkDir;
 
 use crate::build::cpio::{Archive, Node};
 use crate::build::setup::Lab;
-use crate::build::{patch, pins, rootfs};
+use crate::build::{patch, pins, rework, rootfs};
 use crate::machine::agent;
 use crate::machine::gdb::PATCHED;
 use crate::machine::qemu::file;
@@ -66,6 +67,9 @@ impl Workdir {
             ] {
                 link(Path::new(series).join(name).as_ref(), target)?;
             }
+        }
+        if let Some(build) = &lab.kernel.build {
+            link(rework::BUILD.as_ref(), build)?;
         }
         for source in [&lab.kernel.source, &lab.busybox.source] {
             if let Some(tarball) = source.tarball() {
