@@ -244,7 +244,7 @@ impl Ready {
             let mut lab = lab.clone();
             let (names, beside) = &kernels;
             if !patches.is_empty() {
-                lab = lab.with_further(options, &names)?;
+                lab = lab.with_further(options, names)?;
                 lab = patched::ready(&options.cache, &lab, &patches)?;
                 patched::add_programs(&options.cache, &mut lab, &root, names)?;
             }
