@@ -180,9 +180,9 @@ impl Ready {
     /// before anything is built.
     ///
     /// # Errors
-    /// As [`setup::ready`], [`Lab::with_further`] and [`patched::ready`], and why there can be no network.
-    /// [`lab::Error::Unfit`] where a kernel of the user's own is wanted in a chapter whose kernel
-    /// is patched.
+    /// As [`setup::ready`], [`Lab::with_further`] and [`patched::ready`], and why there can be no
+    /// network. [`lab::Error::Unfit`] where a kernel of the user's own is wanted in a chapter that
+    /// has some of its own.
     pub fn make<'a>(
         options: &Options,
         chapters: impl IntoIterator<Item = &'a Chapter>,

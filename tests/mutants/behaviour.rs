@@ -191,7 +191,7 @@ impl Tally {
 }
 
 /// Judges drawn changes that behave otherwise, until so many had an effect on the image; with
-/// `THESEUS_MUTANT`, those that have this text where the test tells what is done.
+/// `THESEUS_MUTANT`, those that have a line of it where the test tells what is done.
 fn judge_mutants(count: usize, score: usize) {
     let trees = trees();
     let lab = trees[0].lock().unwrap().lab.clone();
@@ -211,7 +211,10 @@ fn judge_mutants(count: usize, score: usize) {
     println!("behaviour: {} changes can be drawn", all.len());
     let book = fingerprint(&lab.kernel.vmlinux);
     let drawn = match std::env::var("THESEUS_MUTANT") {
-        Ok(text) => Vec::from_iter(all.into_iter().filter(|one| one.what.contains(&text))),
+        Ok(texts) => {
+            let asked = |one: &Mutant| texts.lines().any(|text| one.what.contains(text));
+            all.into_iter().filter(asked).collect()
+        }
         Err(_) => mutate::draw(all, &mut Random::new("mutants"), count * 3),
     };
     let survivors = Survivors::read();

@@ -33,7 +33,7 @@ const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`
     buffer, calls or topology, alone on its line";
 
 /// The first words of directives that ask for something else.
-const OTHERS: [&str; 5] = ["source", "kernel", "patch", "exercise", "drift"];
+const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
 
 /// The directives of a page that ask for a drawing, or for nothing that there is; and their words.
 fn asked<'a>(

@@ -5,8 +5,8 @@
 //! guest. And it may want more of the configuration, `patches/NAME.config`: then all of the copy
 //! that looks at these options is compiled, once.
 //!
-//! Where a further lock stands beside a patch (`build::tools`), the chapter builds modules, and what
-//! they are built with is kept of the copy.
+//! Where a further lock stands beside a patch (`build::tools`), the chapter builds modules, and
+//! what they are built with is kept of the copy.
 
 use std::path::Path;
 
