@@ -213,7 +213,9 @@ fn judge_mutants(count: usize, score: usize) {
     let drawn = match std::env::var("THESEUS_MUTANT") {
         Ok(texts) => {
             let asked = |one: &Mutant| texts.lines().any(|text| one.what.contains(text));
-            all.into_iter().filter(asked).collect()
+            let found: Vec<Mutant> = all.into_iter().filter(asked).collect();
+            assert!(!found.is_empty(), "no change has the text {texts:?}");
+            found
         }
         Err(_) => mutate::draw(all, &mut Random::new("mutants"), count * 3),
     };
