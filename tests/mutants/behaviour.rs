@@ -114,19 +114,39 @@ fn is_noticed(tree: &mut Tree, plant: &Plant) -> bool {
         let mut lines = diff.lines();
         lines.any(|line| line.starts_with(sign) && line.contains(text))
     };
-    let step = plant.step();
-    let mut steps = said.otherwise.iter();
-    let noticed = steps.any(|(name, _, diff)| *name == step && shows(diff));
-    if noticed {
-        let all = said.otherwise.len() + said.unreached;
-        println!("behaviour: {}: step {step} shows it, of {all}", plant.what);
-    } else {
-        println!(
-            "behaviour: {}: not noticed at step {step}: {said:#?}",
+    let steps = steps_about(plant);
+    let mut otherwise = said.otherwise.iter();
+    let shown = otherwise.find(|(name, _, diff)| steps.contains(name) && shows(diff));
+    match shown {
+        Some((step, ..)) => {
+            let all = said.otherwise.len() + said.unreached;
+            println!("behaviour: {}: step {step} shows it, of {all}", plant.what);
+        }
+        None => println!(
+            "behaviour: {}: not noticed at {steps:?}: {said:#?}",
             plant.what
-        );
+        ),
     }
-    noticed
+    shown.is_some()
+}
+
+/// The steps that are about a planted change, by their numbers.
+fn steps_about(plant: &Plant) -> Vec<String> {
+    let path = chapter::find(&repository(), &plant.at.0.to_string()).unwrap();
+    let steps = Chapter::read(&repository(), &path).unwrap().steps;
+    let about = steps
+        .iter()
+        .filter(|step| plant.is_about(&step.terminal.to_string(), &step.command));
+    about.map(|step| step.id.to_string()).collect()
+}
+
+#[test]
+fn each_planted_change_has_a_step_that_is_about_it() {
+    for plant in &PLANTS {
+        let (chapter, step) = plant.at;
+        let found = !steps_about(plant).is_empty();
+        assert!(found, "{}: chapter {chapter} has no {step}", plant.what);
+    }
 }
 
 /// The chapters that boot the book's kernel.

@@ -25,23 +25,28 @@ impl Change {
 pub struct Plant {
     pub what: &'static str,
     /// The chapter that explains what is changed, and so must fail, and the step of it that is
-    /// about the change.
-    pub at: (u32, u32),
+    /// about the change: its terminal and its command, or how they begin, before `…`. Of several
+    /// such steps, one has to show it.
+    pub at: (u32, &'static str),
     /// A line of how that step differs: `+` or `-`, and text of the line.
     pub shows: &'static str,
     pub change: Change,
 }
 
 impl Plant {
-    /// The number of the step, as the verdict has it.
-    pub fn step(&self) -> String {
-        format!("{}.{}", self.at.0, self.at.1)
+    /// Whether a step is about the change.
+    pub fn is_about(&self, terminal: &str, command: &str) -> bool {
+        let step = format!("{terminal} {command}");
+        match self.at.1.strip_suffix('…') {
+            Some(begin) => step.starts_with(begin),
+            None => step.trim_end() == self.at.1,
+        }
     }
 }
 
 const fn plant(
     what: &'static str,
-    at: (u32, u32),
+    at: (u32, &'static str),
     shows: &'static str,
     file: &'static str,
     from: &'static str,
@@ -60,7 +65,7 @@ const fn plant(
 pub const PLANTS: [Plant; 30] = [
     plant(
         "quiet leaves the warnings",
-        (3, 13),
+        (3, "host cpio -o -H newc --quiet …"),
         "+Cannot open root device",
         "init/main.c",
         "console_loglevel = CONSOLE_LOGLEVEL_QUIET;",
@@ -68,7 +73,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a device that is not there has another error",
-        (3, 4),
+        (3, "host tail -n 6 alone.log"),
         "+error -19",
         "block/bdev.c",
         "return ERR_PTR(-ENXIO);",
@@ -76,7 +81,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the first task has another name",
-        (4, 12),
+        (4, "gdb print current_task->comm"),
         "+sweeper",
         "include/linux/init_task.h",
         "#define INIT_TASK_COMM \"swapper\"",
@@ -84,7 +89,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a new process is counted twice",
-        (4, 53),
+        (4, "gdb print total_forks - $before"),
         "+= 2",
         "kernel/fork.c",
         "\ttotal_forks++;\n",
@@ -92,7 +97,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "inet_init is called one level earlier",
-        (5, 17),
+        (5, "gdb info variables _inet_init5$"),
         "-_inet_init5",
         "net/ipv4/af_inet.c",
         "fs_initcall(inet_init);",
@@ -100,7 +105,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "inet_init sets UDP up before TCP",
-        (5, 41),
+        (5, "gdb finish"),
         "+udp_init",
         "net/ipv4/af_inet.c",
         "\ttcp_init();\n\n\t/* Setup UDP memory threshold */\n\tudp_init();\n",
@@ -108,7 +113,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a SYN does not offer selective acknowledgements",
-        (6, 61),
+        (6, "wire"),
         "+options [mss 1460,nop,nop,TS val",
         "net/ipv4/tcp_output.c",
         "if (likely(READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_sack))) {",
@@ -116,7 +121,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a SYN is sent again after half the time",
-        (6, 102),
+        (6, "gdb print ((struct inet_connection_sock *)$client)…"),
         "+tcp_write_timer",
         "net/ipv4/tcp_output.c",
         "inet_csk(sk)->icsk_rto, TCP_RTO_MAX);\n\treturn 0;",
@@ -124,7 +129,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "TIME_WAIT lasts half as long",
-        (6, 175),
+        (6, "gdb print $timewait->tw_timer.expires - jiffies"),
         "+= 3000",
         "net/ipv4/tcp_minisocks.c",
         "timeo = TCP_TIMEWAIT_LEN;",
@@ -132,7 +137,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who closes second goes to CLOSING",
-        (6, 158),
+        (6, "gdb continue"),
         "+New value = TCP_CLOSING",
         "net/ipv4/tcp.c",
         "[TCP_CLOSE_WAIT]\t= TCP_LAST_ACK  | TCP_ACTION_FIN,",
@@ -140,7 +145,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the accept queue takes one more",
-        (6, 25),
+        (6, "gdb print $listener->sk_max_ack_backlog"),
         "+= 9",
         "net/ipv4/af_inet.c",
         "WRITE_ONCE(sk->sk_max_ack_backlog, backlog);",
@@ -148,7 +153,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the end of an interrupt leaves its softirqs to ksoftirqd",
-        (11, 112),
+        (11, r#"guest sed -n "s/^ *\([a-z]*\)-[0-9]* *[|]…"#),
         "-kworker e1000_clean",
         "kernel/softirq.c",
         "if (!force_irqthreads() || !__this_cpu_read(ksoftirqd)) {",
@@ -156,7 +161,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a route of an address has another metric",
-        (7, 27),
+        (7, "guest ip route"),
         "+metric 100",
         "net/ipv4/fib_frontend.c",
         ".fc_priority = rt_priority,",
@@ -164,7 +169,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "ARP asks four times",
-        (7, 206),
+        (7, "guest grep . …"),
         "+mcast_solicit:4",
         "net/ipv4/arp.c",
         "[NEIGH_VAR_MCAST_PROBES] = 3,",
@@ -172,7 +177,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who has asked counts as reachable",
-        (7, 159),
+        (7, "server ip neigh"),
         "+REACHABLE",
         "net/core/neighbour.c",
         "neigh_update(neigh, lladdr, NUD_STALE,",
@@ -180,7 +185,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the guest sends with another TTL",
-        (8, 18),
+        (8, "lab busybox ping -c 1 10.0.3.2"),
         "+ttl=63",
         "net/ipv4/af_inet.c",
         "sysctl_ip_default_ttl = IPDEFTTL;",
@@ -188,7 +193,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "an answer to a ping lacks its last eight bytes",
-        (8, 18),
+        (8, "lab busybox ping -c 1 10.0.3.2"),
         "+56 bytes from",
         "net/ipv4/icmp.c",
         "icmp_param.data_len\t   = skb->len;\n\ticmp_param.head_len",
@@ -196,7 +201,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "TCP keeps less headroom",
-        (9, 17),
+        (9, "gdb layer skb tcp_skb_entail"),
         "+data 176",
         "net/ipv4/tcp.c",
         "skb_reserve(skb, MAX_TCP_HEADER);",
@@ -204,7 +209,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a router takes nothing off the TTL",
-        (9, 210),
+        (9, "server"),
         "+ttl=64",
         "net/ipv4/ip_forward.c",
         "ip_decrease_ttl(iph);",
@@ -212,7 +217,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the table mangle comes after the table filter",
-        (9, 221),
+        (9, "gdb print reg[0]"),
         "+priority = 1",
         "net/ipv4/netfilter/iptable_mangle.c",
         "= NF_IP_PRI_MANGLE,",
@@ -220,7 +225,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "no frame passes by the queue of a device",
-        (10, 73),
+        (10, "gdb print/x $queue->flags"),
         "+= 0x170",
         "net/sched/sch_generic.c",
         "qdisc->flags |= TCQ_F_CAN_BYPASS;",
@@ -228,7 +233,10 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "IP asks twice for the route of a socket",
-        (10, 132),
+        (
+            10,
+            r#"guest sed -n "/ip_queue_xmit/,/tcp_update_skb/p" /tmp/send"#,
+        ),
         "+__sk_dst_check",
         "net/ipv4/ip_output.c",
         "rt = (struct rtable *)__sk_dst_check(sk, 0);",
@@ -236,7 +244,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a datagram has no checksum",
-        (10, 137),
+        (10, r#"guest grep -E "^ {0,10}[a-z_]" /tmp/datagram"#),
         "-udp4_hwcsum",
         "net/ipv4/udp.c",
         "else if (sk->sk_no_check_tx) {\t\t\t /* UDP csum off */",
@@ -244,7 +252,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the driver does not copy small frames",
-        (11, 47),
+        (11, "gdb print $ring->buffer_info[$next].rxbuf.data"),
         "+(u8 *) 0x0",
         "drivers/net/ethernet/intel/e1000/e1000_main.c",
         "#define COPYBREAK_DEFAULT 256",
@@ -252,7 +260,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "GRO sends up each frame by itself",
-        (11, 56),
+        (11, "gdb backtrace 22"),
         "+gro_normal_one",
         "net/core/gro.c",
         "int gro_normal_batch __read_mostly = 8;",
@@ -260,7 +268,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "IP does not look for the socket early",
-        (11, 58),
+        (11, "gdb print skb->sk == $sk"),
         "+= 0",
         "net/ipv4/af_inet.c",
         "sysctl_ip_early_demux = 1;",
@@ -268,7 +276,10 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "bytes are not acknowledged at once",
-        (11, 81),
+        (
+            11,
+            r#"wire tcpdump -#n -r wire.pcap "tcp and tcp[tcpflags] & tcp-syn == 0""#,
+        ),
         "-ack 4,",
         "net/ipv4/tcp_input.c",
         "\t    tcp_in_quickack_mode(sk) ||\n\t    /* Protocol state",
@@ -276,7 +287,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "UDP starts without a table of its sockets",
-        (5, 52),
+        (5, "gdb print udp_table.mask + 1"),
         "+= 1",
         "net/ipv4/udp.c",
         "udp_table_init(&udp_table, \"UDP\");",
@@ -284,7 +295,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the route of an address of the machine's own has no flags",
-        (9, 205),
+        (9, "gdb print/x ((struct rtable *)$way)->rt_flags"),
         "+= 0x0",
         "net/ipv4/route.c",
         "rt->rt_flags = flags;",
@@ -292,7 +303,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who sleeps until there is room to write is not woken",
-        (10, 173),
+        (10, "gdb print $writer->__state"),
         "+= 1",
         "net/core/sock.c",
         "sock_def_write_space_wfree(sk);",
