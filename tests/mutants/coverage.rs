@@ -4,23 +4,26 @@
 //! debug information tells the lines.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab::build::setup::Lab;
+use rustix::fs::OFlags;
 
 use crate::repository;
 
 /// A line of a file of the kernel.
 pub type Line = (String, u32);
 
-/// Stands in front of QEMU, and has it tell what it translates of the kernel.
+/// Stands in front of QEMU, and has it tell what it translates of the kernel. It does so into a
+/// FIFO: a file may not grow as large as what chapter 6 has to tell.
 const QEMU: &str = "#!/bin/sh
 case \"$*\" in *-version*) exec /usr/bin/qemu-system-x86_64 \"$@\";; esac
+[ -p executed.log ] || mkfifo executed.log
 exec /usr/bin/qemu-system-x86_64 -d in_asm -dfilter 0xffffffff81000000..0xffffffff81ffffff \\
     -D executed.log \"$@\"
 ";
@@ -67,22 +70,16 @@ impl Lines {
 
     /// The lines that a chapter runs.
     pub fn run_by(&self, chapter: u32) -> BTreeSet<Line> {
-        let log = executed(chapter);
-        let mut lines = BTreeSet::new();
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let address = line.split(':').next().and_then(|a| a.strip_prefix("0x"));
-            let address = address.and_then(|a| u64::from_str_radix(a, 16).ok());
-            if let Some(found) = address.and_then(|address| self.0.get(&address)) {
-                lines.extend(found.iter().cloned());
-            }
-        }
+        let addresses = executed(chapter);
+        let known = addresses.iter().filter_map(|address| self.0.get(address));
+        let lines: BTreeSet<Line> = known.flatten().cloned().collect();
         assert!(!lines.is_empty(), "chapter {chapter} runs nothing");
         lines
     }
 }
 
-/// What QEMU tells while a chapter is replayed. Its folder is gone by then, but not what is open.
-fn executed(chapter: u32) -> File {
+/// The addresses of what QEMU translates while a chapter is replayed.
+fn executed(chapter: u32) -> BTreeSet<u64> {
     let folder = tempfile::tempdir().unwrap();
     let front = folder.path().join("front");
     std::fs::create_dir(&front).unwrap();
@@ -97,20 +94,77 @@ fn executed(chapter: u32) -> File {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let mut log = None;
+    let mut logs: BTreeMap<PathBuf, Log> = BTreeMap::new();
+    let mut addresses = BTreeSet::new();
     let status = loop {
-        log = log.or_else(|| File::open(log_in(folder.path())?).ok());
-        if let Some(status) = runner.try_wait().unwrap() {
+        let ended = runner.try_wait().unwrap();
+        let mut is_quiet = true;
+        for log in logs.values_mut() {
+            is_quiet &= !log.read(&mut addresses);
+        }
+        if let Some(status) = ended {
             break status;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        if is_quiet {
+            for path in fifos(folder.path()) {
+                if !logs.contains_key(&path)
+                    && let Ok(log) = Log::open(&path)
+                {
+                    logs.insert(path, log);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     };
     assert!(status.success(), "chapter {chapter}: {status}");
-    log.unwrap_or_else(|| panic!("chapter {chapter} boots nothing"))
+    addresses
 }
 
-fn log_in(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let mut logs = entries.map(|entry| entry.path().join("executed.log"));
-    logs.find(|log| log.exists())
+/// A FIFO that QEMU writes to, and the part of a line that was read last.
+struct Log {
+    file: File,
+    rest: Vec<u8>,
+}
+
+impl Log {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)?;
+        let rest = Vec::new();
+        Ok(Self { file, rest })
+    }
+
+    /// Takes the addresses of all that has been written, and tells whether there was something.
+    fn read(&mut self, addresses: &mut BTreeSet<u64>) -> bool {
+        let before = self.rest.len();
+        match self.file.read_to_end(&mut self.rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
+        let whole = self.rest.iter().rposition(|byte| *byte == b'\n');
+        let text: Vec<u8> = self.rest.drain(..whole.map_or(0, |at| at + 1)).collect();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let address = line.split(':').next().and_then(|a| a.strip_prefix("0x"));
+            addresses.extend(address.and_then(|a| u64::from_str_radix(a, 16).ok()));
+        }
+        !text.is_empty() || self.rest.len() > before
+    }
+}
+
+/// The FIFOs in the folders below this one.
+fn fifos(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for entry in entries {
+        match entry.file_type() {
+            Ok(kind) if kind.is_fifo() => found.push(entry.path()),
+            Ok(kind) if kind.is_dir() => found.extend(fifos(&entry.path())),
+            _ => {}
+        }
+    }
+    found
 }
