@@ -45,9 +45,22 @@ fn runner(chapter: u32) -> Command {
 
 /// Replays a chapter on the kernel of a tree.
 ///
-/// A kernel that hangs or panics ends the replay, and so does a disk that is full. Then the book's
-/// own kernel tells which of them it was.
+/// A kernel that hangs or panics ends the replay. So does a disk that is full, which a second
+/// replay and one on the book's own kernel tell, and a machine that is too busy for a step.
 pub fn replay(tree: &Path, chapter: u32) -> Said {
+    let first = replay_once(tree, chapter);
+    if first.failed.is_none() {
+        return first;
+    }
+    let second = replay_once(tree, chapter);
+    if let Some(why) = &second.failed {
+        let book = runner(chapter).output().unwrap();
+        assert!(book.status.success(), "nor does the book's kernel: {why}");
+    }
+    second
+}
+
+fn replay_once(tree: &Path, chapter: u32) -> Said {
     let output = runner(chapter).arg("--kernel").arg(tree).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let whole: Option<Value> = serde_json::from_slice(&output.stdout).ok();
@@ -67,12 +80,8 @@ pub fn replay(tree: &Path, chapter: u32) -> Said {
         unreached: list("unreached").len(),
         failed: whole.is_none().then_some(said),
     };
-    match &said.failed {
-        None => assert_eq!(output.status.code(), Some(i32::from(said.is_other()))),
-        Some(why) => {
-            let book = runner(chapter).output().unwrap();
-            assert!(book.status.success(), "nor does the book's kernel: {why}");
-        }
+    if said.failed.is_none() {
+        assert_eq!(output.status.code(), Some(i32::from(said.is_other())));
     }
     said
 }
