@@ -76,7 +76,7 @@ fn what_speaks_of_a_step_follows_it() {
     );
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(
-        told.contains("10 steps renumbered, and what speaks of them in 1 pages"),
+        told.contains("10 steps renumbered, and what speaks of them in 1 files"),
         "{told}"
     );
     let again = renumber(&book, "5");

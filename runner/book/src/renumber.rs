@@ -1,7 +1,7 @@
-//! Numbers the steps of a chapter in order, after one was added or removed, and
-//! lets what speaks of them in the text follow.
+//! Numbers the steps of a chapter in order, after one was added or removed, and lets what speaks
+//! of them follow: the pages, and what is said about them on other series of the kernel.
 //!
-//! A half-renumbered book would be wrong without a word. So all pages are planned first, and
+//! A half-renumbered book would be wrong without a word. So all files are planned first, and
 //! nothing is written where a reference does not lead to one step; then all of them are written, or
 //! none.
 
@@ -18,7 +18,7 @@ use crate::chapter::value::{self, Directive};
 use crate::chapter::{self, Chapter};
 use crate::fault::{Error, Fault};
 use crate::pattern::{Pattern, pattern};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, reasons};
 use lab::transcript::step::Step;
 
 /// What was renumbered.
@@ -28,9 +28,9 @@ pub struct Renumbered {
     pub path: PathBuf,
     /// How many steps it has.
     pub steps: usize,
-    /// How many pages were written.
+    /// How many files were written.
     pub written: usize,
-    /// How many pages speak of a step by another number now.
+    /// How many files speak of a step by another number now.
     pub followed: usize,
 }
 
@@ -51,7 +51,7 @@ pub fn chapter(root: &Path, number: u32) -> anyhow::Result<Renumbered> {
     })
 }
 
-/// A page that changes.
+/// A file that changes.
 struct Change {
     path: PathBuf,
     before: String,
@@ -60,7 +60,7 @@ struct Change {
     has_followed: bool,
 }
 
-/// How many steps the chapter has, and every page that changes when they are numbered in order.
+/// How many steps the chapter has, and every file that changes when they are numbered in order.
 fn plan(root: &Path, chapter: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
     let (number, name) = chapter::name_of(chapter).map_err(anyhow::Error::msg)?;
     let text = chapter::text(root, chapter)?;
@@ -96,6 +96,20 @@ fn plan(root: &Path, chapter: &Path) -> anyhow::Result<(usize, Vec<Change>)> {
                 before,
                 after,
                 has_followed,
+            });
+        }
+    }
+    for path in reasons::paths(root)? {
+        let before = chapter::text(root, &path)?;
+        let (after, lost) = moves.follow_reasons(&before);
+        let lost = lost.into_iter();
+        faults.extend(lost.map(|(line, message)| Fault::new(&path, line, message)));
+        if after != before {
+            changes.push(Change {
+                path,
+                before,
+                after,
+                has_followed: true,
             });
         }
     }
@@ -206,6 +220,22 @@ impl Moves {
         (page.edited(edits), lost)
     }
 
+    /// What is said about another series, with the steps as they are now, and what does not lead to
+    /// a step.
+    fn follow_reasons(&self, text: &str) -> (String, Vec<(usize, String)>) {
+        static STEPS: Pattern = Pattern::new(|| pattern(r"(?m)^steps? *= *(\[[^\]]*\]|.*)"));
+        let page = Page::read(text);
+        let (mut edits, mut lost) = (Vec::new(), Vec::new());
+        let in_steps = self.reference(r#"(?:"|\.\.)"#);
+        for steps in STEPS.find_iter(text) {
+            self.references(&page, steps.range(), &in_steps, &mut edits, &mut lost);
+        }
+        let in_words = self.reference(r"\{\{step ");
+        self.references(&page, 0..text.len(), &in_words, &mut edits, &mut lost);
+        lost.sort_by_key(|(line, _)| *line);
+        (page.edited(edits), lost)
+    }
+
     /// What finds the number of a step of the chapter behind a pattern.
     fn reference(&self, before: &str) -> Regex {
         pattern(&format!(r"{before}{}\.(\d+)\b", self.chapter))
@@ -292,6 +322,23 @@ mod tests {
                         {{6.2 6.9.3.2}}\n\
                         ````\n{{6.3}} #step-6.3\n```\n````\n{{step 6.6}}\n";
         assert_eq!(moves().follow(text), (expected.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_said_about_another_series_follows() {
+        let text = "# 6.3\n[[change]]\nsteps = [\"6.1\", \"6.3..6.3\",\n\"16.3\"]\n\
+                    why = \"In 6.3, see {{step 6.3}}.\"\n[[form]]\nstep = \"6.3\"\n";
+        let expected = "# 6.3\n[[change]]\nsteps = [\"6.1\", \"6.2..6.2\",\n\"16.3\"]\n\
+                        why = \"In 6.3, see {{step 6.2}}.\"\n[[form]]\nstep = \"6.2\"\n";
+        assert_eq!(
+            moves().follow_reasons(text),
+            (expected.to_owned(), Vec::new())
+        );
+        let (_, lost) = moves().follow_reasons("[[form]]\nstep = \"6.4\"\n");
+        assert!(
+            lost[0].0 == 2 && lost[0].1.contains("more than once"),
+            "{lost:?}"
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match done.written {
         0 => println!("{path}: {steps} steps, in order already"),
         _ => println!(
-            "{path}: {steps} steps renumbered, and what speaks of them in {} pages; \
+            "{path}: {steps} steps renumbered, and what speaks of them in {} files; \
              `runner record {}` records anew",
             done.followed, args.chapter
         ),

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A change says why steps print something else. A form is what is typed in the place of a step's
-//! command, which does not do there what the step is for.
+//! command, which does not do there what the step is for. Where the text speaks of another step, it
+//! does so by `{{step 6.45}}`, as a page would, and follows when the steps are renumbered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,11 +24,15 @@ use toml::Spanned;
 
 use crate::chapter::Chapter;
 use crate::fault::{Error, Fault};
+use crate::pattern::{Pattern, pattern};
 use crate::snapshot::Snapshot;
 use lab::transcript::step::StepId;
 
 /// The folder of these files, from the root of the repository.
 pub const FOLDER: &str = "drift";
+
+/// The key of what is said.
+const WHY: &str = "why";
 
 /// What is said about one series, by the step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,23 +108,26 @@ impl Reasons {
             ..Self::default()
         };
         let mut faults = Vec::new();
-        let mut is_said = |said: &Spanned<String>, what: &str| {
-            let is_said = !said.get_ref().trim().is_empty();
-            if !is_said {
-                faults.push(fault(said.span().start, format!("`{what}` says nothing")));
+        let mut check = |said: &Spanned<String>, what: &str| {
+            let mut fault = |message| faults.push(fault(said.span().start, message));
+            if said.get_ref().trim().is_empty() {
+                fault(format!("`{what}` says nothing"));
             }
-            is_said
+            if what == WHY && spoken(said.get_ref()).contains("{{") {
+                let message = "a reason knows one directive, {{step 6.45}}, which names a step";
+                fault(message.to_owned());
+            }
         };
         for change in &file.change {
-            is_said(&change.why, "why");
+            check(&change.why, WHY);
         }
         for form in &file.form {
             // A look has no other form, and no step becomes one.
-            is_said(&form.why, "why");
-            is_said(&form.command, "command");
+            check(&form.why, WHY);
+            check(&form.command, "command");
         }
         for FileChange { steps, why } in file.change {
-            let why = why.get_ref().trim().to_owned();
+            let why = spoken(why.get_ref());
             let mut all = Vec::new();
             for written in steps {
                 let at = written.span().start;
@@ -143,7 +151,7 @@ impl Reasons {
             let at = step.span().start;
             let form = Form {
                 command: command.get_ref().trim().to_owned(),
-                why: why.get_ref().trim().to_owned(),
+                why: spoken(why.get_ref()),
                 line: 1 + text[..at].matches('\n').count(),
             };
             match step.get_ref().parse() {
@@ -258,6 +266,21 @@ pub fn all(root: &Path) -> Result<Vec<String>> {
     Ok(series)
 }
 
+/// The files in which it is said, relative to the repository.
+///
+/// # Errors
+/// As [`all`].
+pub fn paths(root: &Path) -> Result<Vec<PathBuf>> {
+    let path = |series: String| Path::new(FOLDER).join(format!("{series}.toml"));
+    Ok(all(root)?.into_iter().map(path).collect())
+}
+
+/// What is said, with the numbers of the steps that it speaks of.
+fn spoken(text: &str) -> String {
+    static STEP: Pattern = Pattern::new(|| pattern(r"\{\{(step \d+\.\d+)\}\}"));
+    STEP.replace_all(text.trim(), "$1").into_owned()
+}
+
 /// The steps of `6.45`, or of `6.45..6.48`.
 fn span(text: &str) -> Result<Vec<StepId>, String> {
     let (first, last) = text.split_once("..").unwrap_or((text, text));
@@ -291,11 +314,12 @@ mod tests {
 
     #[test]
     fn reasons_are_read_step_by_step() {
-        let text = "[[change]]\nsteps = [\"6.45\", \"6.47..6.49\"]\nwhy = \"It moved.\"\n";
+        let text = "[[change]]\nsteps = [\"6.45\", \"6.47..6.49\"]\n\
+                    why = \"See {{step 6.1}}.\"\n";
         let reasons = parse(text).unwrap();
         let explained = ["6.45", "6.47", "6.48", "6.49"].map(id);
         assert_eq!(Vec::from_iter(reasons.steps()), explained);
-        assert_eq!(reasons.of(id("6.48")), Some("It moved."));
+        assert_eq!(reasons.of(id("6.48")), Some("See step 6.1."));
         assert_eq!(reasons.of(id("6.46")), None);
     }
 
@@ -329,6 +353,10 @@ mod tests {
             ),
             (twice, ":6: step 5.1 has another form twice"),
             (form("5.1", " "), ":3: `command` says nothing"),
+            (
+                form("5.1", "a").replace("\"x\"", "\"see {{6.45}}\""),
+                ":4: a reason knows one directive, {{step 6.45}}",
+            ),
             (
                 "\n[[form]]\nsteps = 1\n".to_owned(),
                 ":3: unknown field `steps`",
