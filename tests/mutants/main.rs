@@ -20,8 +20,8 @@ mod survivors;
 mod text;
 mod tree;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,10 +30,11 @@ fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// One test at a time: all of them want every processor, and a chapter with a lab runs in real
-/// time.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    // A test that failed has nothing to say about the next one.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// One test at a time, of all runs of these tests: they want every processor and share the trees
+/// that they change, and a chapter with a lab runs in real time.
+fn turn() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants.lock");
+    let turn = File::create(path).unwrap();
+    turn.lock().unwrap();
+    turn
 }
