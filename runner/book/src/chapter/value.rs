@@ -88,6 +88,32 @@ const WORDS: [&str; 13] = [
 /// between the braces. A code span that is a directive is one, backticks included.
 #[must_use]
 pub fn find<'a>(page: &Page<'a>) -> Vec<(Range<usize>, &'a str)> {
+    braces(page)
+        .into_iter()
+        .filter_map(|(place, inner, code)| match code {
+            Some(code) if is_all_of(code, &page.text[place.clone()]) => {
+                Some((code.range.clone(), inner))
+            }
+            Some(_) => None,
+            None => Some((place, inner)),
+        })
+        .collect()
+}
+
+/// The places of what would be a directive if it did not share its code span with other text, which
+/// keeps it as it is written.
+#[must_use]
+pub fn kept(page: &Page<'_>) -> Vec<Range<usize>> {
+    let kept = braces(page).into_iter().filter(|(place, inner, code)| {
+        let shares = code.is_some_and(|code| !is_all_of(code, &page.text[place.clone()]));
+        shares && Directive::parse(inner).is_ok()
+    });
+    kept.map(|(place, ..)| place).collect()
+}
+
+/// What stands between double braces in the prose of a page, but for `{{#include}}`, which is
+/// mdbook's: the bytes, what is inside, and the code span around it.
+fn braces<'a, 'p>(page: &'p Page<'a>) -> Vec<(Range<usize>, &'a str, Option<&'p Span<'a>>)> {
     static BRACES: Pattern = Pattern::new(|| pattern(r"\{\{(.*?)\}\}"));
     let mut found = Vec::new();
     for piece in page.pieces() {
@@ -101,15 +127,16 @@ pub fn find<'a>(page: &Page<'a>) -> Vec<(Range<usize>, &'a str)> {
             let place = range.start + whole.start()..range.start + whole.end();
             let mut code = spans.iter().filter(|span| span.is_code);
             let code = code.find(|span| span.range.contains(&place.start));
-            let is_whole = |code: &&Span<'_>| code.text.trim() == whole.as_str();
-            // `{{#include}}` is mdbook's.
-            if !inner.as_str().starts_with('#') && code.as_ref().is_none_or(is_whole) {
-                let place = code.map_or(place, |code| code.range.clone());
-                found.push((place, inner.as_str()));
+            if !inner.as_str().starts_with('#') {
+                found.push((place, inner.as_str(), code));
             }
         }
     }
     found
+}
+
+fn is_all_of(code: &Span<'_>, directive: &str) -> bool {
+    code.text.trim() == directive
 }
 
 impl Directive {
@@ -451,7 +478,9 @@ mod tests {
         for (range, inner) in find(&page) {
             assert_eq!(text[range], format!("{{{{{inner}}}}}"));
         }
-        let page = Page::read("a `{{1.1}}`");
+        assert_eq!(kept(&page), [13..20], "`x {{{{1.2}}}}`");
+        let page = Page::read("a `{{1.1}}` `{{words}} of C`");
         assert_eq!(find(&page), [(2..11, "1.1")], "with its backticks");
+        assert_eq!(kept(&page), []);
     }
 }

@@ -66,6 +66,14 @@ impl Values {
                 }
             }
         }
+        for range in value::kept(page) {
+            let directive = &page.text[range.clone()];
+            let message = format!(
+                "{directive} stands in a code span with other text, so the page would show it as \
+                 it is written; let the span be the directive alone"
+            );
+            faults.push(Fault::new(path, page.line(range.start), message));
+        }
         (edits, faults)
     }
 
