@@ -148,6 +148,13 @@ fn windows(chapter: &Chapter) -> Vec<Terminal> {
     order.into_iter().filter(exists).collect()
 }
 
+/// Whether the machine of a replay has a debugger; that of a visit always has one.
+fn has_debugger(chapter: &Chapter) -> bool {
+    [Terminal::Gdb, Terminal::Wire, Terminal::Lab]
+        .into_iter()
+        .any(|window| chapter.has(window))
+}
+
 /// How the replay compares with the page, if it is one of a chapter.
 fn as_recorded(
     ready: &Ready,
@@ -167,6 +174,9 @@ fn as_recorded(
         None => "of a chapter that was never recorded",
         Some(Verdict::Exact) => "all as on the page, byte for byte",
         Some(Verdict::SameMeaning { .. }) => "all as on the page, in meaning",
+        Some(Verdict::Different { .. }) if !has_debugger(chapter) => {
+            "not all as on the page: a debugger holds the machine here, which takes the guest's time"
+        }
         Some(Verdict::Different { .. }) => "not all as on the page; `runner chapter` shows where",
     }))
 }
