@@ -210,6 +210,14 @@ impl Tally {
     }
 }
 
+/// Those changes of all that have a line of `texts` where the test tells what is done.
+fn asked<T>(all: Vec<T>, texts: &str, what: impl Fn(&T) -> &str) -> Vec<T> {
+    let is_asked = |one: &T| texts.lines().any(|text| what(one).contains(text));
+    let found: Vec<T> = all.into_iter().filter(is_asked).collect();
+    assert!(!found.is_empty(), "no change has the text {texts:?}");
+    found
+}
+
 /// Judges drawn changes that behave otherwise, until so many had an effect on the image; with
 /// `THESEUS_MUTANT`, those that have a line of it where the test tells what is done.
 fn judge_mutants(count: usize, score: usize) {
@@ -231,12 +239,7 @@ fn judge_mutants(count: usize, score: usize) {
     println!("behaviour: {} changes can be drawn", all.len());
     let book = fingerprint(&lab.kernel.vmlinux);
     let drawn = match std::env::var("THESEUS_MUTANT") {
-        Ok(texts) => {
-            let asked = |one: &Mutant| texts.lines().any(|text| one.what.contains(text));
-            let found: Vec<Mutant> = all.into_iter().filter(asked).collect();
-            assert!(!found.is_empty(), "no change has the text {texts:?}");
-            found
-        }
+        Ok(texts) => asked(all, &texts, |one| &one.what),
         Err(_) => mutate::draw(all, &mut Random::new("mutants"), count * 3),
     };
     let survivors = Survivors::read();
@@ -324,7 +327,7 @@ fn drawn_changes_are_noticed() {
     judge_mutants(100, SCORE);
 }
 
-/// Judges changes of each kind that must not be noticed.
+/// Judges changes of each kind that must not be noticed, of `THESEUS_MUTANT` as above.
 fn judge_neutral(of_each: usize) {
     let trees = trees();
     let lab = trees[0].lock().unwrap().lab.clone();
@@ -337,7 +340,10 @@ fn judge_neutral(of_each: usize) {
             shown += &std::fs::read_to_string(path).unwrap();
         }
     }
-    let all = neutral::sample(&lab.kernel.tree, &run, &shown, of_each);
+    let mut all = neutral::sample(&lab.kernel.tree, &run, &shown, of_each);
+    if let Ok(texts) = std::env::var("THESEUS_MUTANT") {
+        all = asked(all, &texts, |one| &one.what);
+    }
     let alarms = Mutex::new(Vec::new());
     at_once(&all, |core, change| {
         let mut tree = trees[core].lock().unwrap();
