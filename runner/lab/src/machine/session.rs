@@ -90,6 +90,7 @@ impl<'a> Session<'a> {
     /// When QEMU or gdb cannot be started or do not come up.
     pub fn start(
         view: &View,
+        turns: &Path,
         steps: &[&Step],
         debugger: Debugger,
         signals: &'a Signals,
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
         let lab = has(Terminal::Lab)
             .then(|| Tap::start(view, signals))
             .transpose()?;
-        let qemu = Qemu::start(view, lab.as_ref(), debugger)?;
+        let qemu = Qemu::start(view, turns, lab.as_ref(), debugger)?;
         let gdb = debugger.then(|| Gdb::start(view)).transpose()?;
         let mut session = Self {
             gdb,
