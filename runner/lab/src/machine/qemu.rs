@@ -232,7 +232,8 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab.
+    /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab,
+    /// where time is the real one. On a hub it takes the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU cannot be started.
@@ -251,7 +252,7 @@ impl Qemu {
     }
 
     /// Starts a machine in a private folder by QEMU's arguments, which count its time in
-    /// instructions; `turns` is the library of [`crate::build::turns`].
+    /// instructions; `turns` is the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU cannot be started.

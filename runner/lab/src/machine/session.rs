@@ -84,7 +84,7 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Starts the machine whose files lie in the private folder of `view`, for `steps`, the
-    /// chapter's steps on the machine.
+    /// chapter's steps on the machine; `turns` is the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
