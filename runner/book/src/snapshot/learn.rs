@@ -2,8 +2,9 @@
 //! that it is about (`lab::replay::variant`).
 //!
 //! Token by token: numbers that vary together are one value, written in several places; another
-//! that varies little is a span, twice as wide to each side as what was seen, since the next
-//! machine seldom keeps to the extremes of nine; all else is any number. A step that has other
+//! that varies little is a span, twice as wide to each side as what was seen, and for a duration a
+//! tenth wider at least, since the next machine seldom keeps to the extremes of nine; all else is
+//! any number. A step that has other
 //! lines, or the same in another order, is compared line by line without order.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -203,7 +204,7 @@ impl Learner {
         let kind = match number {
             Some(_) if self.real_time && !is_drawn => Hole::Any,
             Some(number) if !is_drawn => {
-                let (least, most) = wide(&values);
+                let (least, most) = wide(&values, !is_whole && !is_moment(&column[0]));
                 Hole::Span(number.with(least), number.with(most))
             }
             _ => {
@@ -361,10 +362,13 @@ fn extremes(values: &[i128]) -> (i128, i128) {
     (*least, *most)
 }
 
-/// The span of numbers, with as much again to each side.
-fn wide(values: &[i128]) -> (i128, i128) {
+/// The span of numbers, with as much again to each side; for durations at least a tenth of the
+/// least one.
+fn wide(values: &[i128], are_durations: bool) -> (i128, i128) {
     let (least, most) = extremes(values);
-    (least - (most - least), most + (most - least))
+    let tenth = if are_durations { least.abs() / 10 } else { 0 };
+    let margin = (most - least).max(tenth);
+    (least - margin, most + margin)
 }
 
 /// Lines of a step that have one form: how often each text has it, and they.
@@ -445,7 +449,8 @@ fn form(lines: &[&Vec<Token<'_>>], moments: &[i128]) -> Form {
         let numbers = column.iter().map(|token| Number::parse(token.text));
         let numbers: Option<Vec<Number>> = numbers.collect();
         let span = |like: Number, values: &[i128]| {
-            let (least, most) = wide(values);
+            let is_duration = column[0].text.contains('.') && !is_moment(&column[0]);
+            let (least, most) = wide(values, is_duration);
             Hole::Span(like.with(least), like.with(most))
         };
         let kind = match numbers {
@@ -531,7 +536,9 @@ mod tests {
     #[test]
     fn a_number_that_varies_little_is_a_span() {
         let time = ["time=4.100 ms", "time=4.300 ms", "time=4.200 ms"];
-        assert_eq!(learnt(&[&time]), "6.1\n1 | time={3.900..4.500} ms\n");
+        assert_eq!(learnt(&[&time]), "6.1\n1 | time={3.690..4.710} ms\n");
+        let far = ["time=4.1 ms", "time=4.8 ms", "time=4.2 ms"];
+        assert_eq!(learnt(&[&far]), "6.1\n1 | time={3.4..5.5} ms\n");
         let count = ["n 1 of 100000", "n 0 of 100010", "n 0 of 100020"];
         assert_eq!(learnt(&[&count]), "6.1\n1 | n {0..2} of {99980..100040}\n");
     }

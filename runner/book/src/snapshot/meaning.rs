@@ -137,6 +137,7 @@ impl Comparison {
         let line = without_places(line);
         let line = tokens(&line);
         let mut rest = line.iter().peekable();
+        let mut before = "";
         for piece in &form.0 {
             let fits = match piece {
                 Piece::Text(text) => tokens(text).iter().all(|expected| {
@@ -144,9 +145,16 @@ impl Comparison {
                         .is_some_and(|found| is_as(*expected, *found, false))
                 }),
                 Piece::Hole { name, kind } => match rest.next() {
-                    Some(found) => self.stands_in(name.as_deref(), kind, *found, own),
+                    Some(found) => {
+                        let slack = i128::from(is_stamp_behind(before));
+                        self.stands_in(name.as_deref(), kind, *found, slack, own)
+                    }
                     None => false,
                 },
+            };
+            before = match piece {
+                Piece::Text(text) => text,
+                Piece::Hole { .. } => "",
             };
             if !fits {
                 return false;
@@ -155,12 +163,14 @@ impl Comparison {
         rest.next().is_none()
     }
 
-    /// Whether a token may stand in a hole.
+    /// Whether a token may stand in a hole. What lies some way from another may lie `slack` from
+    /// there.
     fn stands_in(
         &mut self,
         name: Option<&str>,
         hole: &Hole,
         found: Token<'_>,
+        slack: i128,
         own: &mut HashMap<String, usize>,
     ) -> bool {
         if found.kind == Kind::Unknown {
@@ -182,8 +192,12 @@ impl Comparison {
                 // A step that could not be reached has left no value.
                 None => true,
                 Some(before) => before.iter().any(|before| {
+                    let slack = if *distance == 0 { 0 } else { slack };
                     let mut values = values.iter();
-                    values.any(|value| is_so_far(*before, *distance, *value))
+                    values.any(|value| {
+                        let mut distances = distance - slack..=distance + slack;
+                        distances.any(|distance| is_so_far(*before, distance, *value))
+                    })
                 }),
             },
         };
@@ -256,6 +270,12 @@ pub(super) fn values(token: Token<'_>) -> Vec<i128> {
     let hex = may_be_hex.then(|| hex(token.text)).flatten();
     let decimal = decimal.map(|number| number.units);
     decimal.into_iter().chain(hex).collect()
+}
+
+/// Whether what stands behind a text is a time stamp of TCP, as tcpdump writes it. It is a clock's
+/// whole milliseconds, so what lasts 5.2 ms is five of them for some beginnings and six for others.
+fn is_stamp_behind(text: &str) -> bool {
+    text.ends_with("TS val ") || text.ends_with(" ecr ")
 }
 
 /// Whether a value lies so far from another, in numbers that begin anew behind 32 or 64 bits.
@@ -480,6 +500,13 @@ mod tests {
             "| seq 4294967295 ack 7"
         ));
         assert!(!fits(apart, "| seq 100000 ack 100008", "| seq 5 ack 14"));
+        // What is cut to whole milliseconds may be one more or less, but a copy of it may not.
+        let stamps = "\n1 | TS val {6.1a=*}, TS val {6.1a+5} ecr {6.1a}\n";
+        let recorded = "| TS val 100000, TS val 100005 ecr 100000";
+        assert!(fits(stamps, recorded, "| TS val 7, TS val 11 ecr 7"));
+        assert!(fits(stamps, recorded, "| TS val 7, TS val 13 ecr 7"));
+        assert!(!fits(stamps, recorded, "| TS val 7, TS val 14 ecr 7"));
+        assert!(!fits(stamps, recorded, "| TS val 7, TS val 12 ecr 8"));
         // In a dump a port of digits alone is a number in hexadecimal, too.
         let dump = "\n1 | {6.1a=*} 0301 {6.1a}\n";
         assert!(fits(dump, "| 44276 0301 acf4", "| 38552 0301 9698"));
