@@ -4,8 +4,8 @@
 //! Token by token: numbers that vary together are one value, written in several places; another
 //! that varies little is a span, twice as wide to each side as what was seen, and for a duration a
 //! tenth wider at least, since the next machine seldom keeps to the extremes of nine; all else is
-//! any number. A step that has other
-//! lines, or the same in another order, is compared line by line without order.
+//! any number. A step that has other lines, or the same in another order, is compared line by line
+//! without order.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

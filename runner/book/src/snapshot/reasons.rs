@@ -13,7 +13,7 @@
 //!
 //! A change says why steps print something else. A form is what is typed in the place of a step's
 //! command, which does not do there what the step is for. Where the text speaks of another step, it
-//! does so by `{{step 6.45}}`, as a page would, and follows when the steps are renumbered.
+//! has the number by `{{step 6.45}}`, as a page would, and follows when the steps are renumbered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -277,7 +277,7 @@ pub fn paths(root: &Path) -> Result<Vec<PathBuf>> {
 
 /// What is said, with the numbers of the steps that it speaks of.
 fn spoken(text: &str) -> String {
-    static STEP: Pattern = Pattern::new(|| pattern(r"\{\{(step \d+\.\d+)\}\}"));
+    static STEP: Pattern = Pattern::new(|| pattern(r"\{\{step (\d+\.\d+)\}\}"));
     STEP.replace_all(text.trim(), "$1").into_owned()
 }
 
@@ -319,7 +319,7 @@ mod tests {
         let reasons = parse(text).unwrap();
         let explained = ["6.45", "6.47", "6.48", "6.49"].map(id);
         assert_eq!(Vec::from_iter(reasons.steps()), explained);
-        assert_eq!(reasons.of(id("6.48")), Some("See step 6.1."));
+        assert_eq!(reasons.of(id("6.48")), Some("See 6.1."));
         assert_eq!(reasons.of(id("6.46")), None);
     }
 
