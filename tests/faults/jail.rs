@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use lab::build::cache::Cache;
+use lab::system::scratch::{PREFIX_IN_CACHE, Scratch};
 use rustix::process::Signal;
 
 use crate::fixture::Book;
@@ -91,6 +93,39 @@ fn a_signal_leaves_nothing_behind_where_no_namespace_ends_it() {
         }
         nothing_is_left(&cache);
     }
+}
+
+#[test]
+fn who_has_a_folder_as_its_home_hides_nobody_who_has_it_as_its_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let scratch = Scratch::new_in(Path::new(place.path()), PREFIX_IN_CACHE).unwrap();
+    let root = scratch.path().to_owned();
+    // As a folder that is the root of programs has it.
+    fs::create_dir(root.join("proc")).unwrap();
+    fs::write(root.join("proc/mounts"), "").unwrap();
+    let source = "#include <unistd.h>\nint main(void) { return pause(); }\n";
+    crate::compile(&root, "pause.c", source, &[]);
+    let start = |command: &mut Command| {
+        let command = command.process_group(0).stdout(Stdio::null());
+        command.stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut all = [
+        start(Command::new("sleep").arg("1000").env("HOME", &root)),
+        start(Command::new("chroot").arg(&root).arg("/program")),
+    ];
+    wait_until("both run", || {
+        all.iter()
+            .map(|child| command_line(child.id()))
+            .eq(["sleep 1000 ", "/program "])
+    });
+    drop(scratch);
+    wait_until("the end of both", || {
+        all.iter_mut()
+            .all(|child| child.try_wait().unwrap().is_some())
+    });
 }
 
 #[test]

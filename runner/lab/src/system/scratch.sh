@@ -11,23 +11,26 @@ case $home in *"
 printf %s "$folder"
 exec >/dev/null 2>&1
 read -r _
+# Its name may be gone before the last of those that have it as their root.
+cd -- "$folder"
+staged=$([ ! -e proc/mounts ] || echo yes)
 round=0
 while [ $((round += 1)) -le 100 ]; do
 	# Who has the folder as its home was started for it, and its process group with it. So was who
 	# has it as its root, which only somebody of the same user may know.
-	found=$([ -z "$home" ] || grep -lsxzF "$home" /proc/[0-9]*/environ)
-	[ ! -e "$folder/proc/mounts" ] || found="$found$(
+	found=$(
+		[ -z "$home" ] || grep -lsxzF "$home" /proc/[0-9]*/environ
 		rooted='for process in /proc/[0-9]*; do [ ! "$process/root" -ef . ] || echo "$process/environ"; done'
-		cd "$folder" && sh -c "$rooted" &&
-			setpriv --reuid 1000 --regid 1000 --clear-groups sh -c "$rooted"
-	)"
+		[ -z "$staged" ] || { sh -c "$rooted" && setpriv --reuid 1000 --regid 1000 --clear-groups sh -c "$rooted"; }
+	)
 	for process in $found; do
 		read -r line <"${process%environ}stat" || continue
 		# NUMBER (NAME) STATE PARENT GROUP …
 		set -- ${line##*) }
 		kill -s KILL -- "-$3"
 	done
-	# Somebody who is just dying may still write into it, or have closed a folder in it.
+	# Somebody who is just dying may still write into it, or have closed a folder in it. Who has just
+	# been started may be missed, and then is found the next time.
 	rm -rf -- "$folder" && [ -z "$found" ] && exit
 	chmod -R u+rwx -- "$folder"
 	sleep 0.1
