@@ -7,7 +7,7 @@ cd "$PAGE"
 # "made" all of it.
 cache() {
 	local kinds='kernel kernel-source busybox busybox-source tools' kind
-	[ "$2" != made ] || kinds="$kinds programs initramfs"
+	[ "$2" != made ] || kinds="$kinds programs turns initramfs"
 	mkdir -p "$HERE/$1/ship-of-theseus"
 	for kind in $kinds; do ln -s "$LAB/$kind" "$HERE/$1/ship-of-theseus"; done
 	export XDG_CACHE_HOME=$HERE/$1

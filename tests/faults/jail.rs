@@ -28,6 +28,7 @@ fn cache(place: &Place) -> PathBuf {
         "busybox-source",
         "tools",
         "initramfs",
+        "turns",
     ] {
         symlink(Cache::of_user().unwrap().root().join(kind), root.join(kind)).unwrap();
     }

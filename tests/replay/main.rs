@@ -23,5 +23,6 @@ mod stdout;
 #[path = "../support/toolbox.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod toolbox;
+mod turns;
 mod verdict;
 mod windows;

@@ -20,5 +20,6 @@ pub mod setup;
 pub mod sources;
 pub mod tarball;
 pub mod tools;
+pub mod turns;
 pub(crate) mod unpack;
 pub mod variant;

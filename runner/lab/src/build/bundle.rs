@@ -40,11 +40,12 @@ const FORM: &str = "The lab of The Ship of Theseus, form 1\n";
 
 /// The kinds of entries, in the order in which they are packed: what unpacks the others comes
 /// first.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "tools",
     "kernel-source",
     "busybox-source",
     "programs",
+    "turns",
     "busybox",
     "initramfs",
     "guest-names",

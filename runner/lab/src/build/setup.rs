@@ -12,7 +12,7 @@ use crate::build::kernel::{self, Kernel};
 use crate::build::pins::Pins;
 use crate::build::sources::{self, Source};
 use crate::build::variant::Variant;
-use crate::build::{patch, rootfs, tools};
+use crate::build::{patch, rootfs, tools, turns};
 use crate::system::limits;
 use crate::system::sandbox::{self, Sandbox, View};
 
@@ -49,6 +49,8 @@ pub struct Lab {
     pub busybox: Busybox,
     /// The guest's root, as an uncompressed cpio archive. A further archive may be appended to it.
     pub initramfs: PathBuf,
+    /// What QEMU loads before all other libraries.
+    pub turns: PathBuf,
     /// Kernels of other series, which only lie beside this one, by the name of the series.
     pub beside: Vec<(String, Kernel)>,
     /// Programs of the reader's in the guest: place, and bytes.
@@ -91,12 +93,14 @@ pub fn made_with(options: &Options, sandbox: Sandbox) -> Result<Lab> {
     let pins = Pins::read(&options.repository)?;
     let kernel = kernel(options, &sandbox, &pins)?;
     let (busybox, initramfs) = guest(options, &sandbox, &pins)?;
+    let turns = turns::ready(&options.cache, &sandbox)?;
     Ok(Lab {
         cache: options.cache.root().to_owned(),
         sandbox,
         kernel,
         busybox,
         initramfs,
+        turns,
         beside: Vec::new(),
         programs: Vec::new(),
         further: None,
@@ -211,6 +215,7 @@ impl Lab {
         }
         view.with(self.busybox.tree.parent().unwrap_or(&self.busybox.tree))
             .with(&self.initramfs)
+            .with(&self.turns)
     }
 }
 

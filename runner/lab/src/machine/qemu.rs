@@ -232,35 +232,55 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab.
+    /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab,
+    /// where time is the real one. On a hub it takes the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(view: &View, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
+    pub fn start(
+        view: &View,
+        turns: &Path,
+        lab: Option<&Tap>,
+        debugger: bool,
+    ) -> anyhow::Result<Self> {
         let Some(lab) = lab else {
-            return Self::spawn_after(&pinned(), view, &arguments(Network::Hub, debugger));
+            let arguments = arguments(Network::Hub, debugger);
+            return Self::spawn_after(&pinned(), view, Some(turns), &arguments);
         };
         let view = view.clone().with_network(lab.network()?);
-        Self::spawn(&view, &arguments(Network::Tap, debugger))
+        Self::spawn_after(&[], &view, None, &arguments(Network::Tap, debugger))
     }
 
-    /// Starts a machine in a private folder by QEMU's arguments.
+    /// Starts a machine in a private folder by QEMU's arguments, which count its time in
+    /// instructions; `turns` is the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn spawn(view: &View, arguments: &[String]) -> anyhow::Result<Self> {
-        Self::spawn_after(&[], view, arguments)
+    pub fn spawn(view: &View, turns: &Path, arguments: &[String]) -> anyhow::Result<Self> {
+        Self::spawn_after(&[], view, Some(turns), arguments)
     }
 
-    /// Starts a machine by a program that becomes QEMU.
-    fn spawn_after(before: &[String], view: &View, arguments: &[String]) -> anyhow::Result<Self> {
+    /// Starts a machine by a program that becomes QEMU, with a library before its own, which the
+    /// view has.
+    fn spawn_after(
+        before: &[String],
+        view: &View,
+        library: Option<&Path>,
+        arguments: &[String],
+    ) -> anyhow::Result<Self> {
+        let preload = library.map(|path| {
+            let inside = view.sandbox().inside(path);
+            format!("LD_PRELOAD={}", inside.display())
+        });
         let errors = view.home().join(file::ERRORS);
         let errors = File::options().create(true).append(true).open(errors);
         let errors = errors.context("create QEMU's log")?;
         let bound = format!("--fsize={FILE_MAX}");
         let mut words = REPORTING.to_vec();
         words.extend(before.iter().map(String::as_str));
-        words.extend(["prlimit", &bound, PROGRAM]);
+        words.extend(["prlimit", &bound]);
+        words.extend(preload.iter().flat_map(|variable| ["env", variable]));
+        words.push(PROGRAM);
         words.extend(sandbox(view.sandbox()));
         words.extend(arguments.iter().map(String::as_str));
         let mut process = view.start(&words, |command| {

@@ -163,9 +163,10 @@ impl Program {
         initramfs.extend(init.to_bytes());
         fs::write(folder.path().join(file::INITRAMFS), &initramfs)?;
         let signals = Signals::catch()?;
-        let view = lab.sandbox.view().at_home(folder.path()).with(kernel);
+        let view = lab.sandbox.view().at_home(folder.path());
+        let view = view.with(kernel).with(&lab.turns);
         let arguments = qemu::for_a_program(initramfs.len(), pace);
-        Guest::start(view, kernel, &arguments, &signals)?.follow(&self.name, deadline, output)
+        Guest::start(view, lab, kernel, &arguments, &signals)?.follow(&self.name, deadline, output)
     }
 }
 
@@ -273,6 +274,7 @@ struct Guest<'a> {
 impl<'a> Guest<'a> {
     fn start(
         view: View,
+        lab: &Lab,
         bzimage: &Path,
         arguments: &[String],
         signals: &'a Signals,
@@ -288,7 +290,7 @@ impl<'a> Guest<'a> {
             .context("make the guest's ring")?;
         ring.set_len(SLOTS * SLOT_SIZE as u64)
             .context("make the guest's ring")?;
-        let qemu = Qemu::spawn(&view, arguments)?;
+        let qemu = Qemu::spawn(&view, &lab.turns, arguments)?;
         let size = rustix::pipe::fcntl_setpipe_size(&qemu.reports, PIPE_SIZE)
             .context("bound the pipe of the guest")?;
         ensure!(

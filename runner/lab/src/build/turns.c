@@ -1,0 +1,66 @@
+/*
+ * Lets the two threads of QEMU take turns, so that the guest repeats itself on a busy machine, too.
+ *
+ * With `-icount` and `sleep=off` the main loop takes the guest's clock forward to its next timer whenever the
+ * processor is idle. It is idle once it has halted (all_cpu_threads_idle in softmmu/cpus.c), and the processor's
+ * thread says that it has without the lock that the main loop holds (do_hlt in target/i386), before it counts the
+ * instructions of its last turn (icount_process_data). A main loop that looks in between takes the clock too far, by
+ * as much as these instructions take. What wakes it up just then is chance: that another program has had its turn.
+ *
+ * So whenever the main loop has waited (ppoll), it waits for the processor's thread to wait as well: that one is the
+ * only one besides it that waits for a condition without a limit. A guest that computes all the time is let wait for a
+ * tenth of a second, as a debugger may want to stop it.
+ *
+ * The library is loaded in front of QEMU's others (LD_PRELOAD).
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Whether the processor's thread waits; before there is one, nobody has to wait for it. */
+static atomic_uint waits = 1;
+
+static int is_main(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+	static int (*next)(pthread_cond_t *, pthread_mutex_t *);
+	int result;
+
+	if (!next)
+		next = dlsym(RTLD_NEXT, "pthread_cond_wait");
+	if (is_main())
+		return next(condition, mutex);
+	waits = 1;
+	syscall(SYS_futex, &waits, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	result = next(condition, mutex);
+	waits = 0;
+	return result;
+}
+
+int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	static int (*next)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+	const struct timespec limit = { .tv_nsec = 100 * 1000 * 1000 };
+	int result, error;
+
+	if (!next)
+		next = dlsym(RTLD_NEXT, "ppoll");
+	result = next(files, count, timeout, mask);
+	error = errno;
+	if (is_main() && !waits)
+		syscall(SYS_futex, &waits, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0);
+	errno = error;
+	return result;
+}
