@@ -115,6 +115,10 @@ impl Network {
             ["ip", "-brief", ref rest @ ..] | ["ip", ref rest @ ..] => {
                 self.ip(here, rest, step, text);
             }
+            // A function of the shell's, by which it runs a command in a namespace of this name.
+            [space, "ip", ref rest @ ..] if space.chars().all(char::is_alphabetic) => {
+                self.ip(space, rest, step, text);
+            }
             ["iptables", "-P", chain, policy] => {
                 self.machine(here)
                     .learn(chain, format!("policy {policy}"), step);

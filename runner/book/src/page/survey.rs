@@ -1,6 +1,6 @@
 //! All names of the kernel in the text of the book, and what the kernel says to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::chapter::markdown::Page;
@@ -68,12 +68,37 @@ impl Book {
         Ok(book)
     }
 
-    /// Asks the kernel about every claim that is not exempt.
+    /// The kernels of pages that say of their own kernel what the book's does not have: which patches
+    /// each is made of.
     #[must_use]
-    pub fn ask(&self, index: &Index, exempt: &Exempt) -> Answer {
+    pub fn further(&self, index: &Index, exempt: &Exempt) -> BTreeSet<Vec<String>> {
+        let mut kernels = BTreeSet::new();
+        for (text, claims) in &self.texts {
+            let is_further = |mention: &Mention| {
+                !exempt.has(&mention.text, &text.path)
+                    && !text.brings(&mention.text)
+                    && resolve(index, &mention.shape).is_err()
+            };
+            if !text.kernel.is_empty() && claims.iter().any(is_further) {
+                kernels.insert(text.kernel.clone());
+            }
+        }
+        kernels
+    }
+
+    /// Asks the kernel about every claim that is not exempt; and where it has no such name, the one of
+    /// the page, if that is another.
+    #[must_use]
+    pub fn ask(
+        &self,
+        index: &Index,
+        further: &BTreeMap<Vec<String>, Index>,
+        exempt: &Exempt,
+    ) -> Answer {
         let mut answer = Answer::default();
         // A name that comes a hundred times is looked up once, and so is a wrong one.
         let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
+        let mut of_further = BTreeMap::new();
         for (text, claims) in &self.texts {
             for mention in claims {
                 if exempt.has(&mention.text, &text.path) {
@@ -87,6 +112,12 @@ impl Book {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
                     Err(_) if text.brings(&mention.text) => answer.exempt += 1,
                     Err(message) => {
+                        let own = further.get(&text.kernel);
+                        if let Some(found) = own.and_then(|own| resolve(own, &mention.shape).ok()) {
+                            *answer.kinds.entry(found.kind).or_default() += 1;
+                            of_further.insert(mention.text.clone(), found);
+                            continue;
+                        }
                         let fault = Fault::new(&text.path, mention.line, message.clone());
                         answer.unknown.push(fault);
                     }
@@ -96,6 +127,7 @@ impl Book {
         let found = asked.into_iter();
         answer.found = found
             .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
+            .chain(of_further)
             .collect();
         answer
     }
