@@ -565,6 +565,14 @@ why = "Nobody"
     }
 
     #[test]
+    fn what_changes_no_kernel_may_have_that_of_a_chapter() {
+        let own = "program = \"client.c\"\nkernel = [\"router\", \"frames\"]\nsteps = ";
+        let exercise = parse(&WHOLE.replacen("steps = ", own, 1)).unwrap();
+        assert_eq!(exercise.kernel, ["router", "frames"]);
+        assert!(parse(WHOLE).unwrap().kernel.is_empty());
+    }
+
+    #[test]
     fn steps_come_as_typed_or_as_saved() {
         let saved = "```console\n<!-- cmdrun runner show 6.5 guest 'ls -l' -->\n```\n\nstatus=1 guest ls /no\n";
         let steps = steps(saved, 1).unwrap();
@@ -619,6 +627,11 @@ why = "Nobody"
                 "steps = ",
                 "program = \"../x.c\"\nsteps = ",
                 ":1: `program` is a file of C",
+            ),
+            (
+                "steps = ",
+                "kernel = [\"router\"]\nsteps = ",
+                ":1: who changes the kernel changes the book's own",
             ),
         ] {
             assert!(WHOLE.contains(from), "{from}");

@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_before_ip_is_the_machine() {
+        let records = records(
+            "\n15.5 guest inside ip addr add 192.168.7.2/24 dev far; inside ip route add default via \
+             192.168.7.1; $x ip addr add 10.0.0.1/8 dev no\n= 0 at 1\n",
+        );
+        assert_eq!(
+            told(&Network::of(&records)),
+            ["inside: far 192.168.7.2/24; route default via 192.168.7.1"]
+        );
+    }
+
+    #[test]
     fn a_command_counts_when_it_has_ended_well() {
         let records = records(
             "\n8.1 guest ip addr add 10.0.3.2/24 dev eth0; ip route add default via 10.0.3.1\n= 0 \

@@ -156,3 +156,42 @@ impl Answer {
         text + &format!("{:6} unknown", self.unknown.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(name: &str) -> Index {
+        Index::from(format!("{name}\tfunction\t\t\tnet/x.c:1\t\n"))
+    }
+
+    #[test]
+    fn a_page_s_own_kernel_is_asked_for_what_the_book_s_does_not_have() {
+        let kernel = vec!["router".to_owned()];
+        let book_with = |kernel: &[String]| Book {
+            texts: vec![(
+                Text {
+                    path: "chapters/15-x.md".into(),
+                    text: String::new(),
+                    own: BTreeSet::new(),
+                    kernel: kernel.to_vec(),
+                },
+                mention::of_page(&Page::read("`of_both` `of_one`\n")),
+            )],
+            ..Book::default()
+        };
+        let (book, exempt) = (book_with(&kernel), Exempt::default());
+        let (plain, own) = (index("of_both"), index("of_one"));
+        assert_eq!(
+            book.further(&plain, &exempt),
+            BTreeSet::from([kernel.clone()])
+        );
+        let further = BTreeMap::from([(kernel, own)]);
+        let answer = book.ask(&plain, &further, &exempt);
+        assert!(answer.unknown.is_empty(), "{:?}", answer.unknown);
+        assert_eq!(Vec::from_iter(answer.found.keys()), ["of_both", "of_one"]);
+        let of_the_book = book_with(&[]);
+        assert!(of_the_book.further(&plain, &exempt).is_empty());
+        assert_eq!(of_the_book.ask(&plain, &further, &exempt).unknown.len(), 1);
+    }
+}
