@@ -68,8 +68,8 @@ impl Book {
         Ok(book)
     }
 
-    /// The kernels of pages that say of their own kernel what the book's does not have: which patches
-    /// each is made of.
+    /// The kernels of pages that say of their own kernel what the book's does not have: which
+    /// patches each is made of.
     #[must_use]
     pub fn further(&self, index: &Index, exempt: &Exempt) -> BTreeSet<Vec<String>> {
         let mut kernels = BTreeSet::new();
@@ -86,8 +86,8 @@ impl Book {
         kernels
     }
 
-    /// Asks the kernel about every claim that is not exempt; and where it has no such name, the one of
-    /// the page, if that is another.
+    /// Asks the kernel about every claim that is not exempt; and where it has no such name, the one
+    /// of the page, if that is another.
     #[must_use]
     pub fn ask(
         &self,
