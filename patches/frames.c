@@ -1,6 +1,6 @@
 /*
- * frames: a line for each frame of IP that comes in or goes out by the devices that are named, until it is
- * killed.
+ * frames: a line for each frame of IP that comes in or goes out by the devices that are named,
+ * until it is killed.
  *
  *     frames DEVICE...
  */
