@@ -41,6 +41,8 @@ pub struct Exercise {
     pub effort: Option<Effort>,
     /// The file of the guest's program that is to be changed, if it is not the kernel.
     pub program: Option<String>,
+    /// The patches of the book's that its kernel has, as those of a chapter.
+    pub kernel: Vec<String>,
     /// What sets the machine up for the reader's own steps.
     pub given: Vec<Step>,
     /// What is looked at.
@@ -143,6 +145,8 @@ struct File {
     kind: Kind,
     effort: Option<Effort>,
     program: Option<String>,
+    #[serde(default)]
+    kernel: Vec<String>,
     given: Option<Spanned<String>>,
     steps: Option<Spanned<String>>,
     answer: Option<String>,
@@ -283,6 +287,12 @@ impl Exercise {
         if file.kind != Kind::Change && file.program.is_some() {
             fault(1, "`program` is about a change");
         }
+        if file.kind == Kind::Change && file.program.is_none() && !file.kernel.is_empty() {
+            fault(
+                1,
+                "who changes the kernel changes the book's own, so `kernel` has no place here",
+            );
+        }
         let is_plain = |name: &str| {
             let may = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             !name.is_empty() && !name.starts_with('.') && name.chars().all(may)
@@ -327,6 +337,7 @@ impl Exercise {
             kind: file.kind,
             effort: file.effort,
             program: file.program,
+            kernel: file.kernel,
             given,
             steps,
             answer: file.answer,
@@ -554,6 +565,14 @@ why = "Nobody"
     }
 
     #[test]
+    fn what_changes_no_kernel_may_have_that_of_a_chapter() {
+        let own = "program = \"client.c\"\nkernel = [\"router\", \"frames\"]\nsteps = ";
+        let exercise = parse(&WHOLE.replacen("steps = ", own, 1)).unwrap();
+        assert_eq!(exercise.kernel, ["router", "frames"]);
+        assert!(parse(WHOLE).unwrap().kernel.is_empty());
+    }
+
+    #[test]
     fn steps_come_as_typed_or_as_saved() {
         let saved = "```console\n<!-- cmdrun runner show 6.5 guest 'ls -l' -->\n```\n\nstatus=1 guest ls /no\n";
         let steps = steps(saved, 1).unwrap();
@@ -608,6 +627,11 @@ why = "Nobody"
                 "steps = ",
                 "program = \"../x.c\"\nsteps = ",
                 ":1: `program` is a file of C",
+            ),
+            (
+                "steps = ",
+                "kernel = [\"router\"]\nsteps = ",
+                ":1: who changes the kernel changes the book's own",
             ),
         ] {
             assert!(WHOLE.contains(from), "{from}");

@@ -5,6 +5,7 @@
 //! and the kinds have to agree. Excerpts of the source must be the lines that the text was written
 //! for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ use book::prose::glossary::{self, Glossary};
 use book::prose::resolve::resolve;
 use book::prose::{excerpt, shape};
 use book::symbols::Index;
+use lab::build::patch::Patch;
+use lab::build::patched;
 use lab::build::pins::Pins;
 use lab::build::setup;
 
@@ -44,7 +47,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let index = Index::ready(&root, &options.cache, &lab)?;
     let book = Book::read(&root)?;
     let exempt = Exempt::read(&root)?;
-    let answer = book.ask(&index, &exempt);
+    let mut further = BTreeMap::new();
+    for names in book.further(&index, &exempt) {
+        let patches = names.iter().map(|name| Patch::of_book(&root, name));
+        let patches: Vec<Patch> = patches.collect::<Result<_, _>>()?;
+        let own = lab.clone().with_further(&options, &names)?;
+        let own = patched::ready(&options.cache, &own, &patches)?;
+        further.insert(names, Index::ready(&root, &options.cache, &own)?);
+    }
+    let answer = book.ask(&index, &further, &exempt);
     for fault in &answer.unknown {
         println!("{fault}");
     }

@@ -301,15 +301,7 @@ fn shown(root: &Path, path: &Path) -> String {
 
 /// Hands over the machine of an exercise, with its given steps done.
 fn shell(options: &Options, exercise: &Exercise) -> anyhow::Result<ExitCode> {
-    let (steps, count) = exercise.script(&[]);
-    let given = Chapter {
-        path: exercise.path.clone(),
-        number: 0,
-        name: exercise.name.clone(),
-        steps,
-        patches: Vec::new(),
-        beside: Vec::new(),
-    };
+    let (given, count) = as_chapter(exercise);
     // Who changes the kernel wants to see it at work.
     let plank = Plank::find(&options.repository, &exercise.name).ok();
     let is_changed = exercise.kind == Kind::Change && exercise.program.is_none();
@@ -319,10 +311,25 @@ fn shell(options: &Options, exercise: &Exercise) -> anyhow::Result<ExitCode> {
     } else {
         Otherwise::Fails
     };
-    let ready = Ready::make(options, [], own)?;
+    let ready = Ready::make(options, [&given], own)?;
     let histories = options.cache.root().to_owned();
     let told = format!("set up {}", exercise.name);
     visit::stay(&ready, &given, count, otherwise, told, histories)
+}
+
+/// An exercise as a chapter that stands in no book, which says what kernel it has; and how many
+/// steps are given.
+fn as_chapter(exercise: &Exercise) -> (Chapter, usize) {
+    let (steps, count) = exercise.script(&[]);
+    let chapter = Chapter {
+        path: exercise.path.clone(),
+        number: 0,
+        name: exercise.name.clone(),
+        steps,
+        patches: exercise.kernel.clone(),
+        beside: Vec::new(),
+    };
+    (chapter, count)
 }
 
 /// Grades the reader's answer.

@@ -115,6 +115,10 @@ impl Network {
             ["ip", "-brief", ref rest @ ..] | ["ip", ref rest @ ..] => {
                 self.ip(here, rest, step, text);
             }
+            // A function of the shell's, by which it runs a command in a namespace of this name.
+            [space, "ip", ref rest @ ..] if space.chars().all(char::is_alphabetic) => {
+                self.ip(space, rest, step, text);
+            }
             ["iptables", "-P", chain, policy] => {
                 self.machine(here)
                     .learn(chain, format!("policy {policy}"), step);
@@ -312,6 +316,18 @@ mod tests {
                 "guest: eth0 ; route default via 10.0.3.1 dev eth0",
                 "server: eth1 10.0.3.1/24; "
             ]
+        );
+    }
+
+    #[test]
+    fn a_word_before_ip_is_the_machine() {
+        let records = records(
+            "\n15.5 guest inside ip addr add 192.168.7.2/24 dev far; inside ip route add default via \
+             192.168.7.1; $x ip addr add 10.0.0.1/8 dev no\n= 0 at 1\n",
+        );
+        assert_eq!(
+            told(&Network::of(&records)),
+            ["inside: far 192.168.7.2/24; route default via 192.168.7.1"]
         );
     }
 

@@ -1,6 +1,6 @@
 //! All names of the kernel in the text of the book, and what the kernel says to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::chapter::markdown::Page;
@@ -68,12 +68,37 @@ impl Book {
         Ok(book)
     }
 
-    /// Asks the kernel about every claim that is not exempt.
+    /// The kernels of pages that say of their own kernel what the book's does not have: which
+    /// patches each is made of.
     #[must_use]
-    pub fn ask(&self, index: &Index, exempt: &Exempt) -> Answer {
+    pub fn further(&self, index: &Index, exempt: &Exempt) -> BTreeSet<Vec<String>> {
+        let mut kernels = BTreeSet::new();
+        for (text, claims) in &self.texts {
+            let is_further = |mention: &Mention| {
+                !exempt.has(&mention.text, &text.path)
+                    && !text.brings(&mention.text)
+                    && resolve(index, &mention.shape).is_err()
+            };
+            if !text.kernel.is_empty() && claims.iter().any(is_further) {
+                kernels.insert(text.kernel.clone());
+            }
+        }
+        kernels
+    }
+
+    /// Asks the kernel about every claim that is not exempt; and where it has no such name, the one
+    /// of the page, if that is another.
+    #[must_use]
+    pub fn ask(
+        &self,
+        index: &Index,
+        further: &BTreeMap<Vec<String>, Index>,
+        exempt: &Exempt,
+    ) -> Answer {
         let mut answer = Answer::default();
         // A name that comes a hundred times is looked up once, and so is a wrong one.
         let mut asked: BTreeMap<&str, Result<Found, String>> = BTreeMap::new();
+        let mut of_further = BTreeMap::new();
         for (text, claims) in &self.texts {
             for mention in claims {
                 if exempt.has(&mention.text, &text.path) {
@@ -87,6 +112,12 @@ impl Book {
                     Ok(found) => *answer.kinds.entry(found.kind).or_default() += 1,
                     Err(_) if text.brings(&mention.text) => answer.exempt += 1,
                     Err(message) => {
+                        let own = further.get(&text.kernel);
+                        if let Some(found) = own.and_then(|own| resolve(own, &mention.shape).ok()) {
+                            *answer.kinds.entry(found.kind).or_default() += 1;
+                            of_further.insert(mention.text.clone(), found);
+                            continue;
+                        }
                         let fault = Fault::new(&text.path, mention.line, message.clone());
                         answer.unknown.push(fault);
                     }
@@ -96,6 +127,7 @@ impl Book {
         let found = asked.into_iter();
         answer.found = found
             .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
+            .chain(of_further)
             .collect();
         answer
     }
@@ -122,5 +154,44 @@ impl Answer {
         let (values, excerpts) = book.directives;
         text += &format!("{values:6} values and {excerpts} excerpts besides\n");
         text + &format!("{:6} unknown", self.unknown.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(name: &str) -> Index {
+        Index::from(format!("{name}\tfunction\t\t\tnet/x.c:1\t\n"))
+    }
+
+    #[test]
+    fn a_page_s_own_kernel_is_asked_for_what_the_book_s_does_not_have() {
+        let kernel = vec!["router".to_owned()];
+        let book_with = |kernel: &[String]| Book {
+            texts: vec![(
+                Text {
+                    path: "chapters/15-x.md".into(),
+                    text: String::new(),
+                    own: BTreeSet::new(),
+                    kernel: kernel.to_vec(),
+                },
+                mention::of_page(&Page::read("`of_both` `of_one`\n")),
+            )],
+            ..Book::default()
+        };
+        let (book, exempt) = (book_with(&kernel), Exempt::default());
+        let (plain, own) = (index("of_both"), index("of_one"));
+        assert_eq!(
+            book.further(&plain, &exempt),
+            BTreeSet::from([kernel.clone()])
+        );
+        let further = BTreeMap::from([(kernel, own)]);
+        let answer = book.ask(&plain, &further, &exempt);
+        assert!(answer.unknown.is_empty(), "{:?}", answer.unknown);
+        assert_eq!(Vec::from_iter(answer.found.keys()), ["of_both", "of_one"]);
+        let of_the_book = book_with(&[]);
+        assert!(of_the_book.further(&plain, &exempt).is_empty());
+        assert_eq!(of_the_book.ask(&plain, &further, &exempt).unknown.len(), 1);
     }
 }

@@ -24,6 +24,9 @@ pub struct Text {
     pub text: String,
     /// The words that patches add.
     pub own: BTreeSet<String>,
+    /// The patches of the page's kernel, if they have more of the configuration: it has names that
+    /// the book's own kernel does without.
+    pub kernel: Vec<String>,
 }
 
 /// The text of a page, and those of the exercises on it.
@@ -32,16 +35,19 @@ pub struct Text {
 /// Files that cannot be read. What is wrong with an exercise is told where the page is laid out.
 pub fn texts(root: &Path, path: &Path, text: &str) -> anyhow::Result<Vec<Text>> {
     let page = Page::read(text);
-    let mut own = BTreeSet::new();
+    let (mut own, mut kernel, mut has_more) = (BTreeSet::new(), Vec::new(), false);
     for directive in page.directives("runner") {
         let mut words = directive.arguments.split_whitespace();
         if words.next() == Some(KERNEL) {
             for name in words {
                 let patch = Patch::of_book(root, name);
                 own.extend(patch.iter().flat_map(added));
+                has_more |= patch.is_ok_and(|patch| !patch.config.is_empty());
+                kernel.push(name.to_owned());
             }
         }
     }
+    kernel.retain(|_| has_more);
     let mut texts = Vec::new();
     for place in place::of_page(path, &page).0 {
         let Ok(exercise) = Exercise::find(root, place.name) else {
@@ -57,12 +63,14 @@ pub fn texts(root: &Path, path: &Path, text: &str) -> anyhow::Result<Vec<Text>> 
             text: exercise.words(&file),
             path: exercise.path,
             own: words,
+            kernel: kernel.clone(),
         });
     }
     texts.push(Text {
         path: path.to_owned(),
         text: text.to_owned(),
         own,
+        kernel,
     });
     Ok(texts)
 }
@@ -109,6 +117,7 @@ mod tests {
             path: "chapters/12-x.md".into(),
             text: String::new(),
             own: added(&patch).into_iter().collect(),
+            kernel: Vec::new(),
         };
         for name in ["my_rcv", "struct my_sock", "net/theseus.c"] {
             assert!(text.brings(name), "{name}");

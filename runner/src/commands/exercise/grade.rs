@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use fs_err as fs;
 
+use super::as_chapter;
 use crate::ready::{Own, Ready};
 use book::chapter::Chapter;
 use book::exercise::judge::Evidence;
@@ -117,8 +118,9 @@ impl<'a> Replayed<'a> {
             }
             Answer::Word(_) | Answer::Nothing => {}
         }
-        let ready = Ready::make(options, &chapters, own)?;
-        let mut lab = ready.plain().clone();
+        let (this, _) = as_chapter(exercise);
+        let ready = Ready::make(options, chapters.iter().chain([&this]), own)?;
+        let mut lab = ready.lab(&this).clone();
         if let (Some(source), Some(name)) = (program, &exercise.program) {
             lab.programs.push(compile(options, &lab, &source, name)?);
         }
