@@ -134,13 +134,18 @@ impl Comparison {
 
     /// Whether a line has this form. `own` are the numbers of the step that are nobody else's.
     fn fits(&mut self, form: &Form, line: &str, own: &mut HashMap<String, usize>) -> bool {
-        let line = without_places(line);
+        let another_source = self.another_source;
+        let counted = |text: String| match another_source {
+            true => without_counts(&text),
+            false => text,
+        };
+        let line = counted(without_places(line));
         let line = tokens(&line);
         let mut rest = line.iter().peekable();
         let mut before = "";
         for piece in &form.0 {
             let fits = match piece {
-                Piece::Text(text) => tokens(text).iter().all(|expected| {
+                Piece::Text(text) => tokens(&counted(text.clone())).iter().all(|expected| {
                     rest.next()
                         .is_some_and(|found| is_as(*expected, *found, false))
                 }),
@@ -286,28 +291,29 @@ pub(super) fn is_so_far(from: i128, distance: i128, value: i128) -> bool {
 
 /// A line without the numbers of lines of a source: behind a file's name, at the beginning of a
 /// listing, as gdb and `grep -n` print it, and in the names that the kernel makes for its
-/// initcalls; and without gdb's counts of the values that it has printed and of its breakpoints, as
-/// one that fails is not counted.
+/// initcalls; and without what gdb counts.
 fn without_lines(line: &str) -> String {
     static NUMBER: Pattern = Pattern::new(|| {
         let alternatives = [
             r"^(?P<mark>[|!] )?\d+(?P<begin>[\t:-])",
             r"(?P<file>\.[chS](:|, line | ))\d+",
             r"(?P<initcall>__initcall__kmod_\w+?__)[\d_]+",
-            r"(?P<value>\$)\d+ =",
-            r"(?P<stop>\b(Hardware watchpoint|[Bb]reakpoint) )\d+",
         ];
         pattern(&alternatives.join("|"))
     });
-    let left = |found: &regex_lite::Captures<'_>| {
-        let kept =
-            ["mark", "begin", "file", "initcall", "value", "stop"].map(|name| found.name(name));
-        kept.into_iter()
-            .flatten()
-            .map(|kept| kept.as_str())
-            .collect::<String>()
-    };
-    NUMBER.replace_all(line, left).into_owned()
+    let line = without_counts(line);
+    NUMBER
+        .replace_all(&line, "$mark$begin$file$initcall")
+        .into_owned()
+}
+
+/// A line without gdb's counts of the values that it has printed and of its breakpoints, as one
+/// that fails is not counted.
+fn without_counts(line: &str) -> String {
+    static NUMBER: Pattern = Pattern::new(|| {
+        pattern(r"(?P<value>\$)\d+ =|(?P<stop>\b(Hardware watchpoint|[Bb]reakpoint) )\d+")
+    });
+    NUMBER.replace_all(line, "$value$stop").into_owned()
 }
 
 /// A line with a hole for all that other programs may change, and what stood there and has to
@@ -373,6 +379,14 @@ mod tests {
             &initcall("ba4c0c", "699_2090"),
             &initcall("9c6c3c", "779_2038")
         ));
+        let noise = Noise::parse("6.1\n1 | $3 = {4198..4699}\n").unwrap();
+        let fits = |now: &str| {
+            let steps = noise.of("6.1".parse().unwrap());
+            let mut comparison = Comparison::of_another_source();
+            comparison.first_other("| $3 = 4406", now, steps).is_none()
+        };
+        assert!(fits("| $2 = 4467"));
+        assert!(!fits("| $2 = 4700"));
         // What they stand beside counts.
         assert!(!same("| 10\tint a;", "| 10\tint b;"));
         assert!(!same("| $3 = 1", "| $3 = 2"));
