@@ -48,12 +48,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let book = Book::read(&root)?;
     let exempt = Exempt::read(&root)?;
     let mut further = BTreeMap::new();
-    for names in book.further(&index, &exempt) {
-        let patches = names.iter().map(|name| Patch::of_book(&root, name));
-        let patches: Vec<Patch> = patches.collect::<Result<_, _>>()?;
-        let own = lab.clone().with_further(&options, &names)?;
-        let own = patched::ready(&options.cache, &own, &patches)?;
-        further.insert(names, Index::ready(&root, &options.cache, &own)?);
+    // The book's patches are made for its own source.
+    if options.kernel_source.is_none() {
+        for names in book.further(&index, &exempt) {
+            let patches = names.iter().map(|name| Patch::of_book(&root, name));
+            let patches: Vec<Patch> = patches.collect::<Result<_, _>>()?;
+            let own = lab.clone().with_further(&options, &names)?;
+            let own = patched::ready(&options.cache, &own, &patches)?;
+            further.insert(names, Index::ready(&root, &options.cache, &own)?);
+        }
     }
     let answer = book.ask(&index, &further, &exempt);
     for fault in &answer.unknown {
