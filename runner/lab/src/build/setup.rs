@@ -215,7 +215,6 @@ impl Lab {
         }
         view.with(self.busybox.tree.parent().unwrap_or(&self.busybox.tree))
             .with(&self.initramfs)
-            .with(&self.turns)
     }
 }
 

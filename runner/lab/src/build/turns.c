@@ -9,7 +9,7 @@
  *
  * So whenever the main loop has waited (ppoll), it waits for the processor's thread to wait as well: that one is the
  * only one besides it that waits for a condition without a limit. A guest that computes all the time is let wait for a
- * hundredth of a second, as a debugger may want to stop it, and what is typed is to reach it.
+ * tenth of a second, as somebody may want to end it.
  *
  * The library is loaded in front of QEMU's others (LD_PRELOAD).
  */
@@ -52,7 +52,7 @@ int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
 int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
 	static int (*next)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
-	const struct timespec limit = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec limit = { .tv_nsec = 100 * 1000 * 1000 };
 	int result, error;
 
 	if (!next)

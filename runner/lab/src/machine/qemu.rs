@@ -233,19 +233,15 @@ pub struct Qemu {
 
 impl Qemu {
     /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab,
-    /// where time is the real one. On a hub it takes the library of `build::turns`.
+    /// where time is the real one. It goes without the library of `build::turns`, with which a guest
+    /// that computes all the time would hear of Ctrl-C much too late.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(
-        view: &View,
-        turns: &Path,
-        lab: Option<&Tap>,
-        debugger: bool,
-    ) -> anyhow::Result<Self> {
+    pub fn start(view: &View, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
         let Some(lab) = lab else {
             let arguments = arguments(Network::Hub, debugger);
-            return Self::spawn_after(&pinned(), view, Some(turns), &arguments);
+            return Self::spawn_after(&pinned(), view, None, &arguments);
         };
         let view = view.clone().with_network(lab.network()?);
         Self::spawn_after(&[], &view, None, &arguments(Network::Tap, debugger))
