@@ -233,8 +233,8 @@ pub struct Qemu {
 
 impl Qemu {
     /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab,
-    /// where time is the real one. It goes without the library of `build::turns`, with which a guest
-    /// that computes all the time would hear of Ctrl-C much too late.
+    /// where time is the real one. It goes without the library of `build::turns`, with which a
+    /// guest that computes all the time would hear of Ctrl-C much too late.
     ///
     /// # Errors
     /// When QEMU cannot be started.
