@@ -7,6 +7,7 @@ mod exercise;
 mod fixture;
 mod lab;
 mod language;
+mod late;
 mod machine;
 mod names;
 mod own_kernel;

@@ -713,10 +713,26 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Whether QEMU listens at the debugger's socket, whose file is there a little earlier.
+    fn stub_listens(&self) -> bool {
+        let qemu = &self.qemu.process;
+        // What a sandbox runs has a network of its own.
+        let process = qemu.first_child().unwrap_or(qemu.child.id());
+        let sockets = std::fs::read_to_string(format!("/proc/{process}/net/unix"));
+        let sockets = sockets.unwrap_or_default();
+        let mut stubs = sockets.lines().filter(|line| line.ends_with(file::STUB));
+        // Number, references, protocol, flags: __SO_ACCEPTCON of include/linux/net.h is 1 << 16.
+        let listens = |line: &str| line.split_whitespace().nth(3) == Some("00010000");
+        self.view.home().join(file::STUB).exists()
+            && stubs
+                .next()
+                .is_none_or(|first| listens(first) || stubs.any(listens))
+    }
+
     /// Waits for QEMU to open the debugger's socket.
     fn wait_for_stub(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + *START_DEADLINE;
-        while !self.view.home().join(file::STUB).exists() {
+        while !self.stub_listens() {
             if self.qemu.process.ended()?.is_some() {
                 return Err(self.qemu.ended_early(&self.view));
             }
