@@ -150,7 +150,7 @@ fn each_planted_change_has_a_step_that_is_about_it() {
 }
 
 /// The chapters that boot the book's kernel.
-fn chapters() -> Vec<Chapter> {
+pub fn chapters() -> Vec<Chapter> {
     let paths = chapter::paths(&repository()).unwrap();
     let all = paths
         .iter()
@@ -165,7 +165,7 @@ fn run_by(lab: &Lab, chapters: &[Chapter]) -> BTreeMap<u32, BTreeSet<Line>> {
     let lines = Lines::of(lab);
     let run = Mutex::new(BTreeMap::new());
     at_once(chapters, |_, chapter| {
-        let found = lines.run_by(chapter.number);
+        let found = lines.run_by(chapter);
         run.lock().unwrap().insert(chapter.number, found);
     });
     run.into_inner().unwrap()
@@ -173,7 +173,7 @@ fn run_by(lab: &Lab, chapters: &[Chapter]) -> BTreeMap<u32, BTreeSet<Line>> {
 
 /// Does this with each of all, as many at a time as there are processors, whose numbers it is
 /// given.
-fn at_once<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
+pub fn at_once<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
     let next = AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().unwrap().get();
     std::thread::scope(|scope| {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use book::chapter::Chapter;
 use lab::build::setup::Lab;
 use rustix::fs::OFlags;
 
@@ -20,9 +21,13 @@ use crate::repository;
 pub type Line = (String, u32);
 
 /// Stands in front of QEMU, and has it tell what it translates of the kernel. It does so into a
-/// FIFO: a file may not grow as large as what chapter 6 has to tell.
+/// FIFO: a file may not grow as large as what chapter 6 has to tell. Where a chapter boots the
+/// kernel of another series, too, the addresses are that one's, and nobody is told.
 const QEMU: &str = "#!/bin/sh
-case \"$*\" in *-version*) exec /usr/bin/qemu-system-x86_64 \"$@\";; esac
+case \"$*\" in
+*\"-kernel SERIES/\"*) ;;
+*-version* | *\"-kernel \"[0-9]*) exec /usr/bin/qemu-system-x86_64 \"$@\";;
+esac
 [ -p executed.log ] || mkfifo executed.log
 exec /usr/bin/qemu-system-x86_64 -d in_asm -dfilter 0xffffffff81000000..0xffffffff81ffffff \\
     -D executed.log \"$@\"
@@ -68,14 +73,30 @@ impl Lines {
         Self(lines)
     }
 
-    /// The lines that a chapter runs.
-    pub fn run_by(&self, chapter: u32) -> BTreeSet<Line> {
-        let addresses = executed(chapter);
+    /// The lines that a chapter runs. Those where its debugger stops must be among them.
+    pub fn run_by(&self, chapter: &Chapter) -> BTreeSet<Line> {
+        let Chapter { number, name, .. } = chapter;
+        let addresses = executed(*number);
         let known = addresses.iter().filter_map(|address| self.0.get(address));
         let lines: BTreeSet<Line> = known.flatten().cloned().collect();
-        assert!(!lines.is_empty(), "chapter {chapter} runs nothing");
+        assert!(!lines.is_empty(), "chapter {number} runs nothing");
+        let snapshot = book::snapshot::path(&repository(), lab::SERIES, name);
+        let stops = stops(&std::fs::read_to_string(snapshot).unwrap());
+        let missing: Vec<&Line> = stops.difference(&lines).collect();
+        assert!(missing.is_empty(), "chapter {number} runs {missing:?}, too");
         lines
     }
+}
+
+/// The lines where the debugger says that it has stopped, because of a breakpoint.
+fn stops(snapshot: &str) -> BTreeSet<Line> {
+    let places = snapshot.lines().filter_map(|line| {
+        let (_, stop) = line.split_once("reakpoint ")?;
+        let (_, place) = stop.rsplit_once(") at ")?;
+        let (file, number) = place.trim_start_matches("./").rsplit_once(':')?;
+        Some((file.to_owned(), number.parse().ok()?))
+    });
+    places.collect()
 }
 
 /// The addresses of what QEMU translates while a chapter is replayed.
@@ -84,7 +105,7 @@ fn executed(chapter: u32) -> BTreeSet<u64> {
     let front = folder.path().join("front");
     std::fs::create_dir(&front).unwrap();
     let qemu = front.join("qemu-system-x86_64");
-    std::fs::write(&qemu, QEMU).unwrap();
+    std::fs::write(&qemu, QEMU.replace("SERIES", lab::SERIES)).unwrap();
     std::fs::set_permissions(&qemu, PermissionsExt::from_mode(0o755)).unwrap();
     let mut runner = Command::new(env!("CARGO_BIN_EXE_runner"))
         .args(["chapter", &chapter.to_string(), "--json"])
