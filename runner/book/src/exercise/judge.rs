@@ -74,10 +74,21 @@ impl Point {
             });
         };
         let printed = printed(record);
+        // What a step that failed does not print proves nothing.
+        let is_lacking = match &self.test {
+            Test::Lacks(_, pattern) => !pattern.is_match(&printed),
+            _ => false,
+        };
+        if is_lacking && record.output.status != 0 {
+            return Some(Missed {
+                why: "The step that would show it failed.".to_owned(),
+                seen: Some(record),
+            });
+        }
         let answer = evidence.answer.unwrap_or_default().trim();
         let holds = match &self.test {
             Test::Shows(_, pattern) => pattern.is_match(&printed),
-            Test::Lacks(_, pattern) => !pattern.is_match(&printed),
+            Test::Lacks(..) => is_lacking,
             Test::Value(_, pattern) => pattern
                 .captures(&printed)
                 .is_some_and(|found| found.get(1).is_some_and(|value| value.as_str() == answer)),
@@ -166,6 +177,11 @@ mod tests {
             ["why not", "bad is there", six, ""]
         );
         assert_eq!(of(&[("", 2), ("", 0)])[0], "it failed");
+        assert_eq!(
+            of(&[("yes\n", 0), ("good\n", 1)])[1],
+            "The step that would show it failed."
+        );
+        assert_eq!(of(&[("yes\n", 0), ("so bad\n", 1)])[1], "bad is there");
         assert_eq!(
             of(&[("yes\n", 0)])[1],
             "The step that shows it was not reached."
