@@ -3,6 +3,7 @@
 //! QEMU tells each instruction that it translates, which it does when it is about to be run. The
 //! debug information tells the lines.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _};
@@ -12,13 +13,16 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use book::chapter::Chapter;
+use gimli::{Dwarf, EndianSlice, LittleEndian};
 use lab::build::setup::Lab;
+use object::{Object as _, ObjectSection as _};
 use rustix::fs::OFlags;
 
 use crate::repository;
 
 /// A line of a file of the kernel.
 pub type Line = (String, u32);
+type Reader<'a> = EndianSlice<'a, LittleEndian>;
 
 /// Stands in front of QEMU, and has it tell what it translates of the kernel. It does so into a
 /// FIFO: a file may not grow as large as what chapter 6 has to tell. Where a chapter boots the
@@ -37,37 +41,21 @@ exec /usr/bin/qemu-system-x86_64 -d in_asm -dfilter 0xffffffff81000000..0xffffff
 pub struct Lines(BTreeMap<u64, BTreeSet<Line>>);
 
 impl Lines {
-    /// Those of the lab's kernel.
+    /// Those of the lab's kernel, by its debug information.
     pub fn of(lab: &Lab) -> Self {
-        let vmlinux = &lab.kernel.vmlinux;
-        let view = lab.kernel.places.iter();
-        let view = view.fold(lab.sandbox.view(), |view, place| view.with(place));
-        let inside = lab.sandbox.inside(vmlinux);
-        let words = ["objdump", "--dwarf=decodedline", inside.to_str().unwrap()];
-        let text = view.output(&words, Stdio::null()).unwrap();
+        let bytes = std::fs::read(&lab.kernel.vmlinux).unwrap();
+        let elf = object::File::parse(&*bytes).unwrap();
+        let dwarf = Dwarf::load(|id| {
+            let section = elf.section_by_name(id.name());
+            let data = section.map(|section| section.data().unwrap());
+            Ok::<_, gimli::Error>(EndianSlice::new(data.unwrap_or_default(), LittleEndian))
+        });
+        let dwarf = dwarf.unwrap();
         let mut lines: BTreeMap<u64, BTreeSet<Line>> = BTreeMap::new();
-        let mut file = String::new();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            match words[..] {
-                [path] | ["CU:", path] if path.ends_with(':') => {
-                    file = path
-                        .trim_end_matches(':')
-                        .trim_start_matches("./")
-                        .to_owned();
-                }
-                [_, number, address, ..] => {
-                    let address = address.strip_prefix("0x");
-                    let address = address.and_then(|a| u64::from_str_radix(a, 16).ok());
-                    if let (Ok(number), Some(address)) = (number.parse(), address) {
-                        lines
-                            .entry(address)
-                            .or_default()
-                            .insert((file.clone(), number));
-                    }
-                }
-                _ => {}
-            }
+        let mut units = dwarf.units();
+        while let Some(header) = units.next().unwrap() {
+            let unit = dwarf.unit(header).unwrap();
+            add(&dwarf, &unit, &mut lines).unwrap();
         }
         assert!(lines.len() > 100_000, "{} lines", lines.len());
         Self(lines)
@@ -86,6 +74,45 @@ impl Lines {
         assert!(missing.is_empty(), "chapter {number} runs {missing:?}, too");
         lines
     }
+}
+
+/// Adds the lines of a unit.
+fn add(
+    dwarf: &Dwarf<Reader<'_>>,
+    unit: &gimli::Unit<Reader<'_>>,
+    lines: &mut BTreeMap<u64, BTreeSet<Line>>,
+) -> gimli::Result<()> {
+    let Some(program) = unit.line_program.clone() else {
+        return Ok(());
+    };
+    let mut names: BTreeMap<u64, String> = BTreeMap::new();
+    let mut rows = program.rows();
+    while let Some((header, row)) = rows.next_row()? {
+        let (Some(number), false) = (row.line(), row.end_sequence()) else {
+            continue;
+        };
+        let name = match names.entry(row.file_index()) {
+            Entry::Occupied(name) => name.into_mut(),
+            Entry::Vacant(place) => {
+                let Some(file) = row.file(header) else {
+                    continue;
+                };
+                let mut name = String::new();
+                for part in [file.directory(header), Some(file.path_name())] {
+                    let part = part.map(|part| dwarf.attr_string(unit, part)).transpose()?;
+                    let part = part.unwrap_or_default().to_string_lossy().into_owned();
+                    if !name.is_empty() {
+                        name += "/";
+                    }
+                    name += part.trim_start_matches("./").trim_matches('.');
+                }
+                place.insert(name)
+            }
+        };
+        let line = (name.clone(), u32::try_from(number.get()).unwrap());
+        lines.entry(row.address()).or_default().insert(line);
+    }
+    Ok(())
 }
 
 /// The lines where the debugger says that it has stopped, because of a breakpoint.
