@@ -19,7 +19,7 @@ use lab::transcript::step::StepId;
 /// What to look at, and between which kernels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A chapter, to list its steps, or one step, such as 6.235, to see both outputs; without it,
+    /// A chapter, to list its steps, or one step, such as 6.239, to see both outputs; without it,
     /// all chapters are counted
     what: Option<String>,
     /// The series to look from
