@@ -218,17 +218,21 @@ fn asked<T>(all: Vec<T>, texts: &str, what: impl Fn(&T) -> &str) -> Vec<T> {
     found
 }
 
-/// Judges drawn changes that behave otherwise, until so many had an effect on the image; with
+/// The chapters that can judge changes: one in real time would be judged by what the machine has to
+/// do besides.
+fn judges() -> Vec<Chapter> {
+    let chapters = chapters().into_iter();
+    chapters
+        .filter(|chapter| !chapter.has(Terminal::Lab))
+        .collect()
+}
+
+/// Judges drawn changes of what these chapters run, until so many had an effect on the image; with
 /// `THESEUS_MUTANT`, those that have a line of it where the test tells what is done.
-fn judge_mutants(count: usize, score: usize) {
+fn judge_mutants(chapters: &[Chapter], count: usize, score: usize) {
     let trees = trees();
     let lab = trees[0].lock().unwrap().lab.clone();
-    // A chapter in real time would be judged by what the machine has to do besides.
-    let chapters = chapters()
-        .into_iter()
-        .filter(|chapter| !chapter.has(Terminal::Lab));
-    let chapters: Vec<Chapter> = chapters.collect();
-    let run = run_by(&lab, &chapters);
+    let run = run_by(&lab, chapters);
     let named = chapters.iter().map(|chapter| {
         let text = std::fs::read_to_string(repository().join(&chapter.path)).unwrap();
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -303,6 +307,8 @@ const SCORE: usize = 80;
 /// How many of a few: survivors of a day are told, and an unlucky day is no reason to stop; fewer
 /// than this mean that nobody judges any more.
 const SCORE_OF_A_DAY: usize = 30;
+/// Whose lines are changed on a day: to see which lines a chapter runs takes a minute each.
+const CHAPTERS_OF_A_DAY: usize = 4;
 
 /// The first chapter that notices, and where; those come first that name what is changed.
 fn noticer(tree: &Tree, mutant: &Mutant) -> Option<String> {
@@ -317,14 +323,17 @@ fn noticer(tree: &Tree, mutant: &Mutant) -> Option<String> {
 #[ignore = "makes ten kernels, which takes minutes; CI runs it"]
 fn drawn_changes_of_the_day_are_noticed() {
     let _turn = turn();
-    judge_mutants(10, SCORE_OF_A_DAY);
+    let chapters = Random::new("chapters").sample(judges(), CHAPTERS_OF_A_DAY);
+    let numbers: Vec<u32> = chapters.iter().map(|chapter| chapter.number).collect();
+    println!("behaviour: of what chapters {numbers:?} run");
+    judge_mutants(&chapters, 10, SCORE_OF_A_DAY);
 }
 
 #[test]
 #[ignore = "makes a hundred kernels, which takes an hour or two"]
 fn drawn_changes_are_noticed() {
     let _turn = turn();
-    judge_mutants(100, SCORE);
+    judge_mutants(&judges(), 100, SCORE);
 }
 
 /// Judges changes of each kind that must not be noticed, of `THESEUS_MUTANT` as above.
