@@ -247,6 +247,15 @@ fn a_program_and_a_kernel_are_graded_and_what_was_reached_is_kept() {
         .ends_with(1)
         .prints("✓ The program says `plank`.\n✗ It ends well.\n  It returns what it should not.\n")
         .prints("1 of 2 points");
+    write(
+        &book,
+        file,
+        &WORDS.replace("return 0", "*(volatile int *)0 = 0"),
+    );
+    check()
+        .ends_with(1)
+        .prints("words.c crashed at `words`: Segmentation fault\n")
+        .prints("0 of 2 points");
     write(&book, file, &WORDS.replace("puts(\"ship\")", "puts(ship)"));
     check()
         .ends_with(1)

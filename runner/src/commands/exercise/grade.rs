@@ -24,6 +24,14 @@ use lab::transcript::step::Step;
 
 /// How much of a step's output a verdict shows, in lines.
 const SHOWN: usize = 8;
+/// What the guest's shell says of a program that its own mistake has ended.
+const CRASHES: [&str; 5] = [
+    "Segmentation fault",
+    "Bus error",
+    "Illegal instruction",
+    "Floating point exception",
+    "Aborted",
+];
 /// Where the programs of the guest are.
 const PROGRAMS: &str = "bin";
 
@@ -47,7 +55,8 @@ pub struct Grade {
     pub points: Vec<(String, Option<String>)>,
     /// What ended the machine before its time.
     pub stopped: Option<String>,
-    /// What else the reader should know: steps of the answer that did not end well.
+    /// What else the reader should know: steps of the answer that did not end well, and where its
+    /// program crashed.
     pub notes: Vec<String>,
 }
 
@@ -182,7 +191,7 @@ impl<'a> Replayed<'a> {
         Ok(Grade {
             points: points.collect(),
             stopped: stopped.map(|record| record.output.stderr.trim_end().to_owned()),
-            notes: self.notes(),
+            notes: [self.notes(), self.crashes()].concat(),
         })
     }
 
@@ -206,6 +215,21 @@ impl<'a> Replayed<'a> {
             };
             let (file, line, command) = (file.display(), step.line, &step.command);
             Some(format!("{file}:{line}: `{command}` {how}"))
+        });
+        told.collect()
+    }
+
+    /// Where the reader's program has crashed, as far as a shell told.
+    fn crashes(&self) -> Vec<String> {
+        let Some(program) = &self.exercise.program else {
+            return Vec::new();
+        };
+        let told = self.records.iter().filter_map(|record| {
+            let output = &record.output;
+            let mut lines = output.stdout.lines().chain(output.stderr.lines());
+            let line = lines.find(|line| CRASHES.iter().any(|crash| line.contains(crash)))?;
+            let step = self.steps.iter().find(|step| step.id == record.id)?;
+            Some(format!("{program} crashed at `{}`: {line}", step.command))
         });
         told.collect()
     }
