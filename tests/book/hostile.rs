@@ -10,6 +10,7 @@ use book::drawing;
 use book::drawing::map::{self, Leaf};
 use book::page::values::Values;
 use book::page::{self, hint};
+use book::prose::absent::Absent;
 use book::prose::excerpt;
 use book::prose::glossary::Glossary;
 use book::prose::resolve::Found;
@@ -177,7 +178,12 @@ fn names(text: &str) -> Vec<(&'static str, String)> {
     let markdown = "`a_b` `c_d` `a_b` `c_d`\n\n| {{E_F}} | `{{5.5 '#'}}` | {{step 5.1}} |\n| - | - | - |\n\n\
                     <!-- runner source a_b -->\n<!-- runner source g_h hash=0 -->\n";
     let page = Page::read(markdown);
-    let mut edits = hint::decorate(&page, &names);
+    let absent = Absent {
+        series: text.to_owned(),
+        names: [("a_b".to_owned(), Kind::Function)].into(),
+        ..Absent::default()
+    };
+    let mut edits = hint::decorate(&page, &names, &[absent]);
     let value = format!(
         "5.5 host printf x
 | {0} 7 {0}",

@@ -168,14 +168,15 @@ def search(page, text, key):
 
 
 def not_found(plant=""):
-    """The names that the search does not find in their chapter, and what went wrong on the way."""
+    """The names that the search does not find on their page, and what went wrong on the way."""
     found = []
-    for text in ("tcp_v4_connect", "skc_state"):
+    pages = {"tcp_v4_connect": "06-tcp-handshake", "skc_state": "06-tcp-handshake", "fn_hash_lookup": "changes"}
+    for text, name in pages.items():
         for key in ("s", "/"):
             with Reader() as reader:
                 reader.context.add_init_script(plant)
                 results = search(reader.open("introduction"), text, key)
-                if "/06-tcp-handshake.html" not in results:
+                if f"/{name}.html" not in results:
                     found.append(f"{text} is found in {results}")
                 found.extend(reader.errors)
     return found

@@ -2,11 +2,11 @@
 //! be noticed.
 //!
 //! `text` plants them in a copy of the pages, which the build of the book must refuse. `behaviour`
-//! plants them in the kernel, and the chapter that explains what is changed must fail; `planks` asks
-//! who notices the changes that are the book's own. The ordinary run plants some mistakes of the
-//! text, CI one change of the kernel besides, others every day. All of them are planted every night,
-//! and by `cargo test --test mutants -- --ignored --nocapture`, with `text`, `behaviour` or `planks`
-//! at its end for a part.
+//! plants them in the kernel, and the chapter that explains what is changed must fail; `planks`
+//! asks who notices the changes that are the book's own. The ordinary run plants some mistakes of
+//! the text, CI one change of the kernel besides, others every day. All of them are planted every
+//! night, and by `cargo test --test mutants -- --ignored --nocapture`, with `text`, `behaviour` or
+//! `planks` at its end for a part.
 
 mod behaviour;
 mod changes;

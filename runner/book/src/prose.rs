@@ -1,5 +1,6 @@
 //! The text between the steps: names of the kernel in it, numbers, and what is exempt.
 
+pub mod absent;
 pub mod excerpt;
 pub mod exempt;
 pub mod glossary;

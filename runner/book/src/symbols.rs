@@ -92,6 +92,19 @@ impl Kind {
         Self::WORDS[self as usize].1
     }
 
+    /// Whether it is a type's.
+    #[must_use]
+    pub(crate) fn is_type(self) -> bool {
+        (Self::Struct..=Self::Typedef).contains(&self)
+    }
+
+    /// Whether it is something that code speaks of by its name alone: a macro may become a
+    /// function, or a function assembly.
+    #[must_use]
+    pub(crate) fn is_code(self) -> bool {
+        self <= Self::Macro || self == Self::Symbol
+    }
+
     /// The kind that has this word.
     #[must_use]
     pub(crate) fn of_word(word: &str) -> Option<Self> {
@@ -220,6 +233,41 @@ impl Index {
         self.starts.iter().map(|start| self.name_at(*start))
     }
 
+    /// Which of these names its source, in `tree`, defines or declares: a word in a line that
+    /// begins at the margin, and is no label. The debug information has no inline function that
+    /// nobody calls, and nothing of what is not configured.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn in_source<'a>(
+        &self,
+        tree: &Path,
+        names: &BTreeSet<&'a str>,
+    ) -> Result<BTreeSet<&'a str>> {
+        let is_asked = |file: &Name<'_>| {
+            let is_near = ["net/", "include/"]
+                .iter()
+                .any(|top| file.text.starts_with(top));
+            let is_code = [".c", ".h", ".S"]
+                .iter()
+                .any(|end| file.text.ends_with(end));
+            file.kind == Kind::File && is_code && (is_near || !file.detail.is_empty())
+        };
+        let mut found = BTreeSet::new();
+        for file in self.all().filter(is_asked) {
+            let path = tree.join(file.text);
+            let text = std::fs::read(&path);
+            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+            let text = String::from_utf8_lossy(&text);
+            let at_margin = text
+                .lines()
+                .filter(|line| !line.starts_with([' ', '\t', '*', '/']) && !line.ends_with(':'));
+            let words = at_margin.flat_map(|line| line.split(|c| !is_part(c)));
+            found.extend(words.filter_map(|word| names.get(word)));
+        }
+        Ok(found)
+    }
+
     fn name_at(&self, start: usize) -> Name<'_> {
         Self::name(self.text[start..].lines().next().unwrap_or_default())
     }
@@ -286,6 +334,30 @@ mod tests {
         for (kind, word) in Kind::WORDS {
             assert_eq!((kind.word(), Kind::of_word(word)), (word, Some(kind)));
         }
+    }
+
+    #[test]
+    fn the_source_defines_what_stands_at_the_margin() {
+        let tree = tempfile::tempdir().unwrap();
+        let files = [
+            (
+                "net/a.c",
+                "int in_net(void)\n{\n\tcalled();\nlabel:\n}\n// said\n/*\n * said\n */\n",
+            ),
+            ("mm/b.h", "static inline void in_build(int x)\n"),
+            ("mm/c.c", "void unread(void)\n"),
+        ];
+        for (path, text) in files {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let lines = "mm/b.h\tsource file\t\t1\tmm/b.h\t\nmm/c.c\tsource file\t\t\tmm/c.c\t\n\
+                     net/a.c\tsource file\t\t\tnet/a.c\t\n";
+        let index = Index::from(lines.to_owned());
+        let names = BTreeSet::from(["in_net", "in_build", "called", "label", "said", "unread"]);
+        let found = index.in_source(tree.path(), &names).unwrap();
+        assert_eq!(found, BTreeSet::from(["in_build", "in_net"]));
     }
 
     #[test]

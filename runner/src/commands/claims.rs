@@ -3,9 +3,10 @@
 //! What is found is compared with what was recorded (`glossary`), which the pages show. With the
 //! very kernel that was recorded every place counts; with another, lines and offsets are its own,
 //! and the kinds have to agree. Excerpts of the source must be the lines that the text was written
-//! for.
+//! for. What the other series of the kernel do not have (`absent`) is asked when names are
+//! recorded; else it is only seen whether they were asked for the names of now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,17 +14,19 @@ use anyhow::Context as _;
 
 use book::chapter;
 use book::chapter::markdown::Page;
-use book::fault::Error;
+use book::fault::{Error, Fault};
 use book::page::survey::Book;
+use book::prose::absent::{self, Absent};
 use book::prose::exempt::Exempt;
 use book::prose::glossary::{self, Glossary};
 use book::prose::resolve::resolve;
 use book::prose::{excerpt, shape};
+use book::snapshot::reasons;
 use book::symbols::Index;
 use lab::build::patch::Patch;
 use lab::build::patched;
 use lab::build::pins::Pins;
-use lab::build::setup;
+use lab::build::setup::{self, Options};
 
 use crate::context::Context;
 use crate::repository;
@@ -31,7 +34,7 @@ use crate::repository;
 /// What to do besides checking.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Keep what was found as the names that the pages show
+    /// Keep what was found as the names that the pages show, and ask the other series for them
     #[arg(long)]
     record: bool,
 }
@@ -72,9 +75,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         names: answer.found,
     };
     let is_recorded = match args.record {
-        true => record(&root, &now)?,
+        true => record(&options, &now, &answer.further).map(|()| true)?,
         false => compare(&Glossary::read(&root)?, &now),
     };
+    if !args.record {
+        tell_stale(&root, &now)?;
+    }
     let are_quoted = excerpts(&root, &book, &lab.kernel.tree, &now)?;
     let all_is_well = is_recorded && are_quoted && answer.unknown.is_empty();
     Ok(ExitCode::from(u8::from(!all_is_well)))
@@ -94,34 +100,81 @@ fn excerpts(root: &Path, book: &Book, tree: &Path, names: &Glossary) -> anyhow::
     Ok(are_quoted)
 }
 
-/// Keeps the names, and shows what changes.
-fn record(root: &Path, now: &Glossary) -> anyhow::Result<bool> {
-    let path = glossary::path(root);
-    let before = std::fs::read_to_string(&path).unwrap_or_default();
-    let after = now.file();
+/// Keeps the names, and which of them the other series do not have.
+fn record(options: &Options, now: &Glossary, further: &BTreeSet<String>) -> anyhow::Result<()> {
+    let root = &options.repository;
+    keep(&glossary::path(root), &now.file())?;
+    let pins = Pins::read(root)?;
+    for series in reasons::all(root)? {
+        let options = Options {
+            series: series.clone(),
+            kernel_source: None,
+            ..options.clone()
+        };
+        let linux = &pins.kernel(&series)?.version;
+        // A name in the text is no reason to build three kernels more.
+        let made = Options {
+            cache: options.cache.clone().frozen(),
+            ..options.clone()
+        };
+        let Ok(lab) = setup::ready(&made) else {
+            eprintln!(
+                "note: Linux {series} is not asked, as it is not built here; build it: runner setup \
+                 --series {series}"
+            );
+            continue;
+        };
+        let index = Index::ready(root, &options.cache, &lab)?;
+        let absent = Absent::ask(&series, linux, now, further, &index, &lab.kernel.tree)?;
+        keep(&root.join(absent::path(&series)), &absent.file())?;
+        println!(
+            "Linux {series} does not have {} of the {} names",
+            absent.names.len(),
+            now.names.len()
+        );
+    }
+    Ok(())
+}
+
+/// Writes a file of names, and shows what changes.
+fn keep(path: &Path, after: &str) -> anyhow::Result<()> {
+    let before = std::fs::read_to_string(path).unwrap_or_default();
     if before == after {
-        println!("the names are recorded already");
-        return Ok(true);
+        println!("{} has the names already", path.display());
+        return Ok(());
     }
     let folder = path.parent().context("a snapshot lies in a folder")?;
     fs_err::create_dir_all(folder)?;
-    lab::system::files::write_whole(&path, after.as_bytes())?;
-    print!("{}", diff(&before, &after));
+    lab::system::files::write_whole(path, after.as_bytes())?;
+    print!("{}", diff(&before, after));
     println!("recorded in {}", path.display());
-    Ok(true)
+    Ok(())
+}
+
+/// Tells which other series were asked for other names than those of now. That is no fault of the
+/// text: their kernels may not be at hand.
+fn tell_stale(root: &Path, now: &Glossary) -> anyhow::Result<()> {
+    let pins = Pins::read(root)?;
+    for series in reasons::all(root)? {
+        let faults = match Absent::read(root, &series)? {
+            Some(absent) => absent.faults(now, &pins.kernel(&series)?.version),
+            None => {
+                let message = format!("Linux {series} was never asked for the names of the text");
+                vec![Fault::new(&absent::path(&series), 1, message)]
+            }
+        };
+        for fault in faults {
+            eprintln!("note: {fault}; ask it: cargo run -p runner -- claims --record");
+        }
+    }
+    Ok(())
 }
 
 /// Whether the recorded names are those of now; shows where not.
 fn compare(recorded: &Glossary, now: &Glossary) -> bool {
-    let kinds_only = |glossary: &Glossary| {
-        let names = glossary.names.iter();
-        names
-            .map(|(name, found)| format!("{name}  {}\n", found.kind))
-            .collect()
-    };
     let content: fn(&Glossary) -> String = match recorded.image == now.image {
         true => Glossary::content,
-        false => kinds_only,
+        false => Glossary::kinds,
     };
     let (before, after) = (content(recorded), content(now));
     if before == after {

@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::chapter::markdown::Page;
 use crate::fault::Fault;
 use crate::page::values::Values;
+use crate::prose::absent::Absent;
 use crate::prose::exempt::{self, Exempt, Used};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention::{self, Mention};
@@ -26,6 +27,8 @@ use lab::build::cache::Cache;
 pub struct Text {
     /// What was recorded.
     pub glossary: Glossary,
+    /// What other series do not have of it.
+    pub absent: Vec<Absent>,
     /// What is exempt.
     pub exempt: Exempt,
     used: Used,
@@ -40,6 +43,7 @@ impl Text {
     pub fn read(root: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             glossary: Glossary::read(root)?,
+            absent: Absent::all(root)?,
             exempt: Exempt::read(root)?,
             used: Used::new(),
             index: OnceCell::new(),

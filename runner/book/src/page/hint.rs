@@ -1,4 +1,5 @@
-//! The hint on a claim: a link to the definition, and kind and place for whoever points at it.
+//! The hint on a claim: a link to the definition, and kind and place for whoever points at it, and
+//! which other series of the kernel do not have it.
 //!
 //! The tags are put around the span's own backticks, so that Markdown makes the code element as it
 //! makes all others. A name that comes again in a section keeps its link and its hint for the
@@ -9,13 +10,14 @@ use std::collections::BTreeSet;
 
 use crate::chapter::markdown::{Edit, Page};
 use crate::html::{Element, element};
+use crate::prose::absent::{self, Absent};
 use crate::prose::glossary::Glossary;
 use crate::prose::mention;
 use crate::prose::resolve::Found;
 
 /// Decorates the claims of a page that the glossary knows.
 #[must_use]
-pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
+pub fn decorate(page: &Page<'_>, glossary: &Glossary, others: &[Absent]) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut seen = BTreeSet::new();
     for mention in mention::of_page(page)
@@ -25,8 +27,12 @@ pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
         let Some(found) = glossary.names.get(&mention.text) else {
             continue;
         };
+        let hint = match absent::told(others, &mention.text) {
+            Some(told) => format!("{found}; {told}"),
+            None => found.to_string(),
+        };
         let is_first = seen.insert((mention.section, mention.text));
-        let element = element_of(found, glossary, is_first);
+        let element = element_of(found, &hint, glossary, is_first);
         let text = element.around(&page.text[mention.range.clone()]);
         edits.push((mention.range, text));
     }
@@ -34,7 +40,7 @@ pub fn decorate(page: &Page<'_>, glossary: &Glossary) -> Vec<Edit> {
 }
 
 /// The element around a span.
-fn element_of(found: &Found, glossary: &Glossary, is_first: bool) -> Element {
+fn element_of(found: &Found, hint: &str, glossary: &Glossary, is_first: bool) -> Element {
     let (element, stop) = match glossary.link(found) {
         Some(link) => (
             element("a").class("claim").with("href", link),
@@ -42,7 +48,7 @@ fn element_of(found: &Found, glossary: &Glossary, is_first: bool) -> Element {
         ),
         None => (element("span").class("claim"), is_first.then_some(0)),
     };
-    let element = element.with("data-claim", found);
+    let element = element.with("data-claim", hint);
     match stop {
         Some(index) => element.with("tabindex", index),
         None => element,
@@ -73,7 +79,7 @@ mod tests {
 
     fn decorated(text: &str) -> String {
         let page = Page::read(text);
-        page.edited(decorate(&page, &glossary()))
+        page.edited(decorate(&page, &glossary(), &[]))
     }
 
     #[test]

@@ -136,7 +136,11 @@ impl Layout {
             true => filled.edits,
             false => self.fill(path, &given)?.edits,
         };
-        edits.extend(hint::decorate(&given, &self.text.glossary));
+        edits.extend(hint::decorate(
+            &given,
+            &self.text.glossary,
+            &self.text.absent,
+        ));
         edits.extend(drawing::insert(path, &given, &laid_out.drawings)?);
         edits.extend(fences_with_steps(&given).map(|fence| console(&given, fence)));
         *page = under_banner(given.edited(edits), laid_out.banner.as_deref());

@@ -32,6 +32,8 @@ pub struct Book {
 pub struct Answer {
     /// What is there, by the text of the span.
     pub found: BTreeMap<String, Found>,
+    /// Those of it that only a page's own kernel has.
+    pub further: BTreeSet<String>,
     /// What is not.
     pub unknown: Vec<Fault>,
     /// How often each kind is claimed.
@@ -124,6 +126,7 @@ impl Book {
                 }
             }
         }
+        answer.further = of_further.keys().cloned().collect();
         let found = asked.into_iter();
         answer.found = found
             .filter_map(|(text, reply)| Some((text.to_owned(), reply.ok()?)))
@@ -190,6 +193,7 @@ mod tests {
         let answer = book.ask(&plain, &further, &exempt);
         assert!(answer.unknown.is_empty(), "{:?}", answer.unknown);
         assert_eq!(Vec::from_iter(answer.found.keys()), ["of_both", "of_one"]);
+        assert_eq!(Vec::from_iter(&answer.further), ["of_one"]);
         let of_the_book = book_with(&[]);
         assert!(of_the_book.further(&plain, &exempt).is_empty());
         assert_eq!(of_the_book.ask(&plain, &further, &exempt).unknown.len(), 1);

@@ -20,11 +20,11 @@ use crate::symbols::Kind;
 /// The name of the file, without its ending.
 pub const NAME: &str = "names";
 /// The fact that tells the kernel's version.
-const LINUX: &str = "linux";
+pub(super) const LINUX: &str = "linux";
 /// The fact that tells the kernel's image.
 const IMAGE: &str = "kernel";
-const HEADER: &str = "---\nsource: chapters\nexpression: runner claims --record\n---\n";
-const BETWEEN: &str = "  ";
+pub(super) const HEADER: &str = "---\nsource: chapters\nexpression: runner claims --record\n---\n";
+pub(super) const BETWEEN: &str = "  ";
 
 /// Recorded names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +80,15 @@ impl Glossary {
             text += &format!("{name}{BETWEEN}{kind}{BETWEEN}{place}\n");
         }
         text
+    }
+
+    /// The names with their kinds alone: what is the same whichever kernel of the series was asked.
+    #[must_use]
+    pub fn kinds(&self) -> String {
+        let names = self.names.iter();
+        names
+            .map(|(name, found)| format!("{name}{BETWEEN}{}\n", found.kind))
+            .collect()
     }
 
     fn parse(content: &str) -> anyhow::Result<Self> {

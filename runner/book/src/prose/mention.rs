@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::chapter::markdown::Page;
 use crate::chapter::value;
 use crate::prose::excerpt;
-use crate::prose::shape::{Shape, shape};
+use crate::prose::shape::{Shape, of_name, shape};
 
 /// A code span that claims something about the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +53,7 @@ fn of_directives(page: &Page<'_>) -> Vec<Mention> {
     let mut add = |name: &str, range: &Range<usize>| {
         found.push(Mention {
             text: name.to_owned(),
-            // Here a name needs no underscore: `HZ`.
-            shape: shape(name).unwrap_or_else(|| Shape::Names(vec![name.to_owned()])),
+            shape: of_name(name),
             line: page.line(range.start),
             range: range.clone(),
             bare: true,

@@ -28,6 +28,9 @@ impl fmt::Display for Found {
     }
 }
 
+/// What the place begins with of a name that is a sysctl besides.
+const ALSO_A_SYSCTL: &str = "also a sysctl, ";
+
 /// Why a claim does not hold.
 #[derive(Debug)]
 pub enum Miss {
@@ -104,6 +107,55 @@ pub fn resolve(index: &Index, shape: &Shape) -> Result<Found, Miss> {
     }
 }
 
+/// Whether another kernel has what a claim turned out to be in the kernel of the book. A macro that
+/// is a function there is the same, but not a variable somewhere that only happens to be spelt so;
+/// and a member counts in its own structure alone.
+#[must_use]
+pub fn has(index: &Index, shape: &Shape, found: &Found) -> bool {
+    match shape {
+        Shape::Names(names) => {
+            let (first, others) = names.split_first().expect("a claim has a name");
+            is_named(index, first, found) && others.iter().all(|name| bare(index, name).is_ok())
+        }
+        Shape::Tagged(_, name) => is_named(index, name, found),
+        Shape::Members(parts) => {
+            let last = parts.last().expect("a path has parts");
+            members(index, parts).is_ok() && is_named(index, last, found)
+        }
+        Shape::File(path, _) if path.contains('*') => file(index, path, None).is_ok(),
+        Shape::File(..) => {
+            let path = found.place.split(':').next().unwrap_or_default();
+            index.named(path).any(|file| FILE.fits(&file))
+        }
+        Shape::Config(name, _) => one(index, name, CONFIG).is_ok(),
+        Shape::Guest(_) | Shape::Tracepoint(_) => resolve(index, shape).is_ok(),
+    }
+}
+
+/// Whether a name is there as something akin to what was found.
+fn is_named(index: &Index, name: &str, found: &Found) -> bool {
+    // The text may mean the sysctl.
+    if found.place.starts_with(ALSO_A_SYSCTL) && sysctl(index, name).is_some() {
+        return true;
+    }
+    match found.kind {
+        Kind::Sysctl => sysctl(index, name).is_some(),
+        Kind::Config => option(index, name).is_some(),
+        Kind::Member => index.named(name).any(|other| match other.kind {
+            Kind::Member => found.place.starts_with(&format!("{} +", other.of)),
+            kind => kind == Kind::Macro,
+        }),
+        kind => index.named(name).any(|other| is_akin(kind, other.kind)),
+    }
+}
+
+/// Whether a name of one kind may become one of the other, and stay what it is to a reader.
+fn is_akin(kind: Kind, other: Kind) -> bool {
+    let is_macro = kind == Kind::Macro && other == Kind::Member;
+    let is_both = |is: fn(Kind) -> bool| is(kind) && is(other);
+    kind == other || is_macro || is_both(Kind::is_type) || is_both(Kind::is_code)
+}
+
 fn names_of(index: &Index, names: &[String]) -> Result<Found, Miss> {
     let found = names.iter().map(|name| bare(index, name));
     let all: Vec<Found> = found.collect::<Result<_, _>>()?;
@@ -118,14 +170,11 @@ fn one(index: &Index, name: &str, what: Sought) -> Result<Found, Miss> {
 
 /// A name alone: of whatever kind.
 fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
-    let ending = format!("/{name}");
-    let mut sysctls = index.beginning("/proc/sys/");
-    let sysctl = sysctls.find(|found| found.text.ends_with(&ending));
     let code = one(index, name, NAME).ok();
-    match (code, sysctl) {
+    match (code, sysctl(index, name)) {
         // The text may mean either.
         (Some(found), Some(_)) => Ok(Found {
-            place: format!("also a sysctl, {}", found.place),
+            place: format!("{ALSO_A_SYSCTL}{}", found.place),
             ..found
         }),
         (Some(found), None) => Ok(found),
@@ -133,11 +182,20 @@ fn bare(index: &Index, name: &str) -> Result<Found, Miss> {
             kind: Kind::Sysctl,
             place: sysctl.text.to_owned(),
         }),
-        (None, None) => {
-            let option = best(index.named(&format!("CONFIG_{name}")));
-            option.ok_or_else(|| Miss::unknown(name, NAME))
-        }
+        (None, None) => option(index, name).ok_or_else(|| Miss::unknown(name, NAME)),
     }
+}
+
+/// The sysctl that is called so, in whatever folder.
+fn sysctl<'a>(index: &'a Index, name: &str) -> Option<Name<'a>> {
+    let ending = format!("/{name}");
+    let mut sysctls = index.beginning("/proc/sys/");
+    sysctls.find(|found| found.text.ends_with(&ending))
+}
+
+/// The option that is called so, without what options begin with.
+fn option(index: &Index, name: &str) -> Option<Found> {
+    best(index.named(&format!("CONFIG_{name}")))
 }
 
 /// Follows a path of members; the first part may be a variable that only the reader knows.
@@ -392,6 +450,47 @@ mod tests {
             ("tcp:tcp_probe", "tracepoint: in the guest"),
         ] {
             assert_eq!(ask(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_kernel_has_what_is_akin_there() {
+        let book = index();
+        let other = [
+            "/proc/sys/net/ipv4/ip_forward\tsysctl\t\t\t\t",
+            "CONFIG_SMP\tconfig\t\ty\tarch/x86/Kconfig:1\t",
+            "TCP_SYN_SENT\tmacro\t\t= 2\tinclude/net/tcp_states.h:1\t",
+            "arch/x86/head64.c\tsource file\t\t10\tarch/x86/head64.c\t",
+            "fs_initcall\tfunction\t\t\tinclude/linux/init.h:1\t",
+            "inet_init\tlocal\tf\t\tnet/ipv4/af_inet.c:1\t",
+            "net/ipv4\tsource folder\t\t\tnet/ipv4\t",
+            "sk_state\tmember\tstruct sock\t+18\tinclude/net/sock.h:1\t",
+            "skc_state\tmember\tstruct other\t+18\tinclude/net/sock.h:1\t",
+            "sock\ttypedef\t\t712 bytes\tinclude/net/sock.h:1\t",
+            "start_time\tmember\tstruct task_struct\t+8\tinclude/linux/sched.h:1\t",
+        ];
+        let other = Index::from(other.join("\n") + "\n");
+        for (text, is_there) in [
+            ("CONFIG_SMP=n", true),
+            ("TCP_SYN_SENT", true),
+            ("fs_initcall", true),
+            ("ip_forward", true),
+            ("net/ipv4/", true),
+            ("sk->sk_state", true),
+            ("struct sock", true),
+            ("start_time", true),
+            // As something else, in another structure, or in another place.
+            ("inet_init", false),
+            ("skc_state", false),
+            ("__sk_common.skc_state", false),
+            ("head64.c:500", false),
+            ("tcp_syn_retries", false),
+            ("/proc/1/maps", false),
+            ("tcp:tcp_probe", false),
+        ] {
+            let shape = shape(text).unwrap();
+            let found = resolve(&book, &shape).unwrap();
+            assert_eq!(has(&other, &shape, &found), is_there, "{text}");
         }
     }
 

@@ -72,6 +72,12 @@ pub fn shape(text: &str) -> Option<Shape> {
         .or_else(|| members(text))
 }
 
+/// The shape of what is a name for certain, as in a directive, where it needs no underscore: `HZ`.
+#[must_use]
+pub fn of_name(text: &str) -> Shape {
+    shape(text).unwrap_or_else(|| Shape::Names(vec![text.to_owned()]))
+}
+
 fn config(text: &str) -> Option<Shape> {
     let comment = text.strip_prefix("# ");
     let unset = comment.and_then(|comment| comment.strip_suffix(" is not set"));

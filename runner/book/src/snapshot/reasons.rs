@@ -262,8 +262,13 @@ pub fn all(root: &Path) -> Result<Vec<String>> {
         let name = name.to_str().and_then(|name| name.strip_suffix(".toml"));
         series.extend(name.map(str::to_owned));
     }
-    series.sort_by_key(|name| Vec::from_iter(name.split('.').map(|part| part.parse::<u32>().ok())));
+    series.sort_by_key(|name| age(name));
     Ok(series)
+}
+
+/// What sorts the names of series: 6.12 is younger than 6.1 and 6.9.
+pub(crate) fn age(series: &str) -> Vec<Option<u32>> {
+    series.split('.').map(|part| part.parse().ok()).collect()
 }
 
 /// The files in which it is said, relative to the repository.
