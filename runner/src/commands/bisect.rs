@@ -172,7 +172,8 @@ impl Bisection<'_> {
             let between = between.map(|tried| (&*tried.commit, tried.verdict.word()));
             let between = Vec::from_iter(between);
             match self.bench.next(&ends[0], &ends[1], &between)? {
-                Next::Try(commit) => {
+                Next::Try { commit, left } => {
+                    anstream::eprintln!("{DIM}{left}{DIM:#}");
                     let tried = self.tried(&commit, |now| self.verdict(&good, &bad, now))?;
                     self.say(&tried)?;
                     self.state.keep(tried)?;
@@ -289,7 +290,8 @@ impl Bisection<'_> {
         } else {
             drop(stage);
         }
-        if let (Some(first), true) = (made.unknown.first(), made.refusal.is_none()) {
+        let is_first = self.state.tried().is_empty();
+        if let (Some(first), true) = (made.unknown.first(), is_first && made.refusal.is_none()) {
             eprintln!(
                 "note: it does not know {} of the lines of that configuration, such as {first}",
                 made.unknown.len()
@@ -463,6 +465,8 @@ fn printed(snapshot: &Snapshot, step: StepId) -> String {
 fn trouble(now: &Snapshot) -> Option<String> {
     let mut records = now.transcript.records.iter();
     let record = records.find(|record| record.output.status == LOST)?;
-    let why = record.output.stderr.lines().last().unwrap_or_default();
-    Some(format!("step {} ends with: {why}", record.id))
+    let mut lines = record.output.stderr.lines();
+    let oops = lines.find(|line| line.contains("the kernel has stopped"));
+    let why = oops.or(record.output.stderr.lines().last());
+    Some(format!("step {}: {}", record.id, why.unwrap_or_default()))
 }

@@ -85,7 +85,8 @@ impl Bench {
         }
         let rework = Rework::of(lab, &folder);
         let made = folder.join(MADE);
-        if !made.is_file() {
+        // The clone may be another at the same place, which knows nothing of the tree.
+        if !(made.is_file() && history.has_tree(&rework.tree)) {
             if folder.exists() {
                 fs::remove_dir_all(&folder)?;
             }
@@ -105,36 +106,15 @@ impl Bench {
             write_whole(&made, b"")?;
             stage.done();
         }
-        let bench = Self {
-            history: history.in_tree(&rework.tree),
+        let history = history.in_tree(&rework.tree);
+        history.unlock()?;
+        sweep(&folder.join(BUILDING), &rework.tree, &history)?;
+        Ok(Self {
             folder,
             rework,
+            history,
             _lock: lock,
-        };
-        bench.history.unlock()?;
-        bench.sweep()?;
-        Ok(bench)
-    }
-
-    /// Removes what a build has written that was cut short. After a power cut nothing can be
-    /// trusted.
-    fn sweep(&self) -> Result<()> {
-        let building = self.folder.join(BUILDING);
-        let Ok(boot) = fs::read_to_string(&building) else {
-            return Ok(());
-        };
-        let begun = fs::metadata(&building)?.modified()?;
-        let files = self.history.ask(&["ls-files", "-z", "--others"])?;
-        for file in files.split('\0').filter(|file| !file.is_empty()) {
-            let path = self.rework.tree.join(file);
-            let Ok(data) = fs::symlink_metadata(&path) else {
-                continue;
-            };
-            if boot != kernel::boot() || data.modified()? >= begun {
-                fs::remove_file(path)?;
-            }
-        }
-        Ok(fs::remove_file(building)?)
+        })
     }
 
     /// Where it lies.
@@ -231,6 +211,26 @@ impl Bench {
     }
 }
 
+/// Removes what a build has written into a tree that was cut short, as the file `building` tells.
+/// After a power cut nothing can be trusted.
+fn sweep(building: &Path, tree: &Path, history: &History) -> Result<()> {
+    let Ok(boot) = fs::read_to_string(building) else {
+        return Ok(());
+    };
+    let begun = fs::metadata(building)?.modified()?;
+    let files = history.ask(&["ls-files", "-z", "--others"])?;
+    for file in files.split('\0').filter(|file| !file.is_empty()) {
+        let path = tree.join(file);
+        let Ok(data) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if boot != kernel::boot() || data.modified()? >= begun {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(fs::remove_file(building)?)
+}
+
 /// The first line of a log in which somebody complains.
 fn refusal(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
@@ -242,4 +242,40 @@ fn refusal(log: &Path) -> String {
     };
     let line = text.lines().find(is_complaint);
     line.or(text.lines().last()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::build::history::tests::Small;
+
+    #[test]
+    fn what_a_build_has_written_that_was_cut_short_is_removed() {
+        let clone = Small::of(1);
+        let tree = clone.path();
+        let history = History::find(tree).unwrap();
+        let building = clone.path().join(".git/building");
+        let write = |name: &str, age: u64| {
+            let path = tree.join(name);
+            fs::write(&path, "").unwrap();
+            let time = SystemTime::now() - Duration::from_secs(age);
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        let cut_short = |boot: &str| {
+            write("old.o", 100);
+            write("new.o", 0);
+            write(".git/building", 50);
+            let begun = fs::metadata(&building).unwrap().modified().unwrap();
+            fs::write(&building, boot).unwrap();
+            let file = File::options().write(true).open(&building).unwrap();
+            file.set_modified(begun).unwrap();
+            sweep(&building, tree, &history).unwrap();
+            ["file", "old.o", "new.o", ".git/building"].map(|name| tree.join(name).exists())
+        };
+        assert_eq!(cut_short(&kernel::boot()), [true, true, false, false]);
+        assert_eq!(cut_short("another"), [true, false, false, false]);
+    }
 }

@@ -41,6 +41,8 @@ const ONLY_SKIPPED: i32 = 2;
 /// How a bisection's log begins the lines about its end.
 const FOUND: &str = "# first bad commit: [";
 const POSSIBLE: &str = "# possible first bad commit: [";
+/// And how it begins what it prints about the rest.
+const LEFT: &str = "Bisecting: ";
 
 /// A clone, asked in one of its work trees.
 #[derive(Debug, Clone)]
@@ -54,8 +56,13 @@ pub struct History {
 /// What git's bisection says next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// This commit is to be tried.
-    Try(String),
+    /// A commit is to be tried.
+    Try {
+        /// Its hash.
+        commit: String,
+        /// How much is left after it, in git's words.
+        left: String,
+    },
     /// This is the one that is looked for.
     Found(String),
     /// It is one of these, of which all but one cannot be tried.
@@ -114,6 +121,19 @@ impl History {
             folder: tree.to_owned(),
             common: self.common.clone(),
         }
+    }
+
+    /// Whether a folder is a work tree of the clone: git would take one for a part of another clone
+    /// that it happens to lie in.
+    pub(super) fn has_tree(&self, tree: &Path) -> bool {
+        let words = ["rev-parse", "--path-format=absolute"];
+        let which = ["--show-toplevel", "--git-common-dir"];
+        let told = self.in_tree(tree).ask(&[words, which].concat());
+        let (Ok(told), Ok(tree)) = (told, fs::canonicalize(tree)) else {
+            return false;
+        };
+        let expected = [tree.display(), self.common.display()];
+        told.lines().eq(expected.map(|path| path.to_string()))
     }
 
     /// The commit of a name.
@@ -280,11 +300,15 @@ impl History {
         if let Some(found) = of(FOUND).pop() {
             return Ok(Next::Found(found));
         }
-        Ok(match of(POSSIBLE) {
-            none if none.is_empty() => {
-                Next::Try(self.ask(&["rev-parse", "--verify", "BISECT_HEAD"])?)
-            }
-            some => Next::OneOf(some),
+        let possible = of(POSSIBLE);
+        if !possible.is_empty() {
+            return Ok(Next::OneOf(possible));
+        }
+        let told = said(&done.stdout);
+        let left = told.lines().filter_map(|line| line.strip_prefix(LEFT));
+        Ok(Next::Try {
+            commit: self.ask(&["rev-parse", "--verify", "BISECT_HEAD"])?,
+            left: left.last().unwrap_or_default().to_owned(),
         })
     }
 
@@ -343,4 +367,121 @@ fn said(bytes: &[u8]) -> String {
 
 fn unfit(given: &Path, why: &str) -> Error {
     Error::Unfit(format!("--git {}: {why}", given.display()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A clone of a few commits, each of which changes the file `file`.
+    pub struct Small {
+        folder: tempfile::TempDir,
+        commits: Vec<String>,
+    }
+
+    impl Small {
+        pub fn of(commits: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut clone = Self {
+                folder,
+                commits: Vec::new(),
+            };
+            clone.git(&["init", "--quiet"]);
+            for number in 0..commits {
+                fs::write(clone.path().join("file"), number.to_string()).unwrap();
+                clone.git(&["add", "file"]);
+                let who = ["-c", "user.name=reader", "-c", "user.email=reader@theseus"];
+                let commit = ["commit", "--quiet", "-m", &format!("commit {number}")];
+                clone.git(&[&who[..], &commit].concat());
+                let commit = clone.git(&["rev-parse", "HEAD"]);
+                clone.commits.push(commit);
+            }
+            clone
+        }
+
+        pub fn path(&self) -> &Path {
+            self.folder.path()
+        }
+
+        fn git(&self, words: &[&str]) -> String {
+            let done = run(self.path(), words).unwrap();
+            assert!(done.status.success(), "{words:?}: {done:?}");
+            said(&done.stdout)
+        }
+
+        fn bisection(&self, tree: &History, tried: &[(usize, &str)]) -> Next {
+            let tried = tried.iter();
+            let tried = tried.map(|(number, word)| (&*self.commits[*number], *word));
+            let (first, last) = (&self.commits[0], self.commits.last().unwrap());
+            let log = self.path().join(".git/log");
+            tree.next(&log, first, last, &Vec::from_iter(tried))
+                .unwrap()
+        }
+    }
+
+    #[test]
+    fn git_says_which_commit_is_next_however_often_it_is_asked() {
+        let clone = Small::of(9);
+        // The reader has a bisection under way.
+        clone.git(&["bisect", "start", &clone.commits[5], &clone.commits[2]]);
+        let readers = || {
+            let words = ["rev-parse HEAD", "bisect log", "status --porcelain"];
+            words.map(|words| clone.git(&Vec::from_iter(words.split(' '))))
+        };
+        let before = readers();
+        let history = History::find(clone.path()).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let tree = history.in_new_tree(&place.path().join("tree"), "HEAD");
+        let tree = tree.unwrap();
+        let commit = |number: usize, next: Next| match next {
+            Next::Try { commit, left } => {
+                assert_eq!(commit, clone.commits[number]);
+                left
+            }
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..2 {
+            let left = commit(4, clone.bisection(&tree, &[]));
+            assert!(left.contains("3 revisions left"), "{left}");
+            commit(6, clone.bisection(&tree, &[(4, "good")]));
+        }
+        let all = [(4, "good"), (6, "bad"), (5, "bad")];
+        let found = Next::Found(clone.commits[5].clone());
+        assert_eq!(clone.bisection(&tree, &all), found);
+        assert!(history.has_tree(&place.path().join("tree")));
+        // A git that was killed has left its lock, and half of a bisection.
+        let folder = tree.ask(&["rev-parse", "--absolute-git-dir"]).unwrap();
+        fs::write(Path::new(&folder).join("HEAD.lock"), "").unwrap();
+        fs::remove_file(Path::new(&folder).join("BISECT_START")).unwrap();
+        tree.unlock().unwrap();
+        let skipped = [(4, "good"), (6, "bad"), (5, "skip")];
+        let Next::OneOf(mut left) = clone.bisection(&tree, &skipped) else {
+            panic!("5 and 6 are left");
+        };
+        left.sort();
+        let mut expected = vec![clone.commits[5].clone(), clone.commits[6].clone()];
+        expected.sort();
+        assert_eq!(left, expected);
+        assert_eq!(readers(), before);
+        // What lies in a work tree is none.
+        let inside = place.path().join("tree/inside");
+        fs::create_dir(&inside).unwrap();
+        assert!(!history.has_tree(&inside));
+        assert!(!history.has_tree(&place.path().join("nowhere")));
+    }
+
+    #[test]
+    fn a_commit_is_looked_into_without_a_checkout() {
+        let clone = Small::of(2);
+        let history = History::find(clone.path()).unwrap();
+        let [first, last] = [&clone.commits[0], &clone.commits[1]];
+        assert_eq!(history.commit("HEAD").unwrap(), *last);
+        assert_eq!(history.count(first, last).unwrap(), 1);
+        assert_eq!(history.changed(first, last, &["f*"]).unwrap(), ["file"]);
+        assert_eq!(history.changed(first, last, &["*.c"]).unwrap().len(), 0);
+        assert_eq!(history.text(first, "file").unwrap().as_deref(), Some("0"));
+        assert_eq!(history.text(first, "other").unwrap(), None);
+        let subject = format!("{} commit 1", short(last));
+        assert_eq!(history.subject(last).unwrap(), subject);
+    }
 }

@@ -121,3 +121,37 @@ impl State {
         write_whole(&self.path, &serde_json::to_vec(&self.kept)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_kept_for_the_same_question() {
+        let folder = tempfile::tempdir().unwrap();
+        let question = |step: &str| Question {
+            step: step.to_owned(),
+            good: "a".to_owned(),
+            bad: "b".to_owned(),
+            replay: "1".to_owned(),
+        };
+        let of = |step| State::of(folder.path(), question(step));
+        assert_eq!(of("5.1").tried().len(), 0);
+        let tried = Tried {
+            commit: "c".to_owned(),
+            verdict: Verdict::Skip("it does not boot".to_owned()),
+            is_built: true,
+            printed: None,
+            took: Duration::from_millis(1500),
+        };
+        of("5.1").keep(tried.clone()).unwrap();
+        let kept = of("5.1");
+        let found = kept.get("c").unwrap();
+        assert_eq!(found.verdict, tried.verdict);
+        assert_eq!((found.took, found.is_built), (tried.took, true));
+        assert_eq!(of("5.2").tried().len(), 0);
+        // A disk that has lost a part of it costs what was found, and nothing else.
+        fs::write(folder.path().join(FILE), "{").unwrap();
+        assert_eq!(of("5.1").tried().len(), 0);
+    }
+}
