@@ -36,8 +36,6 @@ const ELSEWHERE: [&str; 7] = [
 ];
 /// What a shell says whose program is not there.
 const NO_PROGRAM: i32 = 127;
-/// What `git bisect` ends with when only commits are left that were skipped.
-const ONLY_SKIPPED: i32 = 2;
 /// How a bisection's log begins the lines about its end.
 const FOUND: &str = "# first bad commit: [";
 const POSSIBLE: &str = "# possible first bad commit: [";
@@ -284,13 +282,7 @@ impl History {
             &self.folder,
             &["bisect", "replay", &log.display().to_string()],
         )?;
-        if !(done.status.success() || done.status.code() == Some(ONLY_SKIPPED)) {
-            bail!(
-                "git bisect fails: {}{}",
-                said(&done.stdout),
-                said(&done.stderr)
-            );
-        }
+        // When it is at its end, its status is sometimes that of a failure; its log tells.
         let log = self.ask(&["bisect", "log"])?;
         let of = |mark: &str| {
             let lines = log.lines().filter_map(|line| line.strip_prefix(mark));
@@ -305,6 +297,9 @@ impl History {
             return Ok(Next::OneOf(possible));
         }
         let told = said(&done.stdout);
+        if !done.status.success() {
+            bail!("git bisect fails: {told}{}", said(&done.stderr));
+        }
         let left = told.lines().filter_map(|line| line.strip_prefix(LEFT));
         Ok(Next::Try {
             commit: self.ask(&["rev-parse", "--verify", "BISECT_HEAD"])?,
@@ -468,6 +463,14 @@ pub(super) mod tests {
         fs::create_dir(&inside).unwrap();
         assert!(!history.has_tree(&inside));
         assert!(!history.has_tree(&place.path().join("nowhere")));
+    }
+
+    #[test]
+    fn of_two_commits_the_later_one_is_found_at_once() {
+        let clone = Small::of(2);
+        let history = History::find(clone.path()).unwrap();
+        let found = Next::Found(clone.commits[1].clone());
+        assert_eq!(clone.bisection(&history, &[]), found);
     }
 
     #[test]
