@@ -78,14 +78,15 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     history.check_order(&good, &bad)?;
     let pins = Pins::read(&root)?;
     let versions = [history.version(&good)?, history.version(&bad)?];
-    let series = versions.each_ref().map(|version| pins.nearest(version));
-    let chapter = Reasons::read(&root, series[0])?.typed(chapter)?;
+    let series = pins.nearest(&versions[0]);
+    let chapter = Reasons::read(&root, series)?.typed(chapter)?;
 
     let mut options = context.options(&root)?;
-    let has_series = choose_series(&mut options, &pins, series[0])?;
+    let has_series = choose_series(&mut options, &pins, series);
+    let of_use = has_series && release(&versions[0]) == release(series);
     let ready = Ready::make(&options, [&chapter], None)?;
     let lab = ready.lab(&chapter);
-    let bench = Bench::open(&options.cache, &history, lab, &good, has_series)?;
+    let bench = Bench::open(&options.cache, &history, lab, &good, of_use)?;
     let machine = provenance::of(&root, &options.series, lab)?;
     let typed = &chapter.steps[..count];
     let question = Question {
@@ -110,11 +111,11 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     bisection.run()
 }
 
-/// Has the lab made with the kernel of a series, if it is there: its objects are of use. Tells
-/// whether it is.
-fn choose_series(options: &mut Options, pins: &Pins, series: &str) -> Result<bool> {
+/// Has the lab made with the kernel of a series, if it is there: one that only resembles the
+/// commits' is not worth a build. Tells whether it is.
+fn choose_series(options: &mut Options, pins: &Pins, series: &str) -> bool {
     if series == options.series {
-        return Ok(true);
+        return true;
     }
     let other = Options {
         series: series.to_owned(),
@@ -122,13 +123,13 @@ fn choose_series(options: &mut Options, pins: &Pins, series: &str) -> Result<boo
         cache: options.cache.clone().frozen(),
         ..options.clone()
     };
-    let sandbox = setup::sandbox(&other)?;
-    let is_there = setup::kernel(&other, &sandbox, pins).is_ok();
-    if is_there {
+    let sandbox = setup::sandbox(&other);
+    let kernel = sandbox.and_then(|sandbox| setup::kernel(&other, &sandbox, pins));
+    if kernel.is_ok() {
         options.series = other.series;
         options.kernel_source = None;
     }
-    Ok(is_there)
+    kernel.is_ok()
 }
 
 /// The first two numbers of a version.

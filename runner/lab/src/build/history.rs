@@ -300,10 +300,10 @@ impl History {
         if !done.status.success() {
             bail!("git bisect fails: {told}{}", said(&done.stderr));
         }
-        let left = told.lines().filter_map(|line| line.strip_prefix(LEFT));
+        let mut left = told.lines().filter_map(|line| line.strip_prefix(LEFT));
         Ok(Next::Try {
             commit: self.ask(&["rev-parse", "--verify", "BISECT_HEAD"])?,
-            left: left.last().unwrap_or_default().to_owned(),
+            left: left.next_back().unwrap_or_default().to_owned(),
         })
     }
 
