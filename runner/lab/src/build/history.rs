@@ -259,8 +259,9 @@ impl History {
     }
 
     /// What git's bisection between two commits says, in this work tree, after these were tried:
-    /// each with the word that git has for the outcome. Nothing is checked out. The bisection is made
-    /// anew each time, from a log, so whatever a run has left that was cut short does not matter.
+    /// each with the word that git has for the outcome. Nothing is checked out. The bisection is
+    /// made anew each time, from a log, so whatever a run has left that was cut short does not
+    /// matter.
     ///
     /// # Errors
     /// What git says.
