@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    chapter, claims, clean, cmdrun, drift, exercise, lab as lab_command, mdbook, packet, plank,
-    preprocess, record, renumber, run, setup, show, verify,
+    bisect, chapter, claims, clean, cmdrun, drift, exercise, lab as lab_command, mdbook, packet,
+    plank, preprocess, record, renumber, run, setup, show, verify,
 };
 use crate::context::Context;
 use crate::help;
@@ -67,6 +67,9 @@ enum Command {
     /// Shows what the steps do otherwise on another series of the kernel
     #[command(after_help = include_str!("help/drift.txt"))]
     Drift(drift::Args),
+    /// Finds the commit of a clone of Linux that has changed a step
+    #[command(after_help = include_str!("help/bisect.txt"))]
+    Bisect(bisect::Args),
     /// Replays chapters, and keeps what they print as their snapshots
     #[command(after_help = include_str!("help/record.txt"))]
     Record(record::Args),
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Shell(args) => visit::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
         Command::Drift(args) => drift::run(&args),
+        Command::Bisect(args) => bisect::run(&args, &context),
         Command::Record(args) => record::run(&args, &context),
         Command::Claims(args) => claims::run(&args, &context),
         Command::Plank(args) => plank::run(&args, &context),

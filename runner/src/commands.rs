@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+pub mod bisect;
 pub mod chapter;
 pub mod claims;
 pub mod clean;

@@ -2,6 +2,7 @@
 //! QEMU guest, compares what they print with the recorded snapshot, and shows it on the rendered
 //! page.
 
+mod beside;
 mod cli;
 mod commands;
 mod context;

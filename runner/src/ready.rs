@@ -105,6 +105,9 @@ pub enum Own {
     Kernel(OwnKernel),
     /// One of the user's planks, to be built.
     Plank(Plank),
+    /// That of a commit, with the files that are otherwise than in the kernel that it is compared
+    /// with.
+    Commit(OwnKernel, Vec<Change>),
 }
 
 impl OwnArgs {
@@ -232,6 +235,12 @@ impl Ready {
                 Some(OwnKernel::find(&plank.tree())?)
             }
             Some(Own::Kernel(own)) => Some(own),
+            Some(Own::Commit(own, changes)) => {
+                for Change { file, book, plank } in changes {
+                    moved.add(&file, &book, &plank);
+                }
+                Some(own)
+            }
             None => None,
         };
         if let Some(own) = own {
@@ -361,9 +370,7 @@ impl Ready {
         signals: &Signals,
         watch: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Snapshot> {
-        let patient = self.with_patience(chapter);
-        let script = patient.script();
-        let Machine { lab, provenance } = self.machine(chapter);
+        let provenance = &self.machine(chapter).provenance;
         let recorded = Snapshot::of_series(&self.root, &self.series, &chapter.name)?;
         let otherwise = match recorded {
             _ if self.is_of_another_series() => Otherwise::Counts,
@@ -372,6 +379,24 @@ impl Ready {
             }
             _ => Otherwise::Fails,
         };
+        self.replay_if(otherwise, chapter, count, signals, watch)
+    }
+
+    /// As [`Ready::replay`], whatever was recorded: `otherwise` says what a step does that is
+    /// otherwise than the chapter has it.
+    ///
+    /// # Errors
+    /// As [`replay`].
+    pub fn replay_if(
+        &self,
+        otherwise: Otherwise,
+        chapter: &Chapter,
+        count: usize,
+        signals: &Signals,
+        watch: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<Snapshot> {
+        let patient = self.with_patience(chapter);
+        let (script, lab) = (patient.script(), self.lab(chapter));
         let transcript = replay(&self.root, script, count, lab, otherwise, signals, watch)?;
         Ok(self.snapshot(chapter, transcript))
     }

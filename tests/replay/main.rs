@@ -1,6 +1,7 @@
 //! Replays from outside: small chapters, made for one question each.
 
 mod beside;
+mod bisect;
 mod exercise;
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]

@@ -1,5 +1,6 @@
 //! From pinned sources to a bootable lab: each part is made once, and kept in the cache.
 
+pub mod bench;
 pub mod bundle;
 pub(crate) mod busybox;
 pub mod cache;
@@ -7,6 +8,7 @@ pub mod cpio;
 pub mod deb;
 pub mod fetch;
 pub mod fresh;
+pub mod history;
 pub mod kernel;
 pub mod patch;
 pub mod patched;

@@ -124,7 +124,9 @@ impl std::iter::Sum for Counts {
     }
 }
 
-fn fate(verdict: &Verdict, id: StepId) -> Fate {
+/// What a verdict says of one step.
+#[must_use]
+pub fn fate(verdict: &Verdict, id: StepId) -> Fate {
     let id = id.to_string();
     let (steps, noise, unreached): (&[Difference], &[String], &[String]) = match verdict {
         Verdict::Exact => (&[], &[], &[]),

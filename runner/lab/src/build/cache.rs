@@ -573,7 +573,8 @@ fn lock_path(folder: &Path) -> PathBuf {
     folder.with_extension("lock")
 }
 
-fn open_lock(folder: &Path) -> Result<File> {
+/// The file whose lock is that of the entry in this folder.
+pub(super) fn open_lock(folder: &Path) -> Result<File> {
     let path = lock_path(folder);
     let parent = path.parent().unwrap_or(folder);
     fs::create_dir_all(parent)?;

@@ -27,6 +27,8 @@ pub const RECIPE: [&str; 2] = [
     "make -j$(nproc) bzImage scripts_gdb",
 ];
 
+/// Where the recipe finds the fragment.
+pub(super) const BESIDE: &str = "../fragment.config";
 /// The fragment's name beside the tree, which the recipe uses.
 const FRAGMENT: &str = "fragment.config";
 pub(super) const TREE: &str = "linux";
@@ -253,8 +255,7 @@ fn build(
 /// cut, files may be empty that `make` takes for new.
 fn unpack_once(folder: &Path, sandbox: &Sandbox, source: &Source) -> Result<()> {
     let done = folder.join(UNPACKED);
-    // The same for all processes until the machine starts again.
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = boot();
     if fs::read_to_string(&done).is_ok_and(|then| then == boot) {
         return Ok(());
     }
@@ -278,6 +279,11 @@ fn unpack_once(folder: &Path, sandbox: &Sandbox, source: &Source) -> Result<()> 
     files::write_whole(&done, boot.as_bytes())?;
     stage.done();
     Ok(())
+}
+
+/// Tells one start of the machine from the next: the same for all processes until then.
+pub(super) fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// Unpacks a tarball, or copies a tree, into the folder `tree`, which is made anew. Nothing is left
@@ -363,19 +369,20 @@ pub fn check_path(root: &Path) -> Result<()> {
 
 fn tree_version(tree: &Path) -> Result<String> {
     let path = tree.join("Makefile");
-    let makefile = fs::read_to_string(&path)?;
+    version(&fs::read_to_string(&path)?)
+        .with_context(|| format!("{} gives no version: is this a Linux tree?", path.display()))
+}
+
+/// The version that the text of a tree's Makefile gives.
+pub(super) fn version(makefile: &str) -> Option<String> {
     let value = |name: &str| {
         makefile
             .lines()
             .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='))
             .map(str::trim)
     };
-    match (value("VERSION"), value("PATCHLEVEL"), value("SUBLEVEL")) {
-        (Some(version), Some(patchlevel), Some(sublevel)) => {
-            Ok(format!("{version}.{patchlevel}.{sublevel}"))
-        }
-        _ => bail!("{} gives no version: is this a Linux tree?", path.display()),
-    }
+    let [version, patchlevel, sublevel] = ["VERSION", "PATCHLEVEL", "SUBLEVEL"].map(value);
+    Some(format!("{}.{}.{}", version?, patchlevel?, sublevel?))
 }
 
 /// The lines of a fragment that set something.
@@ -419,7 +426,7 @@ pub(super) fn merged(config: &str, fragment: &str) -> String {
 }
 
 /// Whether a line of `make` is about an object of the kernel: `  CC      net/ipv4/arp.o`.
-fn is_object(line: &str) -> bool {
+pub(super) fn is_object(line: &str) -> bool {
     line.starts_with("  CC  ") || line.starts_with("  AS  ")
 }
 

@@ -112,6 +112,17 @@ impl Pins {
         })
     }
 
+    /// The series whose configuration serves a kernel of this version best: the newest that is no
+    /// newer, or the oldest of all.
+    #[must_use]
+    pub fn nearest(&self, version: &str) -> &str {
+        let wanted = release(version);
+        let mut names: Vec<&str> = self.kernel.keys().map(String::as_str).collect();
+        names.sort_by_key(|name| release(name));
+        let at_or_below = names.iter().rfind(|name| release(name) <= wanted);
+        at_or_below.or(names.first()).copied().unwrap_or_default()
+    }
+
     /// What the pins say of one kernel and of busybox.
     ///
     /// # Errors
@@ -159,6 +170,12 @@ impl Pins {
     }
 }
 
+/// The first two numbers of a version, which name a series.
+fn release(version: &str) -> Vec<u32> {
+    let numbers = version.split('.').take(2);
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
 /// The option that a line of a configuration is about.
 fn option(line: &str) -> Option<&str> {
     let (name, _) = line.split_once('=')?;
@@ -189,6 +206,16 @@ mod tests {
             &pins.busybox.sha256,
         ] {
             assert_eq!(hash.len(), 64);
+        }
+        for (version, series) in [
+            ("6.1.3", "6.1"),
+            ("6.0.0", "5.10"),
+            ("6.11.9", "6.1"),
+            ("6.12.0", "6.12"),
+            ("9.0.1", "7.3"),
+            ("4.19.0", "5.10"),
+        ] {
+            assert_eq!(pins.nearest(version), series, "{version}");
         }
         let error = format!("{:#}", pins.kernel("2.4").unwrap_err());
         assert!(error.contains("it has: 5.10, 6.1"), "{error}");

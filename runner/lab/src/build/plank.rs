@@ -341,7 +341,7 @@ fn is_made(path: &Path, tree: &Path) -> bool {
 }
 
 /// Whether a file of this name is one that is written, and not made.
-fn is_source(file: &str) -> bool {
+pub(super) fn is_source(file: &str) -> bool {
     const WRITTEN: [&str; 6] = ["c", "h", "S", "sh", "py", "pl"];
     const MADE: [&str; 4] = ["voffset.h", "zoffset.h", "cpustr.h", "piggy.S"];
     let path = Path::new(file);

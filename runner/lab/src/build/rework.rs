@@ -142,6 +142,11 @@ impl Rework {
         }
     }
 
+    /// Where what makes the kernel finds a file beside the copy.
+    pub(super) fn inside(&self, path: &Path) -> PathBuf {
+        self.view.sandbox().inside(path)
+    }
+
     /// The text of a file as the lab's kernel has it.
     ///
     /// # Errors
