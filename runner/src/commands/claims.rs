@@ -164,7 +164,7 @@ fn tell_stale(root: &Path, now: &Glossary) -> anyhow::Result<()> {
             }
         };
         for fault in faults {
-            eprintln!("note: {fault}; ask it: cargo run -p runner -- claims --record");
+            println!("note: {fault}; ask it: cargo run -p runner -- claims --record");
         }
     }
     Ok(())
