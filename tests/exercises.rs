@@ -56,6 +56,15 @@ fn each_exercise_stands_in_a_chapter_and_has_answers_that_must_fail() {
     for exercise in &all {
         let name = &exercise.name;
         assert!(exercise.wrong.len() >= WRONG, "{name}");
+        let said = exercise.points.iter().flat_map(|point| {
+            let known = point.wrong.iter().map(|miss| &miss.why);
+            known.chain([&point.otherwise])
+        });
+        let said: Vec<&String> = said.collect();
+        for wrong in &exercise.wrong {
+            let is_said = said.iter().any(|text| text.contains(&wrong.why));
+            assert!(is_said, "{name}: nobody is told {:?}", wrong.why);
+        }
         let wrong = exercise.wrong.iter();
         let files = wrong.map(|wrong| exercise.wrong_file(wrong));
         let files = files.filter(|_| exercise.kind != Kind::Predict);

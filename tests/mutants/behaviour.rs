@@ -150,7 +150,7 @@ fn each_planted_change_has_a_step_that_is_about_it() {
 }
 
 /// The chapters that boot the book's kernel.
-pub fn chapters() -> Vec<Chapter> {
+fn chapters() -> Vec<Chapter> {
     let paths = chapter::paths(&repository()).unwrap();
     let all = paths
         .iter()
@@ -220,7 +220,7 @@ fn asked<T>(all: Vec<T>, texts: &str, what: impl Fn(&T) -> &str) -> Vec<T> {
 
 /// The chapters that can judge changes: one in real time would be judged by what the machine has to
 /// do besides.
-fn judges() -> Vec<Chapter> {
+pub fn judges() -> Vec<Chapter> {
     let chapters = chapters().into_iter();
     chapters
         .filter(|chapter| !chapter.has(Terminal::Lab))

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use crate::beside::beside;
 use crate::repository;
 use crate::screen::{BOLD, DIM, GOOD};
-use anyhow::bail;
 use book::chapter::{self, Chapter};
 use book::snapshot::Snapshot;
 use book::snapshot::drift::{self, Counts, Fate};
