@@ -119,9 +119,9 @@ const OTHERWISE: [(&str, &str); 22] = [
     ("host 'echo h'", "| h\n= 0"),
 ];
 
-#[test]
-fn on_another_machine_a_replay_goes_on_where_a_wrong_chapter_would_end() {
-    let book = Book::new(&OTHERWISE.map(|(step, _)| step));
+/// A book whose chapter was recorded on another kernel, so that what is otherwise counts.
+fn recorded_elsewhere(steps: &[(&str, &str)]) -> Book {
+    let book = Book::new(&steps.iter().map(|(step, _)| *step).collect::<Vec<_>>());
     let first = book.run(&["chapter", "5", "--json", "--to", "5.1"]).json();
     let mut snapshot = "kind: exact\n".to_owned();
     for (name, value) in first["provenance"].as_object().unwrap() {
@@ -132,13 +132,19 @@ fn on_another_machine_a_replay_goes_on_where_a_wrong_chapter_would_end() {
         };
         snapshot += &format!("{name}: {value}\n");
     }
-    for (index, (step, recorded)) in OTHERWISE.iter().enumerate() {
+    for (index, (step, recorded)) in steps.iter().enumerate() {
         let words = step.split(' ').skip_while(|word| word.contains('='));
         let words = words.collect::<Vec<_>>().join(" ").replace('\'', "");
         snapshot += &format!("\n5.{} {words}\n{recorded}\n", index + 1);
     }
     std::fs::create_dir_all(book.snapshot().parent().unwrap()).unwrap();
     std::fs::write(book.snapshot(), snapshot).unwrap();
+    book
+}
+
+#[test]
+fn on_another_machine_a_replay_goes_on_where_a_wrong_chapter_would_end() {
+    let book = recorded_elsewhere(&OTHERWISE);
     let ran = book.run(&["chapter", "5", "--json"]);
     ran.ends_with(1);
     let json = ran.json();
@@ -177,6 +183,23 @@ fn on_another_machine_a_replay_goes_on_where_a_wrong_chapter_would_end() {
     book.run(&["chapter", "5"])
         .prints("not reached: nothing has stopped the machine")
         .prints("different in 13 of 22 steps");
+}
+
+#[test]
+fn a_command_can_be_ended_wherever_the_kernel_stands() {
+    let book = recorded_elsewhere(&[
+        ("guest 'echo a'", "| a\n= 0 at 1"),
+        ("gdb interrupt", "= 0"),
+        // gdb has the machine most of the time, in a file with a function of the name of the one
+        // in which the kernel is caught.
+        ("gdb 'break do_idle if 0'", "= 0"),
+        ("gdb continue", "| Continuing.\n= 0"),
+        ("deadline=3 guest 'sleep 1000000000'", "= 0 at 2"),
+        ("guest 'echo b'", "| c\n= 0 at 3"),
+    ]);
+    let ran = book.run(&["chapter", "5"]);
+    ran.ends_with(1).prints("not finished after 3 s");
+    ran.prints("5.6 guest# echo b\nb\n");
 }
 
 #[test]

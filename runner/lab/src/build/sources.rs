@@ -137,7 +137,7 @@ pub fn kernel(cache: &Cache, pin: &KernelPin, mirror: Option<&str>) -> Result<So
         upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
         stage.note(
             "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
-             the replays of chapters 1 and 4 will show where",
+             the replays of chapters 1, 4 and 5 will show where",
         );
         Ok(())
     };

@@ -7,20 +7,24 @@ from linux import tasks
 
 
 class TheseusInterrupt:
+    # There is a weak one as well, in kernel/sched/idle.c, which nobody calls; where the machine stands
+    # decides which of them gdb takes the bare name for.
+    IDLE = "'arch/x86/kernel/process.c'::arch_cpu_idle"
+
     def __init__(self, shell):
         self.shell = shell
         self.sent = set()
         self.idle = None
 
     def watch(self):
-        self.idle = gdb.Breakpoint('*arch_cpu_idle', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True, temporary=True)
+        self.idle = gdb.Breakpoint(f'*{self.IDLE}', type=gdb.BP_HARDWARE_BREAKPOINT, internal=True, temporary=True)
 
     def unwatch(self):
         if self.idle and self.idle.is_valid():
             self.idle.delete()
 
     def send(self):
-        if gdb.newest_frame().pc() != int(gdb.parse_and_eval('(unsigned long)arch_cpu_idle')):
+        if gdb.newest_frame().pc() != int(gdb.parse_and_eval(f'(unsigned long){self.IDLE}')):
             print('elsewhere')
             return
         everyone = list(tasks.task_lists())
