@@ -6,6 +6,7 @@ use book::chapter::markdown::Page;
 use book::chapter::{self, Chapter};
 use book::drawing;
 use book::drawing::map::{self, Leaf};
+use book::prose::glossary::Glossary;
 use book::snapshot::Snapshot;
 
 fn repository() -> PathBuf {
@@ -18,16 +19,14 @@ fn repository() -> PathBuf {
 #[test]
 fn every_drawing_shows_what_its_steps_recorded() {
     let root = repository();
+    let glossary = Glossary::read(&root).unwrap();
     let mut count = 0;
     for path in chapter::paths(&root).unwrap() {
         let chapter = Chapter::read(&root, &path).unwrap();
         let text = std::fs::read_to_string(root.join(&path)).unwrap();
         let snapshot = Snapshot::read(&root, &chapter.name).unwrap().unwrap();
-        for (drawn, number) in drawing::all(&chapter, &Page::read(&text), &snapshot)
-            .unwrap()
-            .iter()
-            .zip(1..)
-        {
+        let drawings = drawing::all(&chapter, &Page::read(&text), &snapshot, &glossary);
+        for (drawn, number) in drawings.unwrap().iter().zip(1..) {
             insta::assert_snapshot!(format!("{}-{number}", chapter.name), rows(drawn));
             count += 1;
         }

@@ -40,7 +40,13 @@ const HOSTILE: [&str; 14] = [
 ];
 
 /// Drawings, what asks for them, and what was recorded.
-const DRAWINGS: [(&str, &str, &str); 5] = [
+const DRAWINGS: [(&str, &str, &str); 6] = [
+    (
+        "states",
+        "states of=nud_state names=NUD_NONE,NUD_STALE",
+        "\n6.1 gdb continue\n| Hardware watchpoint 1: nud_state\n|\n\
+         | Old value = 0 TEXT\n| New value = 4 TEXT\n| f (TEXT) at FILE:1\n= 0\n",
+    ),
     (
         "printed network",
         "topology",
@@ -101,6 +107,15 @@ fn made(text: &str) -> Vec<(&'static str, String)> {
         snapshot
     };
     let mut made = Vec::new();
+    let constant = |(name, value): (&str, u32)| {
+        let kind = Kind::Macro;
+        let place = format!("= {value}, {text}");
+        (name.to_owned(), Found { kind, place })
+    };
+    let glossary = Glossary {
+        names: [("NUD_NONE", 0), ("NUD_STALE", 4)].map(constant).into(),
+        ..Glossary::default()
+    };
     for (name, asked, content) in DRAWINGS {
         let snapshot = recorded(content);
         let steps = snapshot.transcript.records.iter();
@@ -109,13 +124,13 @@ fn made(text: &str) -> Vec<(&'static str, String)> {
         let fence = steps.collect::<String>();
         let page = format!("```console\n{fence}```\n<!-- runner draw {asked} -->\n");
         let chapter = Chapter::parse(Path::new("chapters/06-x.md"), &page).unwrap();
-        let drawn = drawing::all(&chapter, &Page::read(&page), &snapshot).unwrap();
+        let drawn = drawing::all(&chapter, &Page::read(&page), &snapshot, &glossary).unwrap();
         made.push((name, drawn[0].to_string()));
     }
     let leaf = Leaf {
         name: word.clone(),
         title: text.to_owned(),
-        records: recorded(DRAWINGS[3].2).transcript.records,
+        records: recorded(DRAWINGS[4].2).transcript.records,
     };
     made.push(("map", map::draw(&[leaf]).unwrap().to_string()));
     made.extend(steps(text));

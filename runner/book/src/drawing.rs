@@ -15,6 +15,7 @@ mod layer;
 pub mod map;
 mod network;
 pub mod sequence;
+pub mod states;
 mod svg;
 pub mod topology;
 
@@ -26,11 +27,12 @@ use crate::chapter::markdown::{Directive, Edit, Page};
 use crate::drawing::map::Leaf;
 use crate::fault::{Error, Fault};
 use crate::html::Html;
+use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
-use lab::transcript::words;
+use lab::transcript::{Record, words};
 
-const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, or `draw` and \
-    buffer, calls or topology, alone on its line";
+const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, `<!-- runner draw \
+    states of=… names=… -->`, or `draw` and buffer, calls or topology, alone on its line";
 
 /// The first words of directives that ask for something else.
 const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
@@ -59,7 +61,12 @@ fn asked<'a>(
 ///
 /// # Errors
 /// Every line that asks for what cannot be drawn.
-pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Vec<Html>, Error> {
+pub fn all(
+    chapter: &Chapter,
+    page: &Page<'_>,
+    snapshot: &Snapshot,
+    glossary: &Glossary,
+) -> Result<Vec<Html>, Error> {
     let mut drawn = Vec::new();
     let mut faults = Vec::new();
     // How many steps are above the last drawing of each kind.
@@ -73,7 +80,8 @@ pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Ve
         let is_of_all = kind == "topology";
         let before = done.insert(kind, above).filter(|_| !is_of_all);
         let records = snapshot.transcript.records.get(before.unwrap_or(0)..above);
-        match words.and_then(|words| draw(&words, records.unwrap_or_default())) {
+        let records = records.unwrap_or_default();
+        match words.and_then(|words| draw(&words, records, glossary)) {
             Ok(html) => drawn.push(html),
             Err(message) => faults.push(Fault::new(&chapter.path, at, message)),
         }
@@ -82,10 +90,13 @@ pub fn all(chapter: &Chapter, page: &Page<'_>, snapshot: &Snapshot) -> Result<Ve
     Ok(drawn)
 }
 
-fn draw(words: &[String], records: &[lab::transcript::Record]) -> Result<Html, String> {
+fn draw(words: &[String], records: &[Record], glossary: &Glossary) -> Result<Html, String> {
     match words {
         [draw, sequence, rest @ ..] if draw == "draw" && sequence == "sequence" => {
             sequence::draw(&sequence::Asked::parse(rest)?, records)
+        }
+        [draw, states, rest @ ..] if draw == "draw" && states == "states" => {
+            states::draw(&states::Asked::parse(rest)?, records, glossary)
         }
         [draw, kind] if draw == "draw" => match kind.as_str() {
             "buffer" => buffer::draw(records),
@@ -163,12 +174,17 @@ mod tests {
         let state = |n, name| format!("\n6.{n} gdb state ${name}\n| $1 = TCP_CLOSE\n= 0\n");
         let content = state(1, "a") + &state(2, "b") + &state(3, "b");
         let snapshot = Snapshot::parse(&content).unwrap();
-        let faults = faults_of(all(&chapter, &Page::read(text), &snapshot));
+        let faults = faults_of(all(
+            &chapter,
+            &Page::read(text),
+            &snapshot,
+            &Glossary::default(),
+        ));
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [9, 10], "the second has no steps: {faults:?}");
         let whole = text.lines().take(5).collect::<Vec<_>>().join("\n");
         let page = Page::read(&whole);
-        let drawn = all(&chapter, &page, &snapshot).unwrap();
+        let drawn = all(&chapter, &page, &snapshot, &Glossary::default()).unwrap();
         let inserted = page.edited(insert(path, &page, &drawn).unwrap());
         assert!(inserted.contains("b: TCP_CLOSE.</desc>"), "{inserted}");
         assert!(insert(path, &page, &[]).is_err());
@@ -188,7 +204,12 @@ mod tests {
             "\n6.1 gdb backtrace\n{trace}\n= 0\n\n6.2 gdb state $a\n| $1 = TCP_CLOSE\n= 0\n"
         );
         let snapshot = Snapshot::parse(&content).unwrap();
-        let faults = faults_of(all(&chapter, &Page::read(text), &snapshot));
+        let faults = faults_of(all(
+            &chapter,
+            &Page::read(text),
+            &snapshot,
+            &Glossary::default(),
+        ));
         assert_eq!(
             faults.len(),
             1,

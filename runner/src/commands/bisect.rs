@@ -82,7 +82,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let chapter = Reasons::read(&root, series)?.typed(chapter)?;
 
     let mut options = context.options(&root)?;
-    let has_series = choose_series(&mut options, &pins, series);
+    let has_series = choose_series(&mut options, &pins, series)?;
     let of_use = has_series && release(&versions[0]) == release(series);
     let ready = Ready::make(&options, [&chapter], None)?;
     let lab = ready.lab(&chapter);
@@ -113,23 +113,23 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
 
 /// Has the lab made with the kernel of a series, if it is there: one that only resembles the
 /// commits' is not worth a build. Tells whether it is.
-fn choose_series(options: &mut Options, pins: &Pins, series: &str) -> bool {
+///
+/// # Errors
+/// As [`setup::has_kernel`].
+fn choose_series(options: &mut Options, pins: &Pins, series: &str) -> Result<bool> {
     if series == options.series {
-        return true;
+        return Ok(true);
     }
     let other = Options {
         series: series.to_owned(),
         kernel_source: None,
-        cache: options.cache.clone().frozen(),
         ..options.clone()
     };
-    let sandbox = setup::sandbox(&other);
-    let kernel = sandbox.and_then(|sandbox| setup::kernel(&other, &sandbox, pins));
-    if kernel.is_ok() {
-        options.series = other.series;
-        options.kernel_source = None;
+    let is_there = setup::has_kernel(&other, pins)?;
+    if is_there {
+        *options = other;
     }
-    kernel.is_ok()
+    Ok(is_there)
 }
 
 /// The first two numbers of a version.

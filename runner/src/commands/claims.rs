@@ -113,17 +113,14 @@ fn record(options: &Options, now: &Glossary, further: &BTreeSet<String>) -> anyh
         };
         let linux = &pins.kernel(&series)?.version;
         // A name in the text is no reason to build three kernels more.
-        let made = Options {
-            cache: options.cache.clone().frozen(),
-            ..options.clone()
-        };
-        let Ok(lab) = setup::ready(&made) else {
+        if !setup::has_kernel(&options, &pins)? {
             eprintln!(
                 "note: Linux {series} is not asked, as it is not built here; build it: runner setup \
                  --series {series}"
             );
             continue;
-        };
+        }
+        let lab = setup::ready(&options)?;
         let index = Index::ready(root, &options.cache, &lab)?;
         let absent = Absent::ask(&series, linux, now, further, &index, &lab.kernel.tree)?;
         keep(&root.join(absent::path(&series)), &absent.file())?;

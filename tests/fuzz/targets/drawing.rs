@@ -3,8 +3,10 @@
 #![cfg_attr(not(test), no_main)]
 
 use book::drawing::map::{self, Leaf};
-use book::drawing::sequence::{self, Asked};
-use book::drawing::{buffer, call_tree, topology};
+use book::drawing::{buffer, call_tree, sequence, states, topology};
+use book::prose::glossary::Glossary;
+use book::prose::resolve::Found;
+use book::symbols::Kind;
 use lab::transcript::step::{StepId, Terminal};
 use lab::transcript::{Output, Record, visible};
 
@@ -60,7 +62,17 @@ pub fn read(text: &str) {
     });
     let records: Vec<Record> = records.collect();
     let sides = ["left=client", "right=client"].map(str::to_owned);
-    let asked = Asked::parse(&sides).unwrap();
+    let asked = sequence::Asked::parse(&sides).unwrap();
+    let states = ["of=client", "names=NONE"].map(str::to_owned);
+    let states = states::Asked::parse(&states).unwrap();
+    let none = Found {
+        kind: Kind::Macro,
+        place: "= 0".to_owned(),
+    };
+    let glossary = Glossary {
+        names: [("NONE".to_owned(), none)].into(),
+        ..Glossary::default()
+    };
     let leaf = Leaf {
         name: "06-six".to_owned(),
         title: command.to_owned(),
@@ -71,6 +83,7 @@ pub fn read(text: &str) {
         call_tree::draw(&records),
         topology::draw(&records),
         sequence::draw(&asked, &records),
+        states::draw(&states, &records, &glossary),
         map::draw(&[leaf]),
     ];
     for drawn in drawn.into_iter().flatten() {

@@ -12,6 +12,7 @@ use book::drawing::buffer;
 use book::drawing::call_tree;
 use book::drawing::topology;
 use book::page;
+use book::prose::glossary::Glossary;
 use book::snapshot::Snapshot;
 use lab::transcript::Record;
 use lab::transcript::step::Step;
@@ -49,5 +50,5 @@ fn draw_sequence(snapshot: &Snapshot) {
         steps.collect::<String>()
     );
     let chapter = Chapter::parse(Path::new("chapters/06-six.md"), &text).unwrap();
-    let _ = drawing::all(&chapter, &Page::read(&text), snapshot);
+    let _ = drawing::all(&chapter, &Page::read(&text), snapshot, &Glossary::default());
 }

@@ -205,7 +205,7 @@ impl Layout {
         }
         found.sort_by_key(|fault| fault.line);
         Error::unless_empty(found)?;
-        let drawings = drawing::all(&chapter, page, &snapshot)?;
+        let drawings = drawing::all(&chapter, page, &snapshot, &self.text.glossary)?;
         Ok(LaidOut {
             banner: Some(page::verified(&chapter, &snapshot)),
             steps: chapter.steps.len(),

@@ -16,7 +16,6 @@ use crate::chapter::markdown::{Edit, Page};
 use crate::chapter::value::{self, Directive, Source, edge, written};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
-use crate::pattern::{Pattern, pattern};
 use crate::prose::glossary::Glossary;
 use crate::snapshot::Snapshot;
 use crate::symbols::has_word;
@@ -198,15 +197,7 @@ impl Source for Values {
     }
 
     fn named(&mut self, name: &str) -> Result<Number, String> {
-        static VALUE: Pattern = Pattern::new(|| pattern(r"^= (-?\d+)\b"));
-        let Some(found) = self.names.names.get(name) else {
-            return Err(format!(
-                "`{name}` was never recorded: cargo run -p runner -- claims --record"
-            ));
-        };
-        let value = VALUE.captures(&found.place);
-        let value = value.ok_or_else(|| format!("`{name}` has no value that is known: {found}"))?;
-        value[1].parse()
+        self.names.value(name)
     }
 }
 

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::chapter::expression::Number;
+use crate::pattern::{Pattern, pattern};
 use crate::prose::resolve::Found;
 use crate::snapshot;
 use crate::symbols::Kind;
@@ -59,6 +61,22 @@ impl Glossary {
                 path.display()
             )
         })
+    }
+
+    /// The value of a constant.
+    ///
+    /// # Errors
+    /// A name that was never recorded, or that has no value.
+    pub fn value(&self, name: &str) -> Result<Number, String> {
+        static VALUE: Pattern = Pattern::new(|| pattern(r"^= (-?\d+)\b"));
+        let Some(found) = self.names.get(name) else {
+            return Err(format!(
+                "`{name}` was never recorded: cargo run -p runner -- claims --record"
+            ));
+        };
+        let value = VALUE.captures(&found.place);
+        let value = value.ok_or_else(|| format!("`{name}` has no value that is known: {found}"))?;
+        value[1].parse()
     }
 
     /// The file's whole text.

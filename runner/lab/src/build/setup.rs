@@ -248,3 +248,20 @@ pub fn kernel(options: &Options, sandbox: &Sandbox, pins: &Pins) -> Result<Kerne
     let source = kernel_source(options, pins)?;
     kernel::ready(&options.cache, sandbox, pin, &fragment, &source)
 }
+
+/// Whether the kernel of the options is in the cache. Nothing is made for the answer.
+///
+/// # Errors
+/// What keeps it from being looked for.
+pub fn has_kernel(options: &Options, pins: &Pins) -> Result<bool> {
+    let frozen = Options {
+        cache: options.cache.clone().frozen(),
+        ..options.clone()
+    };
+    let found = sandbox(&frozen).and_then(|sandbox| kernel(&frozen, &sandbox, pins));
+    match found {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(Error::of(&error), Some(Error::Absent { .. })) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
