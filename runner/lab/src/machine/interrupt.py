@@ -7,8 +7,8 @@ from linux import tasks
 
 
 class TheseusInterrupt:
-    # There is a weak one as well, in kernel/sched/idle.c, which nobody calls; where the machine stands
-    # decides which of them gdb takes the bare name for.
+    # There is a weak one as well, in kernel/sched/idle.c, which nobody calls; where the machine
+    # stands decides which of them gdb takes the bare name for.
     IDLE = "'arch/x86/kernel/process.c'::arch_cpu_idle"
 
     def __init__(self, shell):
