@@ -36,7 +36,7 @@ fn with_cable(steps: &[&'static str]) -> Book {
 fn guest_and_lab_talk_and_a_look_waits_for_the_end() {
     let book = with_cable(&[
         "background guest 'nc -l -p 9090; echo closed'",
-        "background lab 'sleep 1; echo hello | busybox nc 10.0.3.2 9090; echo sent'",
+        "background lab 'sleep 1; until echo hello | busybox nc 10.0.3.2 9090 2>/dev/null; do sleep 0.1; done; echo sent'",
         "guest",
         "lab",
         "until=listening lab 'tcpdump -nt -c 2 -i tap0 icmp 2>&1'",
