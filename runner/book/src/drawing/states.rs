@@ -3,7 +3,7 @@
 //! The changes are those that a watchpoint of gdb's has printed. The author says which member was
 //! watched, and the kernel's names for its values, in the order in which they are to stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::drawing::svg::{Figure, link, text};
@@ -51,14 +51,14 @@ struct Change {
 }
 
 impl Change {
-    fn leads_to_the_next(&self) -> bool {
-        self.to == self.from + 1
+    fn way(&self) -> (usize, usize) {
+        (self.from, self.to)
     }
 }
 
 static SEEN: Pattern = Pattern::new(|| {
     pattern(
-        r"(?m)^Hardware watchpoint \d+: (.*)\n\nOld value = (-?\d+).*\nNew value = (-?\d+).*\n(?:0x\w+ in )?(\w+) \(",
+        r"(?m)^Hardware watchpoint \d+: (.*)\n\nOld value = (-?\w+).*\nNew value = (-?\w+).*\n(?:0x\w+ in )?(\w+) \(",
     )
 });
 
@@ -69,7 +69,12 @@ static SEEN: Pattern = Pattern::new(|| {
 pub fn draw(asked: &Asked, records: &[Record], glossary: &Glossary) -> Result<Html, String> {
     let mut places = BTreeMap::new();
     for (name, place) in asked.names.iter().zip(0..) {
-        places.insert(glossary.value(name)?.to_string(), place);
+        // gdb prints a number, or the name of an enumerator.
+        for value in [glossary.value(name)?.to_string(), name.clone()] {
+            if places.insert(value, place).is_some() {
+                return Err(format!("{name} has the value of another of the names"));
+            }
+        }
     }
     let changes = changes(asked, records, &places)?;
     for (name, place) in asked.names.iter().zip(0..) {
@@ -97,7 +102,7 @@ pub fn draw(asked: &Asked, records: &[Record], glossary: &Glossary) -> Result<Ht
     Ok(figure.around(picture))
 }
 
-/// The changes that the steps show, each once.
+/// The changes that the steps show, each once for whoever makes it.
 fn changes(
     asked: &Asked,
     records: &[Record],
@@ -120,12 +125,13 @@ fn changes(
                 })
             };
             let (from, to) = (place(&found[2])?, place(&found[3])?);
-            let is_known = |change: &Change| (change.from, change.to) == (from, to);
+            let by = &found[4];
+            let is_known = |change: &Change| change.way() == (from, to) && change.by == by;
             if !changes.iter().any(is_known) {
                 changes.push(Change {
                     from,
                     to,
-                    by: found[4].to_owned(),
+                    by: by.to_owned(),
                     step: record.id,
                 });
             }
@@ -134,6 +140,7 @@ fn changes(
     Ok(changes)
 }
 
+/// The width of a drawing that fits a narrow screen; one with long names gets wider.
 const WIDTH: usize = 460;
 /// Between two boxes, and the height of one that has a line beside it.
 const GAP: usize = 22;
@@ -147,11 +154,10 @@ const TIP: usize = 7;
 
 /// The boxes from top to bottom, the ways between them, and who takes them.
 fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
-    let mut back: Vec<&Change> = changes
-        .iter()
-        .filter(|change| !change.leads_to_the_next())
-        .collect();
-    back.sort_by_key(|change| (change.from.abs_diff(change.to), change.from));
+    let ways: BTreeSet<(usize, usize)> = changes.iter().map(Change::way).collect();
+    let (next, mut back): (Vec<_>, Vec<_>) =
+        ways.into_iter().partition(|(from, to)| from + 1 == *to);
+    back.sort_by_key(|(from, to)| (from.abs_diff(*to), *from));
     let left = LANE * (back.len() + 1);
     let longest = names.iter().map(String::len).max().unwrap_or_default();
     let width = longest * CHARACTER / 10 + 2 * PAD;
@@ -159,6 +165,7 @@ fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
     let (mut boxes, mut notes) = (Html::default(), Html::default());
     let mut middles = Vec::new();
     let mut top = PAD;
+    let mut right = WIDTH;
     for (name, place) in names.iter().zip(0..) {
         let leaving = changes.iter().filter(|change| change.from == place);
         let mut lines = Vec::new();
@@ -181,6 +188,7 @@ fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
             notes += match step {
                 Some(step) => {
                     let behind = x + (words.len() + 1) * CHARACTER / 10;
+                    right = right.max(behind + step.to_string().len() * CHARACTER / 10);
                     let parts = [text("own", at, &words), text("by", (behind, at.1), step)];
                     link(step, parts)
                 }
@@ -191,16 +199,16 @@ fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
         top += height + GAP;
     }
     let mut ways = Html::default();
-    for change in changes.iter().filter(|change| change.leads_to_the_next()) {
-        let (from, to) = (middles[change.from].2, middles[change.to].1);
+    for (from, to) in next {
+        let (from, to) = (middles[from].2, middles[to].1);
         ways += way(format_args!("M{middle} {from}V{to}"));
         let (base, one, other) = (to - TIP, middle - 4, middle + 4);
         ways += tip(format_args!("M{middle} {to}L{one} {base}H{other}z"));
     }
-    for (change, lane) in back.into_iter().zip(1..) {
+    for ((from, to), lane) in back.into_iter().zip(1..) {
         let x = left - LANE * lane;
         // What leaves a box and what comes there do not touch.
-        let (from, to) = (middles[change.from].0 + 4, middles[change.to].0 - 4);
+        let (from, to) = (middles[from].0 + 4, middles[to].0 - 4);
         let (begun, ended) = if to < from {
             (from - 8, to + 8)
         } else {
@@ -215,7 +223,7 @@ fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
         ways += tip(format_args!("M{left} {to}L{tail} {up}V{down}z"));
     }
     let picture = [boxes, ways, notes].into_iter().collect();
-    (picture, (WIDTH, top - GAP + PAD))
+    (picture, (right, top - GAP + PAD))
 }
 
 fn way(way: std::fmt::Arguments<'_>) -> Html {
@@ -251,12 +259,22 @@ mod tests {
         7.3 gdb\n| Hardware watchpoint 11: -location $n->nud_state\n|\n\
         | Old value = 2 '\\002'\n| New value = 1 '\\001'\n| start (...) at a.c:1\n= 0\n\n\
         7.4 gdb\n| Hardware watchpoint 12: -location $n->refcnt\n|\n\
-        | Old value = 7\n| New value = 8\n| hold (...) at a.c:1\n= 0\n";
+        | Old value = 7\n| New value = 8\n| hold (...) at a.c:1\n= 0\n\n\
+        7.5 gdb\n| Hardware watchpoint 13: s->phase\n|\n\
+        | Old value = NONE\n| New value = KNOWN\n| first (...) at a.c:1\n= 0\n\n\
+        7.6 gdb\n| Hardware watchpoint 13: s->phase\n|\n| Old value = NONE\n| New value = KNOWN\n\
+        | a_function_with_a_name_that_is_longer_than_those_of_the_kernel (...) at a.c:1\n= 0\n";
 
     fn draw_it(words: &str) -> Result<Html, String> {
         let snapshot = Snapshot::parse(CHAPTER).unwrap();
         let asked = Asked::parse(&lab::transcript::words::split(words).unwrap())?;
-        let names = [("NONE", 0), ("ASKED", 1), ("KNOWN", 2), ("DEAD", 32)];
+        let names = [
+            ("NONE", 0),
+            ("ASKED", 1),
+            ("KNOWN", 2),
+            ("DEAD", 32),
+            ("SAME", 1),
+        ];
         let found = |(name, value): (&str, u32)| {
             let found = Found {
                 kind: Kind::Macro,
@@ -282,6 +300,18 @@ mod tests {
     }
 
     #[test]
+    fn all_who_make_a_change_are_named_however_long_their_names() {
+        let drawn = draw_it("of=phase names=NONE,KNOWN").unwrap();
+        assert!(
+            drawn.contains("NONE becomes KNOWN, by first (step 7.5). "),
+            "{drawn}"
+        );
+        assert!(drawn.contains(">7.6</text>"), "{drawn}");
+        assert!(!drawn.contains("viewBox=\"0 0 460 "), "{drawn}");
+        assert_eq!(drawn.matches("class=\"tip\"").count(), 1, "{drawn}");
+    }
+
+    #[test]
     fn what_no_step_shows_or_nobody_names_is_not_drawn() {
         for (words, part) in [
             ("of=nud_state names=NONE,ASKED,KNOWN,DEAD", "as DEAD"),
@@ -290,6 +320,7 @@ mod tests {
                 "step 7.2 shows nud_state as 2, for which there is no name",
             ),
             ("of=nud_state names=NONE,LOST", "`LOST` was never recorded"),
+            ("of=nud_state names=NONE,ASKED,SAME", "the value of another"),
             ("of=other names=NONE", "no step above shows other as NONE"),
             ("of=nud_state", "two words"),
             ("nud_state NONE", "two words"),
