@@ -194,12 +194,14 @@ fn a_command_can_be_ended_wherever_the_kernel_stands() {
         // in which the kernel is caught.
         ("gdb 'break do_idle if 0'", "= 0"),
         ("gdb continue", "| Continuing.\n= 0"),
-        ("deadline=3 guest 'sleep 1000000000'", "= 0 at 2"),
-        ("guest 'echo b'", "| c\n= 0 at 3"),
+        // Once may go well by chance.
+        ("deadline=2 guest 'sleep 1000000000'", "= 0 at 2"),
+        ("deadline=2 guest 'sleep 1000000000'", "= 0 at 3"),
+        ("guest 'echo b'", "| c\n= 0 at 4"),
     ]);
     let ran = book.run(&["chapter", "5"]);
-    ran.ends_with(1).prints("not finished after 3 s");
-    ran.prints("5.6 guest# echo b\nb\n");
+    ran.ends_with(1).prints("not finished after 2 s");
+    ran.prints("5.7 guest# echo b\nb\n");
 }
 
 #[test]
