@@ -11,6 +11,7 @@ pub mod backtrace;
 pub mod buffer;
 mod call_graph;
 pub mod call_tree;
+mod fib;
 mod layer;
 pub mod map;
 mod network;
@@ -18,6 +19,7 @@ pub mod sequence;
 pub mod states;
 mod svg;
 pub mod topology;
+pub mod trie;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,7 +34,7 @@ use crate::snapshot::Snapshot;
 use lab::transcript::{Record, words};
 
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, `<!-- runner draw \
-    states of=… names=… -->`, or `draw` and buffer, calls or topology, alone on its line";
+    states of=… names=… -->`, or `draw` and buffer, calls, topology or trie, alone on its line";
 
 /// The first words of directives that ask for something else.
 const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
@@ -102,6 +104,7 @@ fn draw(words: &[String], records: &[Record], glossary: &Glossary) -> Result<Htm
             "buffer" => buffer::draw(records),
             "calls" => call_tree::draw(records),
             "topology" => topology::draw(records),
+            "trie" => trie::draw(records),
             _ => Err(SHAPE.to_owned()),
         },
         _ => Err(SHAPE.to_owned()),

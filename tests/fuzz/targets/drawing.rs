@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use book::drawing::map::{self, Leaf};
-use book::drawing::{buffer, call_tree, sequence, states, topology};
+use book::drawing::{buffer, call_tree, sequence, states, topology, trie};
 use book::prose::glossary::Glossary;
 use book::prose::resolve::Found;
 use book::symbols::Kind;
@@ -11,7 +11,7 @@ use lab::transcript::step::{StepId, Terminal};
 use lab::transcript::{Output, Record, visible};
 
 /// Who types what; a command of the input's own stands at the end.
-const STEPS: [(Terminal, &str); 9] = [
+const STEPS: [(Terminal, &str); 10] = [
     (Terminal::Guest, "ip addr"),
     (Terminal::Server, "ip -brief link"),
     (Terminal::Guest, "ip route"),
@@ -19,6 +19,7 @@ const STEPS: [(Terminal, &str); 9] = [
     (Terminal::Gdb, "backtrace"),
     (Terminal::Gdb, "continue"),
     (Terminal::Gdb, "state $client"),
+    (Terminal::Gdb, "set $key = 0x0a000301"),
     (Terminal::Wire, ""),
     (Terminal::Lab, "tcpdump -n"),
 ];
@@ -82,6 +83,7 @@ pub fn read(text: &str) {
         buffer::draw(&records),
         call_tree::draw(&records),
         topology::draw(&records),
+        trie::draw(&records),
         sequence::draw(&asked, &records),
         states::draw(&states, &records, &glossary),
         map::draw(&[leaf]),
