@@ -40,7 +40,7 @@ const HOSTILE: [&str; 14] = [
 ];
 
 /// Drawings, what asks for them, and what was recorded.
-const DRAWINGS: [(&str, &str, &str); 7] = [
+const DRAWINGS: [(&str, &str, &str); 8] = [
     (
         "states",
         "states of=nud_state names=NUD_NONE,NUD_STALE",
@@ -83,6 +83,11 @@ const DRAWINGS: [(&str, &str, &str); 7] = [
         "trie",
         "\n6.1 guest cat x\n| TEXT:\n|   +-- 10.0.0.0/8 1 0 1\n|      |-- 10.0.0.0\n\
          |         /24 TEXT\n= 0 at 1\n\n6.2 gdb node\n| TEXT\n= 0\n",
+    ),
+    (
+        "chain",
+        "chain 'a>=see' fails=fail '\"b=see'",
+        "\n6.1 guest x\n| see TEXT\n= 0 at 1\n\n6.2 host x\n| WORD fail TEXT\n= 0\n",
     ),
 ];
 
@@ -278,7 +283,8 @@ fn a_text_of_others_is_shown_as_it_is() {
     for (name, html) in made(hostile) {
         let parsed = Html::parse_fragment(&html);
         let shown: String = parsed.root_element().text().collect();
-        let has_text = ["step", "fold", "error", "printed network", "trie"].contains(&name);
+        let has_text =
+            ["step", "fold", "error", "printed network", "trie", "chain"].contains(&name);
         assert!(!has_text || shown.contains(hostile), "{name}: {html}");
     }
 }

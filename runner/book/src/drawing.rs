@@ -11,6 +11,7 @@ pub mod backtrace;
 pub mod buffer;
 mod call_graph;
 pub mod call_tree;
+pub mod chain;
 mod fib;
 mod layer;
 pub mod map;
@@ -34,7 +35,7 @@ use crate::snapshot::Snapshot;
 use lab::transcript::{Record, words};
 
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, `<!-- runner draw \
-    states of=… names=… -->`, or `draw` and buffer, calls, topology or trie, alone on its line";
+    states of=… names=… -->`, `<!-- runner draw chain NAME=TEXT NAME=TEXT -->`, or `draw` and buffer, calls, topology or trie, alone on its line";
 
 /// The first words of directives that ask for something else.
 const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
@@ -99,6 +100,9 @@ fn draw(words: &[String], records: &[Record], glossary: &Glossary) -> Result<Htm
         }
         [draw, states, rest @ ..] if draw == "draw" && states == "states" => {
             states::draw(&states::Asked::parse(rest)?, records, glossary)
+        }
+        [draw, chain, rest @ ..] if draw == "draw" && chain == "chain" => {
+            chain::draw(&chain::Asked::parse(rest)?, records)
         }
         [draw, kind] if draw == "draw" => match kind.as_str() {
             "buffer" => buffer::draw(records),

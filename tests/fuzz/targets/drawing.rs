@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use book::drawing::map::{self, Leaf};
-use book::drawing::{buffer, call_tree, sequence, states, topology, trie};
+use book::drawing::{buffer, call_tree, chain, sequence, states, topology, trie};
 use book::prose::glossary::Glossary;
 use book::prose::resolve::Found;
 use book::symbols::Kind;
@@ -66,6 +66,8 @@ pub fn read(text: &str) {
     let asked = sequence::Asked::parse(&sides).unwrap();
     let states = ["of=client", "names=NONE"].map(str::to_owned);
     let states = states::Asked::parse(&states).unwrap();
+    let chain = ["a=a", "fails=1", "b=b"].map(str::to_owned);
+    let chain = chain::Asked::parse(&chain).unwrap();
     let none = Found {
         kind: Kind::Macro,
         place: "= 0".to_owned(),
@@ -84,6 +86,7 @@ pub fn read(text: &str) {
         call_tree::draw(&records),
         topology::draw(&records),
         trie::draw(&records),
+        chain::draw(&chain, &records),
         sequence::draw(&asked, &records),
         states::draw(&states, &records, &glossary),
         map::draw(&[leaf]),
