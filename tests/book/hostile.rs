@@ -40,7 +40,7 @@ const HOSTILE: [&str; 14] = [
 ];
 
 /// Drawings, what asks for them, and what was recorded.
-const DRAWINGS: [(&str, &str, &str); 8] = [
+const DRAWINGS: [(&str, &str, &str); 9] = [
     (
         "states",
         "states of=nud_state names=NUD_NONE,NUD_STALE",
@@ -83,6 +83,13 @@ const DRAWINGS: [(&str, &str, &str); 8] = [
         "trie",
         "\n6.1 guest cat x\n| TEXT:\n|   +-- 10.0.0.0/8 1 0 1\n|      |-- 10.0.0.0\n\
          |         /24 TEXT\n= 0 at 1\n\n6.2 gdb node\n| TEXT\n= 0\n",
+    ),
+    (
+        "image",
+        "image",
+        "\n6.1 host x\n| TEXT\n| 9 vmlinux\n| 9 core\n| 9999 bzImage\n= 0\n\n\
+         6.2 host x\n|   [ 1] WORD  PROGBITS  ff 0 9 00\n\
+         | 1 sectors of setup, payload at 1, 9 bytes long\n= 0\n",
     ),
     (
         "chain",

@@ -13,6 +13,7 @@ mod call_graph;
 pub mod call_tree;
 pub mod chain;
 mod fib;
+pub mod image;
 mod layer;
 pub mod map;
 mod network;
@@ -35,7 +36,7 @@ use crate::snapshot::Snapshot;
 use lab::transcript::{Record, words};
 
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, `<!-- runner draw \
-    states of=… names=… -->`, `<!-- runner draw chain NAME=TEXT NAME=TEXT -->`, or `draw` and buffer, calls, topology or trie, alone on its line";
+    states of=… names=… -->`, `<!-- runner draw chain NAME=TEXT NAME=TEXT -->`, or `draw` and buffer, calls, image, topology or trie, alone on its line";
 
 /// The first words of directives that ask for something else.
 const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
@@ -107,6 +108,7 @@ fn draw(words: &[String], records: &[Record], glossary: &Glossary) -> Result<Htm
         [draw, kind] if draw == "draw" => match kind.as_str() {
             "buffer" => buffer::draw(records),
             "calls" => call_tree::draw(records),
+            "image" => image::draw(records),
             "topology" => topology::draw(records),
             "trie" => trie::draw(records),
             _ => Err(SHAPE.to_owned()),

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use book::drawing::map::{self, Leaf};
-use book::drawing::{buffer, call_tree, chain, sequence, states, topology, trie};
+use book::drawing::{buffer, call_tree, chain, image, sequence, states, topology, trie};
 use book::prose::glossary::Glossary;
 use book::prose::resolve::Found;
 use book::symbols::Kind;
@@ -23,6 +23,10 @@ const STEPS: [(Terminal, &str); 10] = [
     (Terminal::Wire, ""),
     (Terminal::Lab, "tcpdump -n"),
 ];
+
+/// What an image is drawn with that no step of its sections prints.
+const FILES: &str = "4294967295 vmlinux\n1 core\n1024 bzImage\n\
+    0 sectors of setup, payload at 1, 9 bytes long\n";
 
 const ELEMENTS: [&str; 20] = [
     "a",
@@ -62,6 +66,10 @@ pub fn read(text: &str) {
         },
     });
     let records: Vec<Record> = records.collect();
+    let mut files = records.clone();
+    if let Some(last) = files.last_mut() {
+        last.output.stdout += FILES;
+    }
     let sides = ["left=client", "right=client"].map(str::to_owned);
     let asked = sequence::Asked::parse(&sides).unwrap();
     let states = ["of=client", "names=NONE"].map(str::to_owned);
@@ -86,6 +94,7 @@ pub fn read(text: &str) {
         call_tree::draw(&records),
         topology::draw(&records),
         trie::draw(&records),
+        image::draw(&files),
         chain::draw(&chain, &records),
         sequence::draw(&asked, &records),
         states::draw(&states, &records, &glossary),
