@@ -25,7 +25,7 @@ wanted=(
     bison           # the kernel's configuration
     bubblewrap      # starts all of these, with nothing but their own root in sight
     bzip2           # unpacks busybox's source
-    conntrack       # shows which addresses were translated, in chapter 8
+    conntrack       # shows which addresses were translated
     coreutils       # cat, ls, nproc and so on: the builds and the steps
     cpio            # packs a root by hand, in chapter 3
     dash            # sh, for the builds
@@ -39,8 +39,8 @@ wanted=(
     gdb             # looks into the kernel
     grep            # the builds and the steps
     gzip            # packs and unpacks
-    iproute2        # lays the lab's cables, in chapter 8
-    iptables        # translates addresses, in chapter 8
+    iproute2        # lays the lab's cables
+    iptables        # translates addresses
     libc-bin        # the locale C.UTF-8
     libelf-dev      # the kernel's objtool
     lz4             # packs the kernel's image

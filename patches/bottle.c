@@ -1,5 +1,5 @@
 /*
- * bottle: sends a message by the protocol BOTTLE of chapter 12, or waits for one.
+ * bottle: sends a message by the protocol BOTTLE of chapter 16, or waits for one.
  *
  *     bottle PORT                   waits for one message, and sends it back
  *     bottle ADDRESS PORT TEXT      sends one, and waits a second for what comes back

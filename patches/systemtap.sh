@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes systemtap.lock anew, as kernel-configs/tools.sh makes tools.lock: the further packages of
-# Debian that chapter 13 asks for by this name. It takes apt, but no root, and changes nothing but
+# Debian that chapter 17 asks for by this name. It takes apt, but no root, and changes nothing but
 # that file:
 #
 #     patches/systemtap.sh
@@ -82,7 +82,7 @@ if ! cut -d ' ' -f 1,2 "$root/lines" | tr ' ' = | sort | cmp -s - "$root/chosen"
     exit 1
 fi
 {
-    echo "# Further Debian packages ($suite, main, amd64), for chapter 13: name, version, size,"
+    echo "# Further Debian packages ($suite, main, amd64), for chapter 17: name, version, size,"
     echo "# SHA-256, place in the archive; and how the paths begin that are not unpacked. Made by"
     echo "# systemtap.sh; not by hand. At this date Debian's archive of all days has these:"
     echo "snapshot $snapshot"

@@ -301,7 +301,7 @@ def errors(reader):
     return reader.errors
 
 
-STEPS, DRAWN = "02-build-busybox", "09-structures"
+STEPS, DRAWN = "02-build-busybox", "12-structures"
 # A page, what is done to it, who has to notice, and a word of what is said.
 PLANTED = [
     (STEPS, add('<div style="width: 3000px">x</div>'), asked("layout"), "3000"),

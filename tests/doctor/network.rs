@@ -95,9 +95,9 @@ fn as_root_the_labs_programs_do_without_user_namespaces_but_for_the_network() {
                 found.check(check)
             );
         }
-        let ran = Ran::of(jailed(rights, "chapter 8").unwrap());
+        let ran = Ran::of(jailed(rights, "chapter 11").unwrap());
         ran.ends_with(3)
-            .complains("chapter 8 needs a network of its own, and ");
+            .complains("chapter 11 needs a network of its own, and ");
         assert_eq!(ran.stdout, "", "no step has begun");
     }
 }

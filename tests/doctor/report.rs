@@ -56,7 +56,7 @@ fn people_get_a_line_for_each_check_and_colours_on_a_terminal_only() {
     plain
         .ends_with(0)
         .prints("ok    tools       all chapters")
-        .prints("ok    nat         chapter 8")
+        .prints("ok    nat         chapter 11")
         .prints("\nAll that the book needs is there.\n");
     assert!(!plain.stdout.contains('\u{1b}'), "{plain:#?}");
     let coloured = runner(&["doctor"])
@@ -71,10 +71,10 @@ fn one_thing_in_the_way_says_which_chapters_go_on() {
     let no_tun = "mount -t tmpfs tmpfs /dev/net";
     Ran::of(in_namespace(no_tun, "doctor"))
         .ends_with(3)
-        .prints("bad   tun         chapter 8")
+        .prints("bad   tun         chapter 11")
         .prints("-> Load the driver: sudo modprobe tun\n")
         .prints("-> In a container: start it with --device /dev/net/tun\n")
-        .prints("skip  nat         chapter 8")
+        .prints("skip  nat         chapter 11")
         .prints("\nChapter 8 cannot run; the rest of the book can.\n");
     let both = format!("{no_tun}; {WITHOUT_LIBC}");
     Ran::of(in_namespace(&both, "doctor"))

@@ -129,7 +129,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "TIME_WAIT lasts half as long",
-        (6, "gdb print $timewait->tw_timer.expires - jiffies"),
+        (7, "gdb print $timewait->tw_timer.expires - jiffies"),
         "+= 3000",
         "net/ipv4/tcp_minisocks.c",
         "timeo = TCP_TIMEWAIT_LEN;",
@@ -137,7 +137,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who closes second goes to CLOSING",
-        (6, "gdb continue"),
+        (7, "gdb continue"),
         "+New value = TCP_CLOSING",
         "net/ipv4/tcp.c",
         "[TCP_CLOSE_WAIT]\t= TCP_LAST_ACK  | TCP_ACTION_FIN,",
@@ -153,7 +153,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the end of an interrupt leaves its softirqs to ksoftirqd",
-        (11, r#"guest sed -n "s/^ *\([a-z]*\)-[0-9]* *[|]…"#),
+        (15, r#"guest sed -n "s/^ *\([a-z]*\)-[0-9]* *[|]…"#),
         "-kworker e1000_clean",
         "kernel/softirq.c",
         "if (!force_irqthreads() || !__this_cpu_read(ksoftirqd)) {",
@@ -161,7 +161,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a route of an address has another metric",
-        (7, "guest ip route"),
+        (9, "guest ip route"),
         "+metric 100",
         "net/ipv4/fib_frontend.c",
         ".fc_priority = rt_priority,",
@@ -169,7 +169,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "ARP asks four times",
-        (7, "guest grep . …"),
+        (10, "guest grep . …"),
         "+mcast_solicit:4",
         "net/ipv4/arp.c",
         "[NEIGH_VAR_MCAST_PROBES] = 3,",
@@ -177,7 +177,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who has asked counts as reachable",
-        (7, "server ip neigh"),
+        (10, "server ip neigh"),
         "+REACHABLE",
         "net/core/neighbour.c",
         "neigh_update(neigh, lladdr, NUD_STALE,",
@@ -185,7 +185,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the guest sends with another TTL",
-        (8, "lab busybox ping -c 1 10.0.3.2"),
+        (11, "lab busybox ping -c 1 10.0.3.2"),
         "+ttl=63",
         "net/ipv4/af_inet.c",
         "sysctl_ip_default_ttl = IPDEFTTL;",
@@ -193,7 +193,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "an answer to a ping lacks its last eight bytes",
-        (8, "lab busybox ping -c 1 10.0.3.2"),
+        (11, "lab busybox ping -c 1 10.0.3.2"),
         "+56 bytes from",
         "net/ipv4/icmp.c",
         "icmp_param.data_len\t   = skb->len;\n\ticmp_param.head_len",
@@ -201,7 +201,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "TCP keeps less headroom",
-        (9, "gdb layer skb tcp_skb_entail"),
+        (12, "gdb layer skb tcp_skb_entail"),
         "+data 176",
         "net/ipv4/tcp.c",
         "skb_reserve(skb, MAX_TCP_HEADER);",
@@ -209,7 +209,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a router takes nothing off the TTL",
-        (9, "server"),
+        (13, "server"),
         "+ttl=64",
         "net/ipv4/ip_forward.c",
         "ip_decrease_ttl(iph);",
@@ -217,7 +217,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the table mangle comes after the table filter",
-        (9, "gdb print reg[0]"),
+        (13, "gdb print reg[0]"),
         "+priority = 1",
         "net/ipv4/netfilter/iptable_mangle.c",
         "= NF_IP_PRI_MANGLE,",
@@ -225,7 +225,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "no frame passes by the queue of a device",
-        (10, "gdb print/x $queue->flags"),
+        (14, "gdb print/x $queue->flags"),
         "+= 0x170",
         "net/sched/sch_generic.c",
         "qdisc->flags |= TCQ_F_CAN_BYPASS;",
@@ -234,7 +234,7 @@ pub const PLANTS: [Plant; 30] = [
     plant(
         "IP asks twice for the route of a socket",
         (
-            10,
+            14,
             r#"guest sed -n "/ip_queue_xmit/,/tcp_update_skb/p" /tmp/send"#,
         ),
         "+__sk_dst_check",
@@ -244,7 +244,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "a datagram has no checksum",
-        (10, r#"guest grep -E "^ {0,10}[a-z_]" /tmp/datagram"#),
+        (14, r#"guest grep -E "^ {0,10}[a-z_]" /tmp/datagram"#),
         "-udp4_hwcsum",
         "net/ipv4/udp.c",
         "else if (sk->sk_no_check_tx) {\t\t\t /* UDP csum off */",
@@ -252,7 +252,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the driver does not copy small frames",
-        (11, "gdb print $ring->buffer_info[$next].rxbuf.data"),
+        (15, "gdb print $ring->buffer_info[$next].rxbuf.data"),
         "+(u8 *) 0x0",
         "drivers/net/ethernet/intel/e1000/e1000_main.c",
         "#define COPYBREAK_DEFAULT 256",
@@ -260,7 +260,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "GRO sends up each frame by itself",
-        (11, "gdb backtrace 22"),
+        (15, "gdb backtrace 22"),
         "+gro_normal_one",
         "net/core/gro.c",
         "int gro_normal_batch __read_mostly = 8;",
@@ -268,7 +268,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "IP does not look for the socket early",
-        (11, "gdb print skb->sk == $sk"),
+        (15, "gdb print skb->sk == $sk"),
         "+= 0",
         "net/ipv4/af_inet.c",
         "sysctl_ip_early_demux = 1;",
@@ -277,7 +277,7 @@ pub const PLANTS: [Plant; 30] = [
     plant(
         "bytes are not acknowledged at once",
         (
-            11,
+            15,
             r#"wire tcpdump -#n -r wire.pcap "tcp and tcp[tcpflags] & tcp-syn == 0""#,
         ),
         "-ack 4,",
@@ -295,7 +295,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "the route of an address of the machine's own has no flags",
-        (9, "gdb print/x ((struct rtable *)$way)->rt_flags"),
+        (13, "gdb print/x ((struct rtable *)$way)->rt_flags"),
         "+= 0x0",
         "net/ipv4/route.c",
         "rt->rt_flags = flags;",
@@ -303,7 +303,7 @@ pub const PLANTS: [Plant; 30] = [
     ),
     plant(
         "who sleeps until there is room to write is not woken",
-        (10, "gdb print $writer->__state"),
+        (14, "gdb print $writer->__state"),
         "+= 1",
         "net/core/sock.c",
         "sock_def_write_space_wfree(sk);",

@@ -1,4 +1,4 @@
-//! The planks of chapter 12: a table there says which chapters notice each of them.
+//! The planks of chapter 16: a table there says which chapters notice each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::{repository, turn};
 /// The first chapter that the table does not leave out: chapter 1 looks at the image's bytes.
 const FIRST: u32 = 2;
 /// The chapter with the table, and so the first of those on kernels of their own.
-const OWN: u32 = 12;
+const OWN: u32 = 16;
 const HEAD: &str = "| plank | who notices | in what |";
 
 /// Who notices each plank, by the table.
 fn table() -> BTreeMap<String, BTreeSet<u32>> {
-    let page = std::fs::read_to_string(repository().join("chapters/12-planks.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("chapters/16-planks.md")).unwrap();
     let (_, table) = page.split_once(HEAD).unwrap();
     let rows = table.trim_start().lines().skip(1);
     let mut planks: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
@@ -43,7 +43,7 @@ fn table() -> BTreeMap<String, BTreeSet<u32>> {
 #[test]
 fn the_table_has_each_plank_of_the_book() {
     let names: BTreeSet<String> = table().into_keys().collect();
-    let page = std::fs::read_to_string(repository().join("chapters/12-planks.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("chapters/16-planks.md")).unwrap();
     let shown = page.lines().filter_map(|line| {
         let name = line.strip_prefix("<!-- runner patch ")?;
         name.split_ascii_whitespace().next().map(str::to_owned)
@@ -52,7 +52,7 @@ fn the_table_has_each_plank_of_the_book() {
 }
 
 #[test]
-#[ignore = "makes seven kernels and replays eight chapters on each, which takes half an hour"]
+#[ignore = "makes seven kernels and replays thirteen chapters on each, which takes half an hour"]
 fn each_plank_is_noticed_by_those_whom_the_table_names() {
     let _turn = turn();
     let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn each_plank_is_noticed_by_those_whom_the_table_names() {
         if notice != told.collect() {
             let mut wrong = wrong.lock().unwrap();
             wrong.push(format!(
-                "{plank}: chapter 12 says {says:?}, and it is {notice:?}"
+                "{plank}: chapter 16 says {says:?}, and it is {notice:?}"
             ));
         }
         std::fs::remove_dir_all(&folder).unwrap();

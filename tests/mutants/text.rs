@@ -38,18 +38,21 @@ const CH3: &str = "chapters/03-boot.md";
 const CH4: &str = "chapters/04-start-kernel.md";
 const CH5: &str = "chapters/05-inet-init.md";
 const CH6: &str = "chapters/06-tcp-handshake.md";
-const CH7: &str = "chapters/07-routing-and-arp.md";
-const CH8: &str = "chapters/08-tap-and-nat.md";
-const CH10: &str = "chapters/10-send.md";
+const CH7: &str = "chapters/07-closing.md";
+const CH8: &str = "chapters/08-what-can-go-wrong.md";
+const CH9: &str = "chapters/09-routing.md";
+const CH10: &str = "chapters/10-arp.md";
+const CH11: &str = "chapters/11-tap-and-nat.md";
+const CH14: &str = "chapters/14-send.md";
 const EXEMPT: &str = "tests/exempt.toml";
 const SNAPSHOT: &str = "tests/snapshots/6.1/06-tcp-handshake.snap";
 
 const MUTANTS: [Mutant; 47] = [
     // A letter of a function.
     Mutant(N, CH6, "`tcp_v4_connect`", "`tcp_v4_conect`"),
-    Mutant(N, CH7, "`neigh_resolve_output`", "`neigh_resolv_output()`"),
+    Mutant(N, CH10, "`neigh_resolve_output`", "`neigh_resolv_output()`"),
     Mutant(N, CH5, "`do_initcall_level`", "`do_initcalls_level`"),
-    Mutant(N, CH6, "`__tcp_close`", "`_tcp_close`"),
+    Mutant(N, CH7, "`__tcp_close`", "`_tcp_close`"),
     Mutant(
         N,
         CH5,
@@ -58,11 +61,11 @@ const MUTANTS: [Mutant; 47] = [
     ),
     // Names of Linux 4.19 that 6.1 has no more.
     Mutant(N, CH5, "`rest_init`", "`_do_fork`"),
-    Mutant(N, CH6, "`tcp_time_wait`", "`do_gettimeofday`"),
-    Mutant(N, CH7, "`fib_check_nh_v4_gw`", "`nh_gw`"),
+    Mutant(N, CH7, "`tcp_time_wait`", "`do_gettimeofday`"),
+    Mutant(N, CH9, "`fib_check_nh_v4_gw`", "`nh_gw`"),
     Mutant(N, CH6, "`sk_ack_backlog`", "`skb_mstamp`"),
     // Members, alone and in paths.
-    Mutant(N, CH7, "`nud_state`", "`nud_stat`"),
+    Mutant(N, CH10, "`nud_state`", "`nud_stat`"),
     Mutant(N, CH6, "`icsk_pending`", "`icks_pending`"),
     Mutant(
         N,
@@ -77,27 +80,27 @@ const MUTANTS: [Mutant; 47] = [
         "`sk->__sk_common.nud_state`",
     ),
     // Types.
-    Mutant(N, CH7, "`struct neighbour`", "`struct neighbor`"),
+    Mutant(N, CH10, "`struct neighbour`", "`struct neighbor`"),
     Mutant(N, CH1, "`struct sk_buff`", "`union sk_buff`"),
-    Mutant(N, CH7, "`key_vector`", "`key_vectors`"),
+    Mutant(N, CH9, "`key_vector`", "`key_vectors`"),
     // Macros.
-    Mutant(N, CH6, "`TCP_TIMEWAIT_LEN`", "`TCP_TIMEWAIT_LENGTH`"),
-    Mutant(N, CH7, "`NUD_STALE`", "`NUD_STALL`"),
+    Mutant(N, CH7, "`TCP_TIMEWAIT_LEN`", "`TCP_TIMEWAIT_LENGTH`"),
+    Mutant(N, CH10, "`NUD_STALE`", "`NUD_STALL`"),
     // Enumerators.
     Mutant(N, CH6, "`TCP_SYN_SENT`", "`TCP_SYN_SEND`"),
-    Mutant(N, CH7, "`RT_TABLE_MAIN`", "`RT_TABLES_MAIN`"),
+    Mutant(N, CH9, "`RT_TABLE_MAIN`", "`RT_TABLES_MAIN`"),
     // Files and folders of the source; the third is that of Linux 4.19.
     Mutant(N, CH6, "`net/ipv4/tcp_input.c`", "`net/ipv4/tcp_in.c`"),
     Mutant(N, CH4, "`head64.c`", "`head46.c`"),
     Mutant(
         N,
-        CH7,
+        CH9,
         "`Documentation/networking/fib_trie.rst`",
         "`Documentation/networking/fib_trie.txt`",
     ),
     Mutant(
         N,
-        CH8,
+        CH11,
         "`net/ipv4/ip_forward.c`",
         "`net/ipv4/ip_forward.c:9999`",
     ),
@@ -113,14 +116,14 @@ const MUTANTS: [Mutant; 47] = [
     // Files of the guest, and a tracepoint.
     Mutant(
         N,
-        CH6,
-        "`/proc/sys/net/ipv4/tcp_abort_on_overflow`",
+        CH8,
+        "`net.ipv4.tcp_abort_on_overflow`",
         "`net.ipv4.tcp_abort_on_overlow`",
     ),
-    Mutant(N, CH6, "`tcp_syn_retries`", "`tcp_syn_retrys`"),
-    Mutant(N, CH7, "`/proc/net/fib_triestat`", "`/proc/net/fib_tries`"),
+    Mutant(N, CH8, "`tcp_syn_retries`", "`tcp_syn_retrys`"),
+    Mutant(N, CH9, "`/proc/net/fib_triestat`", "`/proc/net/fib_tries`"),
     Mutant(N, CH3, "`/proc/partitions`", "`/proc/partition`"),
-    Mutant(N, CH6, "`tcp_v4_send_reset`", "`tcp:tcp_send_resets`"),
+    Mutant(N, CH8, "`tcp_v4_send_reset`", "`tcp:tcp_send_resets`"),
     // Steps: another command, terminal or number, and a line that was never printed.
     Mutant(B, CH6, "gdb tbreak tcp_v4_rcv", "gdb break tcp_v4_rcv"),
     Mutant(B, CH6, "show 6.32 guest", "show 6.32 server"),
@@ -131,32 +134,32 @@ const MUTANTS: [Mutant; 47] = [
         "<!-- cmdrun runner show 2.3 ",
         "hello\n<!-- cmdrun runner show 2.3 ",
     ),
-    Mutant(B, CH6, "runner show 6.62 gdb", "runner shows 6.62 gdb"),
+    Mutant(B, CH6, "runner show 6.66 gdb", "runner shows 6.66 gdb"),
     // A snapshot whose command is another; and exemptions that nothing needs, or that hide a name.
     Mutant(
         B,
         SNAPSHOT,
-        "6.62 gdb tbreak tcp_v4_rcv",
-        "6.62 gdb tbreak tcp_v4_rc",
+        "6.66 gdb tbreak tcp_v4_rcv",
+        "6.66 gdb tbreak tcp_v4_rc",
     ),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"has_journals\""),
     Mutant(B, EXEMPT, "\"has_journal\"", "\"tcp_v4_rcv\""),
     // Numbers: typed, of a step that is not there or shows no such thing, and of a name without a
     // value; source of a name that the kernel has not, and of what has no lines.
-    Mutant(B, CH10, "{{10.37}}", "192"),
-    Mutant(B, CH10, "{{10.37}}", "{{10.999}}"),
-    Mutant(B, CH10, "{{10.37}}", "{{10.38}}"),
-    Mutant(B, CH10, "{{10.37}}", "{{10.37 lenght}}"),
-    Mutant(B, CH10, "{{10.37}}", "{{tcp_v4_rcv}}"),
+    Mutant(B, CH14, "{{14.37}}", "192"),
+    Mutant(B, CH14, "{{14.37}}", "{{14.999}}"),
+    Mutant(B, CH14, "{{14.37}}", "{{14.38}}"),
+    Mutant(B, CH14, "{{14.37}}", "{{14.37 lenght}}"),
+    Mutant(B, CH14, "{{14.37}}", "{{tcp_v4_rcv}}"),
     Mutant(
         B,
-        CH10,
+        CH14,
         "runner source tcp_write_xmit",
         "runner source tcp_write_xmitt",
     ),
     Mutant(
         B,
-        CH10,
+        CH14,
         "runner source tcp_write_xmit",
         "runner sources tcp_write_xmit",
     ),
@@ -249,6 +252,16 @@ fn stop_the_build(mutants: &[&Mutant]) {
         "THESEUS_SEED={}: {survivors:#?}",
         seed()
     );
+}
+
+#[test]
+fn each_mistake_has_its_place() {
+    let gone = MUTANTS.iter().filter(|Mutant(_, file, from, _)| {
+        let text = std::fs::read_to_string(repository().join(file)).unwrap();
+        !text.contains(from)
+    });
+    let gone: Vec<_> = gone.map(|Mutant(_, file, from, _)| (file, from)).collect();
+    assert!(gone.is_empty(), "no file has these texts: {gone:?}");
 }
 
 /// Whether the mistake is noticed, and at its place.

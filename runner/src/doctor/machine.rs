@@ -6,8 +6,8 @@ use super::Found;
 use super::made::Lab;
 use lab::system::limits::{self, Tight};
 
-/// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 and 9, and
-/// something over.
+/// What QEMU, gdb and the runner have at the most, measured over chapters 1, 3, 6 to 8, 12 and 13,
+/// and something over.
 const REPLAY_MB: u64 = 500;
 /// objtool has 689 MB at the end of the kernel's build, alone; a compiler up to 183.
 const BUILD_MB: u64 = 800;

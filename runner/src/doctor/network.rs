@@ -34,11 +34,11 @@ pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
             let without = match used.as_ref().and_then(Sandbox::way) {
                 Some(Way::Chroot) => {
                     "root changes the root for the lab's programs, which print the same; they have \
-                     the machine's network, and chapter 8 has none of its own"
+                     the machine's network, and chapter 11 has none of its own"
                 }
                 Some(_) => {
                     "root makes the other namespaces for the lab's programs, which print the same; \
-                     but chapter 8 has no network of its own"
+                     but chapter 11 has no network of its own"
                 }
                 None => "the machine's own programs are used, and compared by meaning",
             };
@@ -48,7 +48,7 @@ pub fn namespaces(sandbox: Option<&Sandbox>) -> Found {
     }
 }
 
-/// Makes a network as chapter 8 has it.
+/// Makes a network as chapter 11 has it.
 pub fn rights(sandbox: &Sandbox) -> Found {
     // Another way is tried only when this one fails.
     let sandbox = sandbox.in_best_way();

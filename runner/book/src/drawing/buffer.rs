@@ -1,4 +1,4 @@
-//! A drawing of one `sk_buff` on its way: a bar for each place where chapter 9's command `layer`
+//! A drawing of one `sk_buff` on its way: a bar for each place where chapter 12's command `layer`
 //! printed it.
 //!
 //! A bar is the buffer's memory from `head` on. What is between `data` and `tail` is filled: that

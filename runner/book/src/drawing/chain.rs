@@ -206,7 +206,10 @@ fn told(links: &[Link<'_>]) -> String {
     for Link { name, line, fails } in links {
         let _ = write!(told, "{name}: {} (step {}). ", line.words, line.step);
         for Line { words, step } in fails {
-            let _ = write!(told, "Where it goes no further: {words} (step {step}). ");
+            let _ = write!(
+                told,
+                "Where it does not lead to the next: {words} (step {step}). "
+            );
         }
     }
     told
@@ -229,8 +232,8 @@ mod tests {
     #[test]
     fn links_stand_in_their_order_and_what_was_seen_where_one_broke() {
         let drawn = draw_it("'the bios=Bios' fails='No disk' fails=panic init=init:").unwrap();
-        let told = "<desc>the bios: Bios 1 (step 3.1). Where it goes no further: No disk (step \
-            3.1). Where it goes no further: panic (step 3.3). init: init: hello (step 3.2).</desc>";
+        let told = "<desc>the bios: Bios 1 (step 3.1). Where it does not lead to the next: No disk (step \
+            3.1). Where it does not lead to the next: panic (step 3.3). init: init: hello (step 3.2).</desc>";
         assert!(drawn.contains(told), "{drawn}");
         assert!(drawn.contains("<a href=\"#step-3.2\">"), "{drawn}");
         assert_eq!(drawn.matches("branch broken").count(), 2, "{drawn}");
