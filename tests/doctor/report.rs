@@ -75,7 +75,7 @@ fn one_thing_in_the_way_says_which_chapters_go_on() {
         .prints("-> Load the driver: sudo modprobe tun\n")
         .prints("-> In a container: start it with --device /dev/net/tun\n")
         .prints("skip  nat         chapter 11")
-        .prints("\nChapter 8 cannot run; the rest of the book can.\n");
+        .prints("\nChapter 11 cannot run; the rest of the book can.\n");
     let both = format!("{no_tun}; {WITHOUT_LIBC}");
     Ran::of(in_namespace(&both, "doctor"))
         .ends_with(3)
