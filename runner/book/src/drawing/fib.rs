@@ -1,5 +1,5 @@
 //! A trie of routes, as `/proc/net/fib_trie` prints it, and the way of an address down, as chapter
-//! 7's command `node` prints it for the address in `$key`.
+//! 9's command `node` prints it for the address in `$key`.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
