@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
@@ -133,16 +133,11 @@ impl Line {
     }
 }
 
-/// The width of a drawing that fits a narrow screen; one with long lines gets wider.
-const WIDTH: usize = 460;
 const PAD: usize = 6;
 /// The height of a link, between two, and that of a line in between.
 const BOX: usize = 24;
 const GAP: usize = 20;
 const LINE: usize = 18;
-/// The width of a character of a name, and of a line, in tenths.
-const CHARACTER: usize = 76;
-const SMALL: usize = 66;
 /// Where the way down stands, and the lines beside it.
 const DOWN: usize = 28;
 const BESIDE: usize = 58;

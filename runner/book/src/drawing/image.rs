@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
@@ -139,16 +139,12 @@ impl Part {
     }
 }
 
-const WIDTH: usize = 460;
 const LEFT: usize = 8;
 const RIGHT: usize = WIDTH - LEFT;
 /// From one file to the next, from a file's top to its bar, and the height of that.
 const APART: usize = 58;
 const ABOVE: usize = 20;
 const HEIGHT: usize = 16;
-/// The width of a character of a name, and of a smaller one, in tenths.
-const CHARACTER: usize = 76;
-const SMALL: usize = 66;
 
 /// Where a byte stands, of so many that are as long as the drawing is wide.
 fn x(byte: u64, longest: u64) -> usize {

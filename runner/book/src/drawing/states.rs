@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, link, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use crate::prose::glossary::Glossary;
@@ -140,14 +140,10 @@ fn changes(
     Ok(changes)
 }
 
-/// The width of a drawing that fits a narrow screen; one with long names gets wider.
-const WIDTH: usize = 460;
 /// Between two boxes, and the height of one that has a line beside it.
 const GAP: usize = 22;
 const LINE: usize = 16;
 const PAD: usize = 6;
-/// The width of a character of a name, in tenths.
-const CHARACTER: usize = 76;
 /// Between the ways back.
 const LANE: usize = 16;
 const TIP: usize = 7;

@@ -4,6 +4,12 @@ use crate::html::{Html, anchor, element};
 use lab::transcript::step::StepId;
 use std::fmt::Display;
 
+/// The width of a drawing that fits a narrow screen; one with long lines gets wider.
+pub const WIDTH: usize = 460;
+/// The width of a character of a name, and of a smaller one, in tenths.
+pub const CHARACTER: usize = 76;
+pub const SMALL: usize = 66;
+
 /// What all drawings have.
 #[derive(Debug)]
 pub struct Figure<'a> {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use crate::drawing::fib::{Kind, Node, Trie, Vector, Way};
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 
@@ -39,13 +39,8 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
     Ok(figure.around(picture))
 }
 
-/// The width of a drawing that fits a narrow screen; one with many levels gets wider.
-const WIDTH: usize = 460;
 const PAD: usize = 8;
 const ROW: usize = 20;
-/// The width of a character of a name, and of a smaller one, in tenths.
-const CHARACTER: usize = 76;
-const SMALL: usize = 66;
 /// Of the address: the width of a bit, what is between two bytes, and the height of it all.
 const BIT: usize = 12;
 const APART: usize = 14;
