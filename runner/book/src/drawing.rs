@@ -9,6 +9,7 @@
 
 pub mod backtrace;
 pub mod buffer;
+pub mod cachelines;
 mod call_graph;
 pub mod call_tree;
 pub mod chain;
@@ -16,7 +17,9 @@ mod fib;
 pub mod image;
 mod layer;
 pub mod map;
+pub mod memory;
 mod network;
+pub mod repeats;
 pub mod sequence;
 pub mod states;
 mod svg;
@@ -36,7 +39,7 @@ use crate::snapshot::Snapshot;
 use lab::transcript::{Record, words};
 
 const SHAPE: &str = "expected `<!-- runner draw sequence left=… right=… -->`, `<!-- runner draw \
-    states of=… names=… -->`, `<!-- runner draw chain NAME=TEXT NAME=TEXT -->`, or `draw` and buffer, calls, image, topology or trie, alone on its line";
+    states of=… names=… -->`, `<!-- runner draw chain NAME=TEXT NAME=TEXT -->`, or `draw` and buffer, cachelines, calls, image, memory, repeats, topology or trie, alone on its line";
 
 /// The first words of directives that ask for something else.
 const OTHERS: [&str; 6] = ["source", "kernel", "beside", "patch", "exercise", "drift"];
@@ -107,8 +110,11 @@ fn draw(words: &[String], records: &[Record], glossary: &Glossary) -> Result<Htm
         }
         [draw, kind] if draw == "draw" => match kind.as_str() {
             "buffer" => buffer::draw(records),
+            "cachelines" => cachelines::draw(records),
             "calls" => call_tree::draw(records),
             "image" => image::draw(records),
+            "memory" => memory::draw(records),
+            "repeats" => repeats::draw(records),
             "topology" => topology::draw(records),
             "trie" => trie::draw(records),
             _ => Err(SHAPE.to_owned()),

@@ -12,9 +12,10 @@
 //!   `{{TCP_TIMEWAIT_LEN / HZ}}`.
 //!
 //! A word before it says how the number is written: `hex`, `dec`, `words` (`five`) or `Words`
-//! (`Five`). `{{step 10.36}}` is the step's number itself, as a link, and `{{seen sk_ack_backlog}}`
-//! the steps that show the text: the first of each chapter. A code span may be one directive, and
-//! its value is code then; other code is left alone.
+//! (`Five`); `bar` puts a bar before it, for a column of a table. `{{step 10.36}}` is the step's
+//! number itself, as a link, and `{{seen sk_ack_backlog}}` the steps that show the text: the first
+//! of each chapter. A code span may be one directive, and its value is code then; other code is
+//! left alone.
 
 use std::ops::Range;
 
@@ -48,6 +49,8 @@ pub enum Form {
     Dec,
     /// `five`, or `Five`, up to twelve.
     Words(bool),
+    /// In decimal, with a bar that is a step longer for each factor of ten.
+    Bar,
 }
 
 /// What has a value.
@@ -153,6 +156,7 @@ impl Directive {
             ["dec", ref rest @ ..] => (Form::Dec, rest),
             ["words", ref rest @ ..] => (Form::Words(false), rest),
             ["Words", ref rest @ ..] => (Form::Words(true), rest),
+            ["bar", ref rest @ ..] => (Form::Bar, rest),
             ref rest => (Form::Plain, rest),
         };
         let tokens = tokens(rest)?;
@@ -205,6 +209,12 @@ pub fn written(
     let too_large = || format!("{number} cannot be written so");
     match form {
         Form::Plain | Form::Dec => Ok(number.to_string()),
+        Form::Bar => {
+            let whole = number.whole().filter(|whole| *whole > 0);
+            Ok(whole
+                .ok_or("a bar needs a whole number above zero")?
+                .to_string())
+        }
         Form::Hex => {
             let whole = number.whole().filter(|whole| *whole >= 0);
             Ok(format!("{:#x}", whole.ok_or_else(too_large)?))

@@ -39,10 +39,12 @@ pub enum Layer {
     Task,
     /// What runs once.
     Boot,
+    /// The planks of the book.
+    Plank,
 }
 
 /// The beginnings of paths, with their layer; the longest that fits counts.
-const PLACES: [(&str, Layer); 42] = [
+const PLACES: [(&str, Layer); 46] = [
     ("arch/x86/entry/common.c", Layer::SystemCall),
     ("arch/x86/include/generated/asm/syscalls", Layer::SystemCall),
     ("fs/", Layer::File),
@@ -85,11 +87,15 @@ const PLACES: [(&str, Layer); 42] = [
     ("kernel/", Layer::Task),
     ("init/", Layer::Boot),
     ("arch/x86/kernel/head", Layer::Boot),
+    ("net/ethernet/awake.c", Layer::Plank),
+    ("net/ipv4/bottle.c", Layer::Plank),
+    ("net/ipv4/tcp_gentle.c", Layer::Plank),
+    ("net/core/careless.c", Layer::Plank),
 ];
 
 impl Layer {
     /// Every layer in its order, with its name on a drawing.
-    const NAMES: [(Self, &'static str); 16] = [
+    const NAMES: [(Self, &'static str); 17] = [
         (Self::SystemCall, "system call"),
         (Self::File, "file"),
         (Self::Socket, "socket"),
@@ -106,6 +112,7 @@ impl Layer {
         (Self::Timer, "timer"),
         (Self::Task, "task"),
         (Self::Boot, "boot"),
+        (Self::Plank, "plank"),
     ];
 
     /// Every layer, in its order.

@@ -13,7 +13,7 @@ use regex_lite::Regex;
 use crate::chapter;
 use crate::chapter::expression::Number;
 use crate::chapter::markdown::{Edit, Page};
-use crate::chapter::value::{self, Directive, Source, edge, written};
+use crate::chapter::value::{self, Directive, Form, Source, edge, written};
 use crate::fault::Fault;
 use crate::html::{Html, anchor, element, text};
 use crate::prose::glossary::Glossary;
@@ -105,10 +105,14 @@ impl Values {
             }
             Directive::Seen(shown) => self.seen(here, shown),
             Directive::Value(form, tokens) => {
-                let value = written(*form, tokens, self)?;
+                let written = written(*form, tokens, self)?;
                 let value = match is_code {
-                    true => element("code").text(value),
-                    false => text(value),
+                    true => element("code").text(&written),
+                    false => text(&written),
+                };
+                let bar = match form {
+                    Form::Bar => bar(&written),
+                    _ => Html::default(),
                 };
                 let from = self.origin(directive);
                 let element = match directive.steps().first() {
@@ -121,7 +125,7 @@ impl Values {
                         link.with("data-claim", from).with("tabindex", -1)
                     }
                 };
-                Ok(element.holding([value]))
+                Ok([bar, element.holding([value])].into_iter().collect())
             }
         }
     }
@@ -201,6 +205,13 @@ impl Source for Values {
     }
 }
 
+/// The bar of a number: as many steps long as it has factors of ten.
+fn bar(number: &str) -> Html {
+    let tens = number.parse::<f64>().map_or(0.0, f64::log10);
+    let style = format_args!("--tens:{tens:.2}");
+    element("span").class("bar").with("style", style).text("")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +275,22 @@ mod tests {
         );
         assert_eq!(page, expected);
         assert_eq!(faults, [""; 0]);
+    }
+
+    #[test]
+    fn a_bar_is_a_step_longer_for_each_factor_of_ten() {
+        for (number, tens) in [("1", "0.00"), ("1000", "3.00"), ("1700", "3.23")] {
+            let (page, _) = filled(&format!("{{{{bar {number}}}}}"));
+            let bar = format!("<span class=\"bar\" style=\"--tens:{tens}\"></span>");
+            assert!(page.starts_with(&bar), "{page}");
+        }
+        for number in ["0", "1 - 2", "1.5"] {
+            let (_, faults) = filled(&format!("{{{{bar {number}}}}}"));
+            let [fault] = &faults[..] else {
+                panic!("{faults:?}");
+            };
+            assert!(fault.ends_with("a bar needs a whole number above zero"));
+        }
     }
 
     #[test]
