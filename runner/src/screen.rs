@@ -224,6 +224,10 @@ fn of_noise(steps: &[String]) -> String {
     }
 }
 
+/// The widest line of a difference, in characters: of a frame as it is recorded, in hexadecimal,
+/// the headers are shown.
+const WIDEST: usize = 240;
+
 /// Shows where a replay differs.
 pub fn difference(step: &Difference) {
     println!("\n{BOLD}{}{BOLD:#} (- recorded, + here)", step.place());
@@ -233,7 +237,19 @@ pub fn difference(step: &Difference) {
             Some(b'+') => AnsiColor::Green.on_default(),
             _ => DIM,
         };
-        println!("{style}{line}{style:#}");
+        println!("{style}{}{style:#}", clipped(line));
+    }
+}
+
+/// The beginning of a line that is too wide, and how much of it is left out.
+fn clipped(line: &str) -> String {
+    match line.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!(
+            "{}… ({} characters more)",
+            &line[..end],
+            line[end..].chars().count()
+        ),
+        None => line.to_owned(),
     }
 }
 
@@ -254,4 +270,17 @@ pub fn summary(total: usize, at_a_time: usize, real: Duration, code: u8) {
         if total == 1 { "chapter" } else { "chapters" },
         real.as_secs_f64()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_wide_says_how_much_is_left_out() {
+        let fits = "é".repeat(WIDEST);
+        assert_eq!(clipped(&fits), fits);
+        let wide = format!("{fits}éé");
+        assert_eq!(clipped(&wide), format!("{fits}… (2 characters more)"));
+    }
 }
