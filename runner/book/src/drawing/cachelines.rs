@@ -1,17 +1,18 @@
 //! Which lines of the cache the fields of a structure lie in, on several kernels side by side.
 //!
 //! A step prints `6.1 line 20: rcv_nxt snd_nxt`: the kernel, the number of the line, and the
-//! fields. A line of which no field was asked for is drawn as well: it is not fetched.
+//! fields. A line in which none of them lies is drawn as well: for these fields nobody has to fetch
+//! it.
 
 use std::collections::BTreeMap;
 
-use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
 
-static LINE: Pattern = Pattern::new(|| pattern(r"(?m)^(\S+) line (\d{1,4}): (\w+(?: \w+)*)$"));
+static LINE: Pattern = Pattern::new(|| pattern(r"(?m)^(\S+) line (\d{1,4}): (\S+(?: \S+)*) *$"));
 
 /// The lines of one kernel, with their fields.
 struct Kernel {
@@ -38,21 +39,38 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
             "step {step} prints lines from {first} to {last}: too far apart to be drawn"
         ));
     }
-    let column = WIDTH / kernels.len();
-    let mut picture = Html::default();
-    let mut bottom = 0;
-    for (kernel, index) in kernels.iter().zip(0..) {
-        let (drawn, end) = kernel.drawn(step, first..=last, (index * column, column - GAP));
-        picture += drawn;
-        bottom = bottom.max(end);
+    if kernels.len() > SIDE_BY_SIDE {
+        return Err(format!(
+            "step {step} prints lines of {} kernels, and {SIDE_BY_SIDE} have room side by side",
+            kernels.len()
+        ));
     }
+    // The same line has the same place and height on each kernel.
+    let mut tops = Vec::new();
+    let mut bottom = HEAD;
+    for number in first..=last {
+        let fields = kernels.iter().map(|kernel| kernel.fields(number).len());
+        let height = fields
+            .max()
+            .map_or(EMPTY, |most| (most * FIELD + PAD).max(EMPTY));
+        tops.push((number, bottom, height));
+        bottom += height + 2;
+    }
+    let column = WIDTH / kernels.len();
+    let columns = kernels.iter().zip(0..);
+    let picture = columns
+        .map(|(kernel, index)| kernel.drawn(step, &tops, (index * column, column - GAP)))
+        .collect();
     let told: String = kernels.iter().map(Kernel::told).collect();
     let figure = Figure {
         is_narrow: true,
         size: (WIDTH, bottom),
         label: format!("Fields by the lines of the cache that they lie in, step {step}"),
         told: &told,
-        caption: format!("Drawn from step {step}. An empty line has none of these fields."),
+        caption: format!(
+            "Drawn from step {step}. A box is a line of the cache, with its number from the \
+             beginning of the structure. An empty one has none of these fields."
+        ),
     };
     Ok(figure.around(picture))
 }
@@ -60,25 +78,28 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
 fn kernels(printed: &str) -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = Vec::new();
     for found in LINE.captures_iter(printed) {
-        let Ok(number) = found[2].parse() else {
-            continue;
-        };
+        let number = found[2].parse().unwrap_or_default();
         let fields = found[3].split(' ').map(str::to_owned);
         let name = &found[1];
-        if kernels.last().is_none_or(|kernel| kernel.name != *name) {
-            let (name, lines) = (name.to_owned(), BTreeMap::new());
-            kernels.push(Kernel { name, lines });
-        }
-        if let Some(kernel) = kernels.last_mut() {
-            kernel.lines.entry(number).or_default().extend(fields);
-        }
+        let known = kernels.iter_mut().find(|kernel| kernel.name == *name);
+        let lines = match known {
+            Some(kernel) => &mut kernel.lines,
+            None => {
+                let (name, lines) = (name.to_owned(), BTreeMap::new());
+                &mut kernels.push_mut(Kernel { name, lines }).lines
+            }
+        };
+        lines.entry(number).or_default().extend(fields);
     }
     kernels
 }
 
 /// The most lines of a kernel that are drawn.
 const MOST: usize = 99;
+const SIDE_BY_SIDE: usize = 4;
 const GAP: usize = 10;
+/// The room for a line's number.
+const NUMBER: usize = 32;
 /// The heights of a kernel's name, of a field, and of a line that has none.
 const HEAD: usize = 26;
 const FIELD: usize = 15;
@@ -86,44 +107,37 @@ const EMPTY: usize = 16;
 const PAD: usize = 6;
 
 impl Kernel {
-    /// The lines from top to bottom, and where they end.
+    fn fields(&self, line: usize) -> &[String] {
+        self.lines.get(&line).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lines from top to bottom, at their places.
     fn drawn(
         &self,
         step: StepId,
-        lines: std::ops::RangeInclusive<usize>,
+        tops: &[(usize, usize, usize)],
         (left, width): (usize, usize),
-    ) -> (Html, usize) {
-        let digits = lines.end().to_string().len() * SMALL / 10;
-        let (x, wide) = (left + digits + PAD, width - digits - PAD);
+    ) -> Html {
+        let (x, wide) = (left + NUMBER, width - NUMBER);
         let mut drawn = text("name", (x, 16), &self.name);
-        let mut top = HEAD;
-        for number in lines {
-            let fields = self.lines.get(&number).map_or(&[][..], Vec::as_slice);
-            let height = match fields {
-                [] => EMPTY,
-                fields => fields.len() * FIELD + PAD,
-            };
+        for &(number, top, height) in tops {
+            let fields = self.fields(number);
             let class = if fields.is_empty() { "band" } else { "chip" };
             let rect = element("rect").class(class).with("x", x).with("y", top);
             let rect = rect.with("width", wide).with("height", height);
-            let mut parts = vec![
-                rect.with("rx", 2).empty(),
-                text("left by", (x - PAD / 2, top + 12), number),
-            ];
-            let room = wide.saturating_sub(2 * PAD) * 10 / CHARACTER;
+            let rect = rect.with("rx", 2).empty();
+            let number = text("left by", (x - PAD / 2, top + 12), number);
             let names = fields.iter().zip(1..).map(|(field, row)| {
-                // A name that is too long for its place would run into the next kernel.
-                let name: String = field.chars().take(room).collect();
-                text("", (x + PAD, top + row * FIELD - 1), name)
+                let room = (wide - 2 * PAD) * 10 / CHARACTER;
+                text("", (x + PAD, top + row * FIELD - 1), cut(field, room))
             });
-            parts.extend(names);
+            let parts: Vec<Html> = [rect, number].into_iter().chain(names).collect();
             drawn += match fields {
                 [] => parts.into_iter().collect(),
                 _ => link(step, parts),
             };
-            top += height + 2;
         }
-        (drawn, top)
+        drawn
     }
 
     fn told(&self) -> String {
@@ -144,14 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn each_kernel_has_the_same_lines_beside_the_other() {
-        let drawn = draw_it("6.1 line 2: a b\n| 6.1 line 4: c\n| 7.3 line 3: a b c").unwrap();
-        let told = "<desc>6.1: line 2 a, b; line 4 c. 7.3: line 3 a, b, c.</desc>";
+    fn a_line_has_the_same_place_on_each_kernel() {
+        let drawn = draw_it("6.1 line 2: a b\n| 7.3 line 3: a b s.c \n| 6.1 line 4: s.c").unwrap();
+        let told = "<desc>6.1: line 2 a, b; line 4 s.c. 7.3: line 3 a, b, s.c.</desc>";
         assert!(drawn.contains(told), "{drawn}");
         // Of three lines each, three are empty.
         assert_eq!(drawn.matches("class=\"chip\"").count(), 3, "{drawn}");
         assert_eq!(drawn.matches("class=\"band\"").count(), 3, "{drawn}");
         assert_eq!(drawn.matches("#step-18.4").count(), 3, "{drawn}");
+        for top in [26, 64, 117] {
+            let place = format!("y=\"{top}\" width=");
+            assert_eq!(drawn.matches(&place).count(), 2, "{drawn}");
+        }
     }
 
     #[test]
@@ -159,6 +177,10 @@ mod tests {
         for (printed, expected) in [
             ("6.1 line two: a", "no step above prints"),
             ("6.1 line 1: a\n| 6.1 line 900: b", "too far apart"),
+            (
+                "1 line 1: a\n| 2 line 1: a\n| 3 line 1: a\n| 4 line 1: a\n| 5 line 1: a",
+                "4 have room",
+            ),
         ] {
             let error = draw_it(printed).unwrap_err();
             assert!(error.contains(expected), "{error}");

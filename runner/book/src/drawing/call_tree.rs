@@ -66,7 +66,7 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
         label: format!("Who calls whom, steps {first} to {last}"),
         told: &told(&calls),
         caption: format!(
-            "Drawn from the backtraces of the steps {first} to {last}. At a full dot the machine \
+            "Drawn from stops and backtraces, steps {first} to {last}. At a full dot the machine \
              has stopped. Each name leads to its step."
         ),
     };

@@ -4,7 +4,7 @@
 //! Pieces that touch are drawn as one block, and a gap between blocks as a gap, whatever its size:
 //! to one scale a program would be thinner than a line.
 
-use crate::drawing::svg::{Figure, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
@@ -13,13 +13,14 @@ use lab::transcript::step::StepId;
 /// Begin, end, permissions, and the file or what the kernel calls it.
 static PIECE: Pattern = Pattern::new(|| {
     pattern(
-        r"(?m)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-][w-][x-][ps]) [0-9a-f]+ \S+ \d+ *(\S*) *$",
+        r"(?m)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-][w-][x-])([ps]) [0-9a-f]+ \S+ \d+ *(.*?) *$",
     )
 });
 
 struct Piece {
     begin: u64,
     end: u64,
+    /// What it may be used for, in letters.
     may: String,
     name: String,
 }
@@ -42,7 +43,8 @@ pub fn draw(records: &[Record]) -> Result<Html, String> {
         label: format!("The memory of a process, step {step}"),
         told: &told,
         caption: format!(
-            "Drawn from step {step}, with the highest address at the top. The gaps have no scale."
+            "Drawn from step {step}, with the highest address at the top; beside each piece stands \
+             where it begins. Neither pieces nor gaps have a scale."
         ),
     };
     Ok(figure.around(picture))
@@ -53,11 +55,16 @@ fn pieces(printed: &str) -> Vec<Piece> {
     let found = PIECE.captures_iter(printed);
     let pieces = found.filter_map(|found| {
         let address = |index: usize| u64::from_str_radix(&found[index], 16).ok();
+        // Memory that is not shared need not say so.
+        let may = match &found[4] {
+            "p" => found[3].to_owned(),
+            shared => format!("{}{shared}", &found[3]),
+        };
         Some(Piece {
             begin: address(1)?,
             end: address(2)?,
-            may: found[3].to_owned(),
-            name: found[4].to_owned(),
+            may,
+            name: found[5].to_owned(),
         })
     });
     let mut pieces: Vec<Piece> = pieces.filter(|piece| piece.begin < piece.end).collect();
@@ -70,20 +77,15 @@ impl Piece {
         format!("{} KiB", (self.end - self.begin) / 1024)
     }
 
-    /// What it may be used for, in letters; memory that is not shared need not say so.
-    fn may(&self) -> &str {
-        self.may.strip_suffix('p').unwrap_or(&self.may)
-    }
-
     fn told(&self) -> String {
         let name = match &*self.name {
-            "" => "no file",
+            "" => "no name",
             name => name,
         };
         format!(
             "From {:x}: {name}, {}, {}. ",
             self.begin,
-            self.may(),
+            self.may,
             self.size()
         )
     }
@@ -94,9 +96,11 @@ const ROW: usize = 20;
 /// Between blocks that do not touch.
 const GAP: usize = 18;
 /// Where the blocks stand, and the columns in them.
-const LEFT: usize = 108;
+const LEFT: usize = 116;
 const SIZE: usize = WIDTH - 76;
 const MAY: usize = WIDTH - 12;
+/// How many characters of a name have room before the size.
+const NAME: usize = (SIZE - 70 - LEFT) * 10 / CHARACTER;
 
 /// The blocks, and where the last one ends.
 fn picture(pieces: &[Piece], step: StepId) -> (Html, usize) {
@@ -124,9 +128,9 @@ fn picture(pieces: &[Piece], step: StepId) -> (Html, usize) {
                     (LEFT - PAD, top + ROW),
                     format_args!("{:x}", piece.begin),
                 ),
-                text("", (LEFT + PAD, line), &piece.name),
+                text("", (LEFT + PAD, line), cut(&piece.name, NAME)),
                 text("left by", (SIZE, line), piece.size()),
-                text("left", (MAY, line), piece.may()),
+                text("left", (MAY, line), &piece.may),
             ],
         );
         top += ROW;
@@ -149,16 +153,16 @@ mod tests {
         let drawn = draw_it(
             "00400000-00401000 r--p 00000000 00:02 10      /bin/busybox\n\
              | 00401000-00403000 r-xp 00001000 00:02 10      /bin/busybox\n\
-             | 7fff0000-7fff1000 rw-p 00000000 00:00 0       [stack]\n\
+             | 7fff0000-7fff1000 rw-p 00000000 00:00 0       /a (deleted)\n\
              | 80000000-80001000 rw-s 00000000 00:00 0 ",
         )
         .unwrap();
-        let told = "<desc>From 80000000: no file, rw-s, 4 KiB. From 7fff0000: [stack], rw-, 4 KiB. From \
+        let told = "<desc>From 80000000: no name, rw-s, 4 KiB. From 7fff0000: /a (deleted), rw-, 4 KiB. From \
             401000: /bin/busybox, r-x, 8 KiB. From 400000: /bin/busybox, r--, 4 KiB.</desc>";
         assert!(drawn.contains(told), "{drawn}");
         // Four rows and two gaps.
         assert!(drawn.contains("viewBox=\"0 0 460 128\""), "{drawn}");
-        assert_eq!(drawn.matches("class=\"chip\"").count(), 2, "{drawn}");
+        assert_eq!(drawn.matches("class=\"chip\"").count(), 3, "{drawn}");
     }
 
     #[test]

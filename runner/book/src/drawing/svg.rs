@@ -61,3 +61,16 @@ pub fn text(class: &str, (x, y): (impl Display, impl Display), text: impl Displa
     };
     element.with("x", x).with("y", y).text(text)
 }
+
+/// As much of a name as has room, with a sign that there is more.
+#[must_use]
+pub fn cut(name: &str, room: usize) -> String {
+    match name.chars().count() > room {
+        true => name
+            .chars()
+            .take(room.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+        false => name.to_owned(),
+    }
+}
