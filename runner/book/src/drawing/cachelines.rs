@@ -81,15 +81,13 @@ fn kernels(printed: &str) -> Vec<Kernel> {
         let number = found[2].parse().unwrap_or_default();
         let fields = found[3].split(' ').map(str::to_owned);
         let name = &found[1];
-        let known = kernels.iter_mut().find(|kernel| kernel.name == *name);
-        let lines = match known {
-            Some(kernel) => &mut kernel.lines,
-            None => {
-                let (name, lines) = (name.to_owned(), BTreeMap::new());
-                &mut kernels.push_mut(Kernel { name, lines }).lines
-            }
-        };
-        lines.entry(number).or_default().extend(fields);
+        let known = kernels.iter().position(|kernel| kernel.name == *name);
+        let index = known.unwrap_or(kernels.len());
+        if known.is_none() {
+            let (name, lines) = (name.to_owned(), BTreeMap::new());
+            kernels.push(Kernel { name, lines });
+        }
+        kernels[index].lines.entry(number).or_default().extend(fields);
     }
     kernels
 }
