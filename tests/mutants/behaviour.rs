@@ -18,7 +18,6 @@ use lab::build::pins::Pins;
 use lab::build::setup::{self, Lab, Options};
 use lab::build::sources;
 use lab::transcript::step::Terminal;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::changes::{PLANTS, Plant};
 use crate::coverage::{Line, Lines};
@@ -176,16 +175,11 @@ fn run_by(lab: &Lab, chapters: &[Chapter]) -> BTreeMap<u32, BTreeSet<Line>> {
 /// given.
 pub fn at_once<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
     let next = AtomicUsize::new(0);
-    let processors = processors();
+    let cores = std::thread::available_parallelism().unwrap().get();
     std::thread::scope(|scope| {
-        for (core, processor) in processors.iter().enumerate().take(all.len()) {
+        for core in 0..cores.min(all.len()) {
             let (next, each) = (&next, &each);
             scope.spawn(move || {
-                // A runner chooses a processor for its machine by chance: without this two of them
-                // share one every other time, and the other processor is idle.
-                let mut own = CpuSet::new();
-                own.set(*processor);
-                sched_setaffinity(None, &own).unwrap();
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                     each(core, one);
                 }
@@ -194,17 +188,10 @@ pub fn at_once<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
     });
 }
 
-/// The processors that this process may use.
-fn processors() -> Vec<usize> {
-    let allowed = sched_getaffinity(None).unwrap();
-    (0..CpuSet::MAX_CPU)
-        .filter(|n| allowed.is_set(*n))
-        .collect()
-}
-
 /// A tree for each processor.
 fn trees() -> Vec<Mutex<Tree>> {
-    (0..processors().len())
+    let cores = std::thread::available_parallelism().unwrap().get();
+    (0..cores)
         .map(|core| Mutex::new(Tree::copied(core)))
         .collect()
 }

@@ -25,5 +25,6 @@ mod stdout;
 #[path = "../support/toolbox.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod toolbox;
+mod turns;
 mod verdict;
 mod windows;

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod gdb;
 pub mod mi;
 pub mod oops;
+pub(crate) mod processor;
 pub mod qemu;
 pub mod session;
 pub(crate) mod shell;

@@ -325,7 +325,13 @@ impl<'a> Replay<'a> {
             let on_machine: Vec<&Step> = steps
                 .filter(|step| step.terminal != Terminal::Host)
                 .collect();
-            let session = Session::start(&self.view, &on_machine, self.debugger, self.signals)?;
+            let session = Session::start(
+                &self.view,
+                &self.lab.turns,
+                &on_machine,
+                self.debugger,
+                self.signals,
+            )?;
             self.session = Some(session);
         }
         Ok(self.session.as_mut().expect("it was just made"))

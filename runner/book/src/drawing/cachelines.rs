@@ -87,7 +87,11 @@ fn kernels(printed: &str) -> Vec<Kernel> {
             let (name, lines) = (name.to_owned(), BTreeMap::new());
             kernels.push(Kernel { name, lines });
         }
-        kernels[index].lines.entry(number).or_default().extend(fields);
+        kernels[index]
+            .lines
+            .entry(number)
+            .or_default()
+            .extend(fields);
     }
     kernels
 }

@@ -215,6 +215,7 @@ impl Lab {
         }
         view.with(self.busybox.tree.parent().unwrap_or(&self.busybox.tree))
             .with(&self.initramfs)
+            .with(&self.turns)
     }
 }
 

@@ -8,8 +8,10 @@
  * as much as these instructions take. What wakes it up just then is chance: that another program has had its turn.
  *
  * So whenever the main loop has waited (ppoll), it waits for the processor's thread to wait as well: that one is the
- * only one besides it that waits for a condition without a limit. A guest that computes all the time is let wait for a
- * tenth of a second, as somebody may want to end it.
+ * only one besides it that waits for a condition without a limit. How long that takes in real time is for the machine
+ * to say, which may be busy. What counts is how long the guest has computed since it last waited, in time of the host's
+ * processor: one that goes on for more than a moment is not about to halt, and is not waited for, as somebody may want
+ * to end or to stop it. Nor is one that does not compute at all, but waits for something else.
  *
  * The library is loaded in front of QEMU's others (LD_PRELOAD).
  */
@@ -25,12 +27,28 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A moment, in the guest's processor time, and how long the main loop waits for less than that, both in ns. */
+#define MOMENT (50 * 1000 * 1000)
+#define PATIENCE (1000 * 1000 * 1000)
+/* How long it waits before it looks at that time again. */
+#define LOOK (2 * 1000 * 1000)
+
 /* Whether the processor's thread waits; before there is one, nobody has to wait for it. */
 static atomic_uint waits = 1;
+/* Its processor time, and how much it had when it last ended a wait. */
+static clockid_t spent;
+static atomic_llong began;
 
 static int is_main(void)
 {
 	return syscall(SYS_gettid) == getpid();
+}
+
+static long long now(clockid_t clock)
+{
+	struct timespec time;
+
+	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
 int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
@@ -45,14 +63,25 @@ int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
 	waits = 1;
 	syscall(SYS_futex, &waits, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	result = next(condition, mutex);
+	pthread_getcpuclockid(pthread_self(), &spent);
+	began = now(spent);
 	waits = 0;
 	return result;
+}
+
+/* Waits until the processor's thread waits, or has something else to do. */
+static void let_halt(void)
+{
+	const struct timespec look = { .tv_nsec = LOOK };
+	long long end = now(CLOCK_MONOTONIC) + PATIENCE;
+
+	while (!waits && now(spent) - began < MOMENT && now(CLOCK_MONOTONIC) < end)
+		syscall(SYS_futex, &waits, FUTEX_WAIT_PRIVATE, 0, &look, NULL, 0);
 }
 
 int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
 	static int (*next)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
-	const struct timespec limit = { .tv_nsec = 100 * 1000 * 1000 };
 	int result, error;
 
 	if (!next)
@@ -60,7 +89,7 @@ int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, co
 	result = next(files, count, timeout, mask);
 	error = errno;
 	if (is_main() && !waits)
-		syscall(SYS_futex, &waits, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0);
+		let_halt();
 	errno = error;
 	return result;
 }

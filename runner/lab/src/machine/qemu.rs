@@ -11,13 +11,12 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::Error;
 use crate::machine::oops::Oops;
+use crate::machine::processor::Processor;
 use crate::machine::tap::Tap;
 use crate::system::process::{Process, set_nonblocking};
 use crate::system::sandbox::{Sandbox, View};
@@ -199,29 +198,6 @@ pub fn sandbox(sandbox: &Sandbox) -> &'static [&'static str] {
     }
 }
 
-/// The words that keep a program on one of the processors that the runner may use; none where that
-/// is not to be had. With time counted in instructions QEMU's two threads take turns, many thousand
-/// times a second while the guest is idle, and where another processor has to be woken up for each
-/// turn that takes three times as long.
-fn pinned() -> Vec<String> {
-    static STARTED: AtomicUsize = AtomicUsize::new(0);
-    let Ok(processors) = sched_getaffinity(None) else {
-        return Vec::new();
-    };
-    let allowed: Vec<usize> = (0..CpuSet::MAX_CPU)
-        .filter(|n| processors.is_set(*n))
-        .collect();
-    // The machines of one process take turns, and those of several begin with different ones.
-    let next = STARTED.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize;
-    match allowed.len() {
-        0 => Vec::new(),
-        count => {
-            let processor = allowed[next % count].to_string();
-            ["taskset", "-c", &processor].map(str::to_owned).into()
-        }
-    }
-}
-
 /// A running machine.
 #[derive(Debug)]
 pub struct Qemu {
@@ -229,22 +205,28 @@ pub struct Qemu {
     pub process: Process,
     /// What the guest's agent reports.
     pub reports: ChildStdout,
+    /// Where it runs, if it keeps to one place.
+    _processor: Option<Processor>,
 }
 
 impl Qemu {
     /// Starts the machine whose files lie in a private folder: on a hub, or on a tap in the lab,
-    /// where time is the real one. It goes without the library of `build::turns`, with which a
-    /// guest that computes all the time would hear of Ctrl-C much too late.
+    /// where time is the real one. On a hub it takes the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn start(view: &View, lab: Option<&Tap>, debugger: bool) -> anyhow::Result<Self> {
+    pub fn start(
+        view: &View,
+        turns: &Path,
+        lab: Option<&Tap>,
+        debugger: bool,
+    ) -> anyhow::Result<Self> {
         let Some(lab) = lab else {
             let arguments = arguments(Network::Hub, debugger);
-            return Self::spawn_after(&pinned(), view, None, &arguments);
+            return Self::spawn_on(Processor::claimed(), view, Some(turns), &arguments);
         };
         let view = view.clone().with_network(lab.network()?);
-        Self::spawn_after(&[], &view, None, &arguments(Network::Tap, debugger))
+        Self::spawn_on(None, &view, None, &arguments(Network::Tap, debugger))
     }
 
     /// Starts a machine in a private folder by QEMU's arguments, which count its time in
@@ -253,13 +235,12 @@ impl Qemu {
     /// # Errors
     /// When QEMU cannot be started.
     pub fn spawn(view: &View, turns: &Path, arguments: &[String]) -> anyhow::Result<Self> {
-        Self::spawn_after(&[], view, Some(turns), arguments)
+        Self::spawn_on(None, view, Some(turns), arguments)
     }
 
-    /// Starts a machine by a program that becomes QEMU, with a library before its own, which the
-    /// view has.
-    fn spawn_after(
-        before: &[String],
+    /// Starts a machine on a processor, with a library before its own, which the view has.
+    fn spawn_on(
+        processor: Option<Processor>,
         view: &View,
         library: Option<&Path>,
         arguments: &[String],
@@ -273,7 +254,8 @@ impl Qemu {
         let errors = errors.context("create QEMU's log")?;
         let bound = format!("--fsize={FILE_MAX}");
         let mut words = REPORTING.to_vec();
-        words.extend(before.iter().map(String::as_str));
+        let before = processor.as_ref().map(Processor::words);
+        words.extend(before.iter().flatten().map(String::as_str));
         words.extend(["prlimit", &bound]);
         words.extend(preload.iter().flat_map(|variable| ["env", variable]));
         words.push(PROGRAM);
@@ -291,7 +273,11 @@ impl Qemu {
             .take()
             .context("QEMU has no standard output")?;
         set_nonblocking(&reports)?;
-        Ok(Self { process, reports })
+        Ok(Self {
+            process,
+            reports,
+            _processor: processor,
+        })
     }
 
     /// What is said of a machine that has ended although it was still needed: what the kernel has

@@ -84,12 +84,13 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Starts the machine whose files lie in the private folder of `view`, for `steps`, the
-    /// chapter's steps on the machine.
+    /// chapter's steps on the machine; `turns` is the library of `build::turns`.
     ///
     /// # Errors
     /// When QEMU or gdb cannot be started or do not come up.
     pub fn start(
         view: &View,
+        turns: &Path,
         steps: &[&Step],
         debugger: Debugger,
         signals: &'a Signals,
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
         let lab = has(Terminal::Lab)
             .then(|| Tap::start(view, signals))
             .transpose()?;
-        let qemu = Qemu::start(view, lab.as_ref(), debugger)?;
+        let qemu = Qemu::start(view, turns, lab.as_ref(), debugger)?;
         let gdb = debugger.then(|| Gdb::start(view)).transpose()?;
         let mut session = Self {
             gdb,
