@@ -10,8 +10,8 @@
  * So whenever the main loop has waited (ppoll), it waits for the processor's thread to wait as well: that one is the
  * only one besides it that waits for a condition without a limit. How long that takes in real time is for the machine
  * to say, which may be busy. What counts is how long the guest has computed since it last waited, in time of the host's
- * processor: one that goes on for more than a moment is not about to halt, and is not waited for, as somebody may want
- * to end or to stop it. Nor is one that does not compute at all, but waits for something else.
+ * processor: one that goes on for more than a moment is not about to halt, and is not waited for. Nor is any when
+ * something has come from outside, as a debugger may want to stop it, or somebody to end it.
  *
  * The library is loaded in front of QEMU's others (LD_PRELOAD).
  */
@@ -23,13 +23,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A moment, in the guest's processor time, and how long the main loop waits for less than that, both in ns. */
-#define MOMENT (50 * 1000 * 1000)
-#define PATIENCE (1000 * 1000 * 1000)
+/*
+ * A moment, in the guest's processor time, and how long the main loop waits for less than that, both in ns. To start a
+ * program takes a good part of a moment, as QEMU translates its code when it is run for the first time.
+ */
+#define MOMENT (500 * 1000 * 1000)
+#define PATIENCE (5 * 1000 * 1000 * 1000LL)
 /* How long it waits before it looks at that time again. */
 #define LOOK (2 * 1000 * 1000)
 
@@ -69,7 +73,19 @@ int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
 	return result;
 }
 
-/* Waits until the processor's thread waits, or has something else to do. */
+/* Whether somebody has sent something: what QEMU tells itself comes by a descriptor of another kind. */
+static int is_outside(const struct pollfd *files, nfds_t count)
+{
+	struct stat file;
+
+	for (; count; files++, count--)
+		if (files->revents & POLLIN && !fstat(files->fd, &file) &&
+		    (S_ISSOCK(file.st_mode) || S_ISFIFO(file.st_mode) || S_ISCHR(file.st_mode)))
+			return 1;
+	return 0;
+}
+
+/* Waits until the processor's thread waits, or has been at work for long. */
 static void let_halt(void)
 {
 	const struct timespec look = { .tv_nsec = LOOK };
@@ -88,7 +104,7 @@ int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, co
 		next = dlsym(RTLD_NEXT, "ppoll");
 	result = next(files, count, timeout, mask);
 	error = errno;
-	if (is_main() && !waits)
+	if (is_main() && !waits && !(result > 0 && is_outside(files, count)))
 		let_halt();
 	errno = error;
 	return result;
