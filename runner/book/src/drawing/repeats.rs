@@ -4,8 +4,8 @@
 //! Each row is one segment of a sender's, by its flags and numbers, and all rows have one scale.
 //! Nothing is asked of the author.
 
-use crate::drawing::svg::{Figure, SMALL, WIDTH, link, text};
-use crate::html::{Html, element};
+use crate::drawing::svg::{Figure, SMALL, WIDTH, text};
+use crate::html::{Html, anchor, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::{StepId, Terminal};
@@ -174,7 +174,10 @@ impl Segment {
         let line = line.with("d", format_args!("M{left} {y}H{right}")).empty();
         let dots = self.times().map(|(step, at)| {
             let dot = element("circle").class("frame").with("cx", scale.x(at));
-            link(step, [dot.with("cy", y).with("r", 4).empty()])
+            let dot = dot.with("cy", y).with("r", 4).empty();
+            let named = element("a").with("href", format_args!("#{}", anchor(step)));
+            let name = format_args!("step {step}, after {} s", seconds(at));
+            named.with("aria-label", name).holding([dot])
         });
         let waits = self.waits().filter_map(|(one, next)| {
             let wait = seconds(next - one);
@@ -286,7 +289,8 @@ mod tests {
             no answer; sent again after 6.0 s.</desc>";
         assert!(drawn.contains(told), "{drawn}");
         assert_eq!(drawn.matches("<circle").count(), 5, "{drawn}");
-        assert!(drawn.contains("<a href=\"#step-8.2\"><circle"), "{drawn}");
+        let named = "<a href=\"#step-8.2\" aria-label=\"step 8.2, after 3.0 s\"><circle";
+        assert!(drawn.contains(named), "{drawn}");
         // Six seconds are the whole width.
         assert!(drawn.contains("cx=\"436\""), "{drawn}");
     }
