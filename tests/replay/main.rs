@@ -6,6 +6,7 @@ mod exercise;
 #[path = "../support/fixture.rs"]
 #[allow(dead_code, reason = "each target uses another part of it")]
 mod fixture;
+mod front;
 mod lab;
 mod language;
 mod late;

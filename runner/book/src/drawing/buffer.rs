@@ -5,7 +5,7 @@
 //! is what the layer sees. The bars of a drawing have one scale; what lies far behind every `tail`
 //! is left out.
 
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{Figure, link, rect, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
@@ -100,11 +100,9 @@ fn views(record: &Record) -> impl Iterator<Item = View> {
 }
 
 fn bar(view: &View, top: usize, x: &impl Fn(i64) -> i64) -> Vec<Html> {
-    let rect = |class: &str, from: i64, to: i64| {
+    let part = |class: &str, from: i64, to: i64| {
         let (from, to) = (x(from), x(to));
-        let rect = element("rect").class(class).with("x", from).with("y", top);
-        let rect = rect.with("width", (to - from).max(0));
-        rect.with("height", HEIGHT).empty()
+        rect(class, (from, top), ((to - from).max(0), HEIGHT)).empty()
     };
     let (above, line, below) = (top - 3, top + 12, top + HEIGHT + 11);
     let ticks = view.headers.iter().flat_map(|(name, offset)| {
@@ -116,8 +114,8 @@ fn bar(view: &View, top: usize, x: &impl Fn(i64) -> i64) -> Vec<Html> {
     let name = text("left", (LEFT - 10, line), &view.place);
     let bars = [
         name,
-        rect("room", 0, view.end),
-        rect("filled", view.data, view.tail),
+        part("room", 0, view.end),
+        part("filled", view.data, view.tail),
     ];
     let numbers = [
         text("left by", (x(view.data) - 2, below), view.data),

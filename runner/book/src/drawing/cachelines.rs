@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, text};
-use crate::html::{Html, element};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, rect, text};
+use crate::html::Html;
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
@@ -125,15 +125,13 @@ impl Kernel {
         for &(number, top, height) in tops {
             let fields = self.fields(number);
             let class = if fields.is_empty() { "band" } else { "chip" };
-            let rect = element("rect").class(class).with("x", x).with("y", top);
-            let rect = rect.with("width", wide).with("height", height);
-            let rect = rect.with("rx", 2).empty();
+            let line = rect(class, (x, top), (wide, height)).with("rx", 2).empty();
             let number = text("left by", (x - PAD / 2, top + 12), number);
             let names = fields.iter().zip(1..).map(|(field, row)| {
                 let room = (wide - 2 * PAD) * 10 / CHARACTER;
                 text("", (x + PAD, top + row * FIELD - 1), cut(field, room))
             });
-            let parts: Vec<Html> = [rect, number].into_iter().chain(names).collect();
+            let parts: Vec<Html> = [line, number].into_iter().chain(names).collect();
             drawn += match fields {
                 [] => parts.into_iter().collect(),
                 _ => link(step, parts),

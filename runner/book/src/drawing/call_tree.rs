@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use crate::drawing::call_graph::{Calls, Node};
 use crate::drawing::layer::Layer;
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{Figure, link, rect, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
@@ -138,11 +138,10 @@ fn body(calls: &Calls, lines: &[Line]) -> (Html, usize) {
 }
 
 fn band(layer: Option<Layer>, top: usize, bottom: usize) -> [Html; 2] {
-    let rect = element("rect").class("band").with("x", 0).with("y", top);
-    let rect = rect.with("width", WIDTH).with("height", bottom - top);
+    let band = rect("band", (0, top), (WIDTH, bottom - top));
     let place = (WIDTH - 10, top + LINE / 2 + 4);
     let name = text("left by", place, layer.map_or("", Layer::name));
-    [rect.with("rx", 3).empty(), name]
+    [band.with("rx", 3).empty(), name]
 }
 
 /// From a dot to one below it, in its own column or in the next.

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, rect, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
@@ -149,9 +149,7 @@ fn picture(links: &[Link<'_>]) -> (Html, (usize, usize)) {
     let (mut ways, mut names) = (Html::default(), Html::default());
     let (mut top, mut right) = (PAD, WIDTH - PAD);
     for (link, left) in links.iter().zip((0..links.len()).rev()) {
-        let rect = element("rect").class("band").with("x", PAD).with("y", top);
-        let rect = rect.with("width", width).with("height", BOX);
-        names += rect.with("rx", 3).empty();
+        names += rect("band", (PAD, top), (width, BOX)).with("rx", 3).empty();
         names += text("name", (2 * PAD, top + 16), link.name);
         let (line, end) = link.line.drawn("by", (width + 3 * PAD, top + 16));
         names += line;

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, rect, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
@@ -192,7 +192,7 @@ fn larger(file: &Part, longest: u64, parts: &[Part]) -> Html {
 
 /// A file as a bar with its pieces, of which those have a name that have room for it.
 fn bar(file: &Part, parts: &[Part], longest: u64, top: usize) -> Html {
-    let mut bar = rect("room", &file.place, longest, top);
+    let mut bar = filled("room", &file.place, longest, top);
     for (part, next) in parts.iter().zip(1..) {
         bar += piece(part, longest, top);
         let from = x(part.place.start, longest);
@@ -209,14 +209,13 @@ fn bar(file: &Part, parts: &[Part], longest: u64, top: usize) -> Html {
 
 fn piece(part: &Part, longest: u64, top: usize) -> Html {
     let class = if part.is_kernel { "filled" } else { "rest" };
-    rect(class, &part.place, longest, top)
+    filled(class, &part.place, longest, top)
 }
 
-fn rect(class: &str, place: &Range<u64>, longest: u64, top: usize) -> Html {
+fn filled(class: &str, place: &Range<u64>, longest: u64, top: usize) -> Html {
     let (from, to) = (x(place.start, longest), x(place.end, longest));
-    let rect = element("rect").class(class).with("x", from).with("y", top);
-    let rect = rect.with("width", to.saturating_sub(from).max(1));
-    rect.with("height", HEIGHT).empty()
+    let width = to.saturating_sub(from).max(1);
+    rect(class, (from, top), (width, HEIGHT)).empty()
 }
 
 /// The same in words.

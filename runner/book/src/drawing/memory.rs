@@ -4,8 +4,8 @@
 //! Pieces that touch are drawn as one block, and a gap between blocks as a gap, whatever its size:
 //! to one scale a program would be thinner than a line.
 
-use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, text};
-use crate::html::{Html, element};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, cut, link, rect, text};
+use crate::html::Html;
 use crate::pattern::{Pattern, pattern};
 use lab::transcript::Record;
 use lab::transcript::step::StepId;
@@ -116,13 +116,12 @@ fn picture(pieces: &[Piece], step: StepId) -> (Html, usize) {
         } else {
             "band"
         };
-        let rect = element("rect").class(class).with("x", LEFT).with("y", top);
-        let rect = rect.with("width", WIDTH - LEFT - 1).with("height", ROW);
+        let block = rect(class, (LEFT, top), (WIDTH - LEFT - 1, ROW));
         let line = top + 14;
         drawn += link(
             step,
             [
-                rect.empty(),
+                block.empty(),
                 text(
                     "left by",
                     (LEFT - PAD, top + ROW),

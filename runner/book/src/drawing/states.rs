@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::drawing::svg::{CHARACTER, Figure, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, WIDTH, link, rect, text};
 use crate::html::{Html, element};
 use crate::pattern::{Pattern, pattern};
 use crate::prose::glossary::Glossary;
@@ -174,9 +174,8 @@ fn picture(names: &[String], changes: &[Change]) -> (Html, (usize, usize)) {
         }
         let height = LINE * lines.len().max(1) + PAD;
         let y = top + height / 2;
-        let rect = element("rect").class("band").with("x", left).with("y", top);
-        let rect = rect.with("width", width).with("height", height);
-        boxes += rect.with("rx", 3).empty();
+        let state = rect("band", (left, top), (width, height));
+        boxes += state.with("rx", 3).empty();
         boxes += text("what", (middle, y + 4), name);
         let x = left + width + 2 * PAD;
         for ((step, words), line) in lines.into_iter().zip(0..) {

@@ -1,6 +1,6 @@
 //! A drawing as the page has it: the picture, its words for who does not see it, and its caption.
 
-use crate::html::{Html, anchor, element};
+use crate::html::{Element, Html, anchor, element};
 use lab::transcript::step::StepId;
 use std::fmt::Display;
 
@@ -50,6 +50,16 @@ impl Figure<'_> {
 pub fn link(step: StepId, parts: impl IntoIterator<Item = Html>) -> Html {
     let href = format_args!("#{}", anchor(step));
     element("a").with("href", href).holding(parts)
+}
+
+/// A rectangle at its place, of a width and a height.
+pub fn rect(
+    class: &str,
+    (x, y): (impl Display, impl Display),
+    (width, height): (impl Display, impl Display),
+) -> Element {
+    let rect = element("rect").class(class).with("x", x).with("y", y);
+    rect.with("width", width).with("height", height)
 }
 
 /// A text at its place.

@@ -5,7 +5,7 @@
 //! cable joins two boxes that stand next to each other; what cannot be laid out so is refused.
 
 use crate::drawing::network::{Interface, Machine, Network};
-use crate::drawing::svg::{Figure, link, text};
+use crate::drawing::svg::{Figure, link, rect, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 
@@ -181,18 +181,16 @@ fn boxed(machine: &Machine, up: Option<usize>, down: Option<usize>, top: usize) 
         rows += interface(&machine.interfaces[index], &mut y);
     }
     let height = y + PAD - top;
-    let rect = element("rect").class("machine").with("x", 1).with("y", top);
-    let rect = rect.with("width", WIDTH - 2).with("height", height);
+    let frame = rect("machine", (1, top), (WIDTH - 2, height));
     let name = text("name", (14, top + PAD + ROW / 2 + 4), &machine.name);
-    let drawn = [rect.with("rx", 4).empty(), name, rows];
+    let drawn = [frame.with("rx", 4).empty(), name, rows];
     (drawn.into_iter().collect(), height)
 }
 
 /// The rows of an interface: one, and one more for each further address.
 fn interface(interface: &Interface, y: &mut usize) -> Html {
     let (top, line) = (*y + (ROW - HIGH) / 2, *y + ROW / 2 + 4);
-    let chip = element("rect").class("chip").with("x", CHIP).with("y", top);
-    let chip = chip.with("width", WIDE).with("height", HIGH).with("rx", 3);
+    let chip = rect("chip", (CHIP, top), (WIDE, HIGH)).with("rx", 3);
     let name = text("what", (CHIP + WIDE / 2, line), &interface.name);
     let hardware = hardware(interface).map_or("", String::as_str);
     let hardware = text("left by", (WIDTH - 14, line), hardware);

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use crate::drawing::fib::{Kind, Node, Trie, Vector, Way};
-use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, text};
+use crate::drawing::svg::{CHARACTER, Figure, SMALL, WIDTH, link, rect, text};
 use crate::html::{Html, element};
 use lab::transcript::Record;
 
@@ -122,9 +122,8 @@ impl<'a> Picture<'a> {
                 continue;
             };
             let (from, to) = (x(pos + bits - 1), x(pos) + BIT);
-            let frame = element("rect").class("chosen").with("x", from);
-            let frame = frame.with("y", 26).with("width", to - from);
-            self.branches += frame.with("height", 20).with("rx", 3).empty();
+            let frame = rect("chosen", (from, 26), (to - from, 20));
+            self.branches += frame.with("rx", 3).empty();
             self.names += text("by middle", (x(pos) + BIT / 2, 59), pos);
         }
         for (byte, index) in address.to_be_bytes().iter().zip(0..) {
