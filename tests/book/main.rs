@@ -13,6 +13,7 @@ mod folder;
 mod hostile;
 mod names;
 mod pages;
+mod picture;
 mod preprocess;
 mod renumber;
 mod show;
