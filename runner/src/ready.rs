@@ -144,7 +144,7 @@ pub struct Ready {
     _plank: Option<File>,
 }
 
-/// What a chapter's kernels are: the patches of its own, and the other series beside it. Most have
+/// What a chapter's kernels are: the patches of its own, and the others beside it. Most have
 /// neither.
 type Kernels = (Vec<String>, Vec<String>);
 
@@ -160,14 +160,44 @@ fn own_kernels(chapter: &Chapter) -> String {
     }
 }
 
-/// The kernel of another series, for the same machine.
-fn another(options: &Options, lab: &Lab, pins: &Pins, series: &str) -> Result<Kernel> {
-    let options = Options {
-        series: series.to_owned(),
-        kernel_source: None,
-        ..options.clone()
-    };
-    setup::kernel(&options, &lab.sandbox, pins)
+/// A kernel that lies beside the book's.
+enum Beside {
+    /// One of another series.
+    Series,
+    /// The book's own with a patch of the book's, or with more of the configuration.
+    Patched(Patch),
+}
+
+impl Beside {
+    /// # Errors
+    /// [`lab::Error::Unfit`] when the name is of neither.
+    fn find(root: &Path, pins: &Pins, name: &str) -> Result<Self> {
+        let Err(no_series) = pins.kernel(name) else {
+            return Ok(Self::Series);
+        };
+        let patch = Patch::of_book(root, name);
+        let patch = patch.map_err(|no_patch| {
+            lab::Error::Unfit(format!(
+                "{no_series}; and {no_patch}, so it is no patch, either"
+            ))
+        })?;
+        Ok(Self::Patched(patch))
+    }
+
+    /// Builds it for the same machine, if it is not in the cache.
+    fn ready(self, options: &Options, lab: &Lab, pins: &Pins, name: &str) -> Result<Kernel> {
+        match self {
+            Self::Series => {
+                let options = Options {
+                    series: name.to_owned(),
+                    kernel_source: None,
+                    ..options.clone()
+                };
+                setup::kernel(&options, &lab.sandbox, pins)
+            }
+            Self::Patched(patch) => Ok(patched::ready(&options.cache, lab, &[patch])?.kernel),
+        }
+    }
 }
 
 /// What chapters are replayed with.
@@ -213,8 +243,8 @@ impl Ready {
                     lab::SERIES
                 )));
             }
-            for series in &chapter.beside {
-                pins.kernel(series)?;
+            for name in &chapter.beside {
+                Beside::find(&options.repository, &pins, name)?;
             }
             let names = chapter.patches.iter();
             let patches = names.map(|name| Patch::of_book(&options.repository, name));
@@ -249,17 +279,19 @@ impl Ready {
             notes.for_each(|note| eprintln!("{note}"));
         }
         let root = options.repository.clone();
+        let plain = lab;
         let machines = sets.into_iter().map(|(kernels, patches)| {
-            let mut lab = lab.clone();
+            let mut lab = plain.clone();
             let (names, beside) = &kernels;
             if !patches.is_empty() {
                 lab = lab.with_further(options, names)?;
                 lab = patched::ready(&options.cache, &lab, &patches)?;
                 patched::add_programs(&options.cache, &mut lab, &root, names)?;
             }
-            for series in beside {
-                lab.beside
-                    .push((series.clone(), another(options, &lab, &pins, series)?));
+            for name in beside {
+                let kernel = Beside::find(&root, &pins, name)?;
+                let kernel = kernel.ready(options, &plain, &pins, name)?;
+                lab.beside.push((name.clone(), kernel));
             }
             let provenance = provenance::of(&root, &options.series, &lab)?;
             Ok((kernels, Machine { lab, provenance }))

@@ -22,7 +22,7 @@ const DIRECTIVE: &str = "<!-- cmdrun ";
 const DIRECTIVE_END: &str = " -->";
 /// The first word of the directive that says which patches a chapter's kernel has.
 pub const KERNEL: &str = "kernel";
-/// The first word of the directive that says which other series a chapter has beside its kernel.
+/// The first word of the directive that says which kernels a chapter has beside its own.
 pub const BESIDE: &str = "beside";
 /// The longest directive, in bytes. mdbook-cmdrun hands it to a shell as one argument, which Linux
 /// limits to 128 KiB (execve(2)).
@@ -41,8 +41,8 @@ pub struct Chapter {
     pub steps: Vec<Step>,
     /// The patches of the book's that its kernel has, by name; most chapters have none.
     pub patches: Vec<String>,
-    /// The series of the kernel that lie beside it in the host's folder, by name; most chapters
-    /// have none.
+    /// The kernels that lie beside it in the host's folder, by the names of their series or
+    /// patches; most chapters have none.
     pub beside: Vec<String>,
 }
 
@@ -134,8 +134,8 @@ impl Chapter {
                 ),
                 Some(BESIDE) => (
                     &mut beside,
-                    "a chapter says once, on a line of its own, which other series of the kernel \
-                     it has beside the book's: <!-- runner beside 7.3 -->",
+                    "a chapter says once, on a line of its own, which kernels it has beside the \
+                     book's, by their series or patches: <!-- runner beside 7.3 NAME -->",
                 ),
                 _ => continue,
             };

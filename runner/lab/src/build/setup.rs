@@ -51,7 +51,7 @@ pub struct Lab {
     pub initramfs: PathBuf,
     /// What QEMU loads before all other libraries.
     pub turns: PathBuf,
-    /// Kernels of other series, which only lie beside this one, by the name of the series.
+    /// Kernels that only lie beside this one, by their names: of other series, or with patches.
     pub beside: Vec<(String, Kernel)>,
     /// Programs of the reader's in the guest: place, and bytes.
     pub programs: Vec<(String, Vec<u8>)>,

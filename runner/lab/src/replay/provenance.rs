@@ -70,8 +70,8 @@ pub fn of(root: &Path, series: &str, lab: &Lab) -> anyhow::Result<Vec<(String, S
         ("gcc", gcc),
     ];
     let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    for (series, kernel) in &lab.beside {
-        facts.push((format!("beside {series}"), kernel.sha256.clone()));
+    for (name, kernel) in &lab.beside {
+        facts.push((format!("beside {name}"), kernel.sha256.clone()));
     }
     Ok(facts)
 }

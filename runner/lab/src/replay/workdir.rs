@@ -58,14 +58,15 @@ impl Workdir {
         ] {
             link(name.as_ref(), target)?;
         }
-        for (series, kernel) in &lab.beside {
-            fs::create_dir(workdir.path().join(series))?;
+        for (name, kernel) in &lab.beside {
+            let folder = Path::new(name);
+            fs::create_dir(workdir.path().join(folder))?;
             for (name, target) in [
                 (file::KERNEL, &kernel.bzimage),
                 ("vmlinux", &kernel.vmlinux),
                 ("linux", &kernel.tree),
             ] {
-                link(Path::new(series).join(name).as_ref(), target)?;
+                link(folder.join(name).as_ref(), target)?;
             }
         }
         if let Some(build) = &lab.kernel.build {
@@ -79,7 +80,9 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
-        if !lab.kernel.patched.is_empty() {
+        let beside = lab.beside.iter().map(|(_, kernel)| kernel);
+        let mut kernels = beside.chain([&lab.kernel]);
+        if kernels.any(|kernel| !kernel.patched.is_empty()) {
             copy(
                 &root.join(patch::FOLDER),
                 &workdir.path().join(patch::FOLDER),
