@@ -11,7 +11,7 @@ use book::snapshot::compare::{self, Verdict};
 use book::snapshot::moved::Moved;
 use book::snapshot::reasons::Reasons;
 use lab::build::kernel::Kernel;
-use lab::build::patch::Patch;
+use lab::build::patch::{self, Patch};
 use lab::build::patched;
 use lab::build::pins::Pins;
 use lab::build::plank::{Change, Plank};
@@ -161,9 +161,10 @@ fn own_kernels(chapter: &Chapter) -> String {
 }
 
 /// A kernel that lies beside the book's.
+#[derive(Debug)]
 enum Beside {
     /// One of another series.
-    Series,
+    Series(String),
     /// The book's own with a patch of the book's, or with more of the configuration.
     Patched(Patch),
 }
@@ -173,29 +174,33 @@ impl Beside {
     /// [`lab::Error::Unfit`] when the name is of neither.
     fn find(root: &Path, pins: &Pins, name: &str) -> Result<Self> {
         let Err(no_series) = pins.kernel(name) else {
-            return Ok(Self::Series);
+            return Ok(Self::Series(name.to_owned()));
         };
-        let patch = Patch::of_book(root, name);
-        let patch = patch.map_err(|no_patch| {
-            lab::Error::Unfit(format!(
-                "{no_series}; and {no_patch}, so it is no patch, either"
-            ))
-        })?;
-        Ok(Self::Patched(patch))
+        let ends = ["patch", "config"].map(|end| format!("{}/{name}.{end}", patch::FOLDER));
+        if !ends.iter().any(|file| root.join(file).is_file()) {
+            let [patch, config] = ends;
+            bail!(lab::Error::Unfit(format!(
+                "{no_series}; nor is there {patch} or {config}"
+            )));
+        }
+        Ok(Self::Patched(Patch::of_book(root, name)?))
     }
 
     /// Builds it for the same machine, if it is not in the cache.
-    fn ready(self, options: &Options, lab: &Lab, pins: &Pins, name: &str) -> Result<Kernel> {
+    fn ready(&self, options: &Options, lab: &Lab, pins: &Pins) -> Result<Kernel> {
         match self {
-            Self::Series => {
+            Self::Series(series) => {
                 let options = Options {
-                    series: name.to_owned(),
+                    series: series.clone(),
                     kernel_source: None,
                     ..options.clone()
                 };
                 setup::kernel(&options, &lab.sandbox, pins)
             }
-            Self::Patched(patch) => Ok(patched::ready(&options.cache, lab, &[patch])?.kernel),
+            Self::Patched(patch) => {
+                let patches = std::slice::from_ref(patch);
+                Ok(patched::ready(&options.cache, lab, patches)?.kernel)
+            }
         }
     }
 }
@@ -223,7 +228,7 @@ impl Ready {
     ) -> Result<Self> {
         let sandbox = setup::sandbox(options)?;
         let pins = Pins::read(&options.repository)?;
-        let mut sets = BTreeMap::from([(Kernels::default(), Vec::new())]);
+        let mut sets = BTreeMap::from([(Kernels::default(), Default::default())]);
         let mut networked = None;
         for chapter in chapters {
             if chapter.has(Terminal::Lab) {
@@ -243,13 +248,13 @@ impl Ready {
                     lab::SERIES
                 )));
             }
-            for name in &chapter.beside {
-                Beside::find(&options.repository, &pins, name)?;
-            }
             let names = chapter.patches.iter();
             let patches = names.map(|name| Patch::of_book(&options.repository, name));
             let patches: Vec<Patch> = patches.collect::<Result<_>>()?;
-            sets.insert(kernels(chapter), patches);
+            let names = chapter.beside.iter();
+            let beside = names.map(|name| Beside::find(&options.repository, &pins, name));
+            let beside: Vec<Beside> = beside.collect::<Result<_>>()?;
+            sets.insert(kernels(chapter), (patches, beside));
         }
         if let Some(chapter) = networked {
             doctor::check_lab(&sandbox, chapter)?;
@@ -280,17 +285,16 @@ impl Ready {
         }
         let root = options.repository.clone();
         let plain = lab;
-        let machines = sets.into_iter().map(|(kernels, patches)| {
+        let machines = sets.into_iter().map(|(kernels, (patches, beside))| {
             let mut lab = plain.clone();
-            let (names, beside) = &kernels;
+            let (names, names_beside) = &kernels;
             if !patches.is_empty() {
                 lab = lab.with_further(options, names)?;
                 lab = patched::ready(&options.cache, &lab, &patches)?;
                 patched::add_programs(&options.cache, &mut lab, &root, names)?;
             }
-            for name in beside {
-                let kernel = Beside::find(&root, &pins, name)?;
-                let kernel = kernel.ready(options, &plain, &pins, name)?;
+            for (name, kernel) in names_beside.iter().zip(beside) {
+                let kernel = kernel.ready(options, &plain, &pins)?;
                 lab.beside.push((name.clone(), kernel));
             }
             let provenance = provenance::of(&root, &options.series, &lab)?;

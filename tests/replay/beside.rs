@@ -9,10 +9,10 @@ use crate::fixture::{Book, repository};
 
 const TEXT: &str = "# Five\n\n<!-- runner beside 6.1 named -->\n\n```console\n\
     <!-- cmdrun runner show 5.1 host 'cmp bzImage 6.1/bzImage; cmp vmlinux 6.1/vmlinux; grep -h -m 1 ^PATCHLEVEL 6.1/linux/Makefile' -->\n\
-    <!-- cmdrun runner show 5.2 host 'cat patches/named.config; strings named/vmlinux | grep -x -m 1 plank; strings vmlinux | grep -c -x plank || :' -->\n\
+    <!-- cmdrun runner show 5.2 host 'cat patches/named.config; grep HOSTNAME named/patched/.config; strings named/vmlinux | grep -x -m 1 plank; strings vmlinux | grep -c -x plank || :' -->\n\
     ```\n";
 
-/// It is in one file of the kernel, so little is compiled.
+/// It is in one file of the kernel, so little is compiled: the tree is copied, and linked.
 const CONFIG: &str = "CONFIG_DEFAULT_HOSTNAME=\"plank\"\n";
 
 #[test]
@@ -28,7 +28,7 @@ fn a_chapter_sees_the_kernels_beside_its_own() {
     assert_eq!(step["stdout"], "PATCHLEVEL = 1\n");
     assert_eq!(step["stderr"], "");
     let step = &ran.json()["steps"][1];
-    assert_eq!(step["stdout"], format!("{CONFIG}plank\n0\n"));
+    assert_eq!(step["stdout"], format!("{CONFIG}{CONFIG}plank\n0\n"));
 
     // It is about these, and says nothing of another.
     let lab = setup::ready(&Options::new(repository()).unwrap()).unwrap();
@@ -42,5 +42,5 @@ fn a_chapter_sees_the_kernels_beside_its_own() {
         .run(&["chapter", "5"])
         .ends_with(2)
         .complains("there is no kernel named in kernel-configs/sources.toml; it has: ")
-        .complains("there is no patches/named.patch");
+        .complains("nor is there patches/named.patch or patches/named.config");
 }

@@ -5,8 +5,8 @@
 //! root file system with the chapter's guest steps packed behind it. The files that the patches of
 //! a chapter's kernel change are in `patched`, where gdb looks for a source before it looks in
 //! `linux`. What modules for such a kernel are built with is `build`, if the chapter builds some. A
-//! series of the kernel that lies beside the chapter's has a folder of its name, with its own
-//! `bzImage`, `vmlinux` and `linux`.
+//! kernel that lies beside the chapter's has a folder of its name, with its own `bzImage`,
+//! `vmlinux`, `linux` and, if it has patches, `patched`.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -18,6 +18,7 @@ use fs_err::{self as fs, File};
 use walkdir::WalkDir;
 
 use crate::build::cpio::{Archive, Node};
+use crate::build::kernel::Kernel;
 use crate::build::setup::Lab;
 use crate::build::{patch, pins, rework, rootfs};
 use crate::machine::agent;
@@ -58,9 +59,11 @@ impl Workdir {
         ] {
             link(name.as_ref(), target)?;
         }
+        let mut is_patched = workdir.put_patched(Path::new(""), &lab.kernel)?;
         for (name, kernel) in &lab.beside {
             let folder = Path::new(name);
             fs::create_dir(workdir.path().join(folder))?;
+            is_patched |= workdir.put_patched(folder, kernel)?;
             for (name, target) in [
                 (file::KERNEL, &kernel.bzimage),
                 ("vmlinux", &kernel.vmlinux),
@@ -80,14 +83,11 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
-        let beside = lab.beside.iter().map(|(_, kernel)| kernel);
-        let mut kernels = beside.chain([&lab.kernel]);
-        if kernels.any(|kernel| !kernel.patched.is_empty()) {
+        if is_patched {
             copy(
                 &root.join(patch::FOLDER),
                 &workdir.path().join(patch::FOLDER),
             )?;
-            workdir.put_patched(lab)?;
         }
         // A chapter that plays packet scripts has a copy of them, too, as its steps may add some.
         if steps.iter().any(|step| step.packet().is_some()) {
@@ -107,18 +107,18 @@ impl Workdir {
         Ok(workdir)
     }
 
-    /// The patched files of the kernel. They are as old as it is: gdb warns of a source that is
-    /// younger than its program.
-    fn put_patched(&self, lab: &Lab) -> anyhow::Result<()> {
-        let folder = self.path().join(PATCHED);
-        patch::put(&folder, &lab.kernel.patched)?;
-        let built = fs::metadata(&lab.kernel.vmlinux)?.modified()?;
-        let all = lab.kernel.patched.iter();
+    /// Puts the patched files of a kernel below a folder, and says whether there are any. They are
+    /// as old as the kernel: gdb warns of a source that is younger than its program.
+    fn put_patched(&self, below: &Path, kernel: &Kernel) -> anyhow::Result<bool> {
+        let folder = self.path().join(below).join(PATCHED);
+        patch::put(&folder, &kernel.patched)?;
+        let built = fs::metadata(&kernel.vmlinux)?.modified()?;
+        let all = kernel.patched.iter();
         for (file, _) in all.filter(|(_, text)| text.is_some()) {
             let file = File::options().write(true).open(folder.join(file))?;
             file.set_modified(built)?;
         }
-        Ok(())
+        Ok(!kernel.patched.is_empty())
     }
 
     /// Where it is.
