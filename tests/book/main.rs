@@ -11,6 +11,7 @@ mod fixture;
 #[path = "../support/folder.rs"]
 mod folder;
 mod hostile;
+mod lists;
 mod names;
 mod pages;
 mod picture;

@@ -75,9 +75,18 @@ impl<'a> Asked<'a> {
                     (file, "language-diff", patch.text),
                     (config, "language-ini", patch.config),
                 ];
-                all.into_iter()
+                let shown: Vec<_> = all
+                    .into_iter()
                     .filter(|(.., text)| !text.is_empty())
-                    .collect()
+                    .collect();
+                if shown.is_empty() {
+                    return Err(format!(
+                        "{} has neither a patch nor lines for the configuration; a step shows a \
+                         program: host 'cat {FOLDER}/{0}.c'",
+                        self.name
+                    ));
+                }
+                shown
             }
             (from, to) => {
                 let added: Vec<&str> = patch.added().collect();
