@@ -157,7 +157,7 @@ fn on_disk(place: &Place, size: &str, then: &str) -> (Ran, String) {
     let line = format!(
         "mount -t tmpfs -o size={size} tmpfs /mnt; cp -a {cache}/ship-of-theseus /mnt; cd {}\n\
          export XDG_CACHE_HOME=/mnt; {runner} setup && code=0 || code=$?\n\
-         mount -o remount,size=500m /mnt; {then} >&2; ls /mnt/ship-of-theseus/*/* -d; exit $code",
+         mount -o remount,size=500m tmpfs /mnt; {then} >&2; ls /mnt/ship-of-theseus/*/* -d; exit $code",
         repository().display()
     );
     let like = place.command(&[]);
