@@ -283,8 +283,9 @@ impl History {
             &self.folder,
             &["bisect", "replay", &log.display().to_string()],
         )?;
-        // When it is at its end, its status is sometimes that of a failure; its log tells.
-        let log = self.ask(&["bisect", "log"])?;
+        // When it is at its end, its status is sometimes that of a failure; its log tells. Since
+        // 2.55 at the latest, git has the word in quotes.
+        let log = self.ask(&["bisect", "log"])?.replace("'bad'", "bad");
         let of = |mark: &str| {
             let lines = log.lines().filter_map(|line| line.strip_prefix(mark));
             let commits = lines.filter_map(|rest| Some(rest.split_once(']')?.0.to_owned()));
