@@ -19,6 +19,7 @@ fn book(text: &str, toml: &str) -> Fixture {
     std::fs::write(folder.join("solution.patch"), PATCH).unwrap();
     std::fs::create_dir(book.path("patches")).unwrap();
     std::fs::write(book.path("patches/plank.patch"), PATCH).unwrap();
+    std::fs::write(book.path("patches/knock.c"), "").unwrap();
     book
 }
 
@@ -98,6 +99,11 @@ fn what_is_wrong_with_one_is_told_with_its_place() {
             "<!-- runner patch board -->\n\n",
             TOML.to_owned(),
             "chapters/06-plain.md:9: there is no patches/board.patch",
+        ),
+        (
+            "<!-- runner patch knock -->\n\n",
+            TOML.to_owned(),
+            "chapters/06-plain.md:9: there is no patches/knock.patch and no patches/knock.config",
         ),
         (
             "<!-- runner patch plank to='void' from='return' -->\n\n",

@@ -71,6 +71,7 @@ impl<'a> Asked<'a> {
         let shown = match (self.from, self.to) {
             (None, None) => {
                 let config = format!("{FOLDER}/{}.config", self.name);
+                let nothing = format!("there is no {file} and no {config} to be shown");
                 let all = [
                     (file, "language-diff", patch.text),
                     (config, "language-ini", patch.config),
@@ -80,11 +81,7 @@ impl<'a> Asked<'a> {
                     .filter(|(.., text)| !text.is_empty())
                     .collect();
                 if shown.is_empty() {
-                    return Err(format!(
-                        "{} has neither a patch nor lines for the configuration; a step shows a \
-                         program: host 'cat {FOLDER}/{0}.c'",
-                        self.name
-                    ));
+                    return Err(nothing);
                 }
                 shown
             }

@@ -83,7 +83,7 @@ impl Workdir {
         for name in [rootfs::FOLDER, pins::FOLDER] {
             copy(&root.join(name), &workdir.path().join(name))?;
         }
-        if is_patched || !lab.programs.is_empty() {
+        if is_patched {
             copy(
                 &root.join(patch::FOLDER),
                 &workdir.path().join(patch::FOLDER),
