@@ -210,11 +210,8 @@ fn try_without((series, id): &(String, StepId)) {
 }
 
 fn all_series() -> Vec<String> {
-    Pins::read(&repository())
-        .unwrap()
-        .kernel
-        .into_keys()
-        .collect()
+    let pins = Pins::read(&repository()).unwrap();
+    pins.recorded().map(str::to_owned).collect()
 }
 
 #[test]

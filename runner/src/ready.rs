@@ -42,7 +42,7 @@ pub struct OwnArgs {
 /// The series of the kernel.
 #[derive(Debug, clap::Args)]
 pub struct SeriesArgs {
-    /// Use the kernel of another series: 5.10, 6.12, 7.3
+    /// Use the kernel of another series: 5.10, 6.12, 7.3 (recorded); 4.19, 5.4, 6.17
     #[arg(long, value_name = "SERIES", default_value = lab::SERIES, hide_default_value = true)]
     series: String,
 }
@@ -91,7 +91,7 @@ impl SeriesArgs {
     pub fn all(&self, repository: &Path) -> Result<Vec<String>> {
         let pins = Pins::read(repository)?;
         if self.series == "all" {
-            return Ok(pins.kernel.into_keys().collect());
+            return Ok(pins.recorded().map(str::to_owned).collect());
         }
         pins.kernel(&self.series)?;
         Ok(vec![self.series.clone()])

@@ -1,14 +1,16 @@
 //! Downloads from a server on this machine that behaves, and from ones that do not.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lab::build::cache::Cache;
 use lab::build::fetch::{self, Patience, Wanted};
-use lab::build::pins::Upstream;
-use lab::build::sources;
+use lab::build::pins::{KernelPin, Upstream};
+use lab::build::sources::{self, Source};
 use lab::system::files::sha256_of;
 use lab::system::progress::Stage;
 
@@ -199,6 +201,37 @@ fn upstream(listed: &str) -> Result<(), String> {
     let result = sources::upstream(&pin, "linux-1.tar.xz", &target, PATIENCE, &mut stage);
     assert_eq!(result.is_ok(), target.exists());
     result.map_err(|error| format!("{error:#}"))
+}
+
+/// One that Debian has not: nobody else is asked.
+#[test]
+fn kernel_without_a_package_comes_from_its_makers_alone() {
+    let list = format!("{}  linux-5.4.34.tar.xz\n", sha256_of(BODY));
+    let url = serve(move |path, stream| match path {
+        "/sha256sums.asc" => respond(stream, list.len(), list.as_bytes()),
+        _ => respond(stream, BODY.len(), BODY),
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let kernel = |url: &str| {
+        let pin = KernelPin {
+            version: "5.4.34".to_owned(),
+            objects: 1,
+            without: BTreeMap::new(),
+            debian: None,
+            upstream: Upstream {
+                url: format!("{url}/linux-5.4.34.tar.xz"),
+                checksums: format!("{url}/sha256sums.asc"),
+            },
+        };
+        sources::kernel(&Cache::at(cache.path()), &pin, None)
+    };
+    let error = format!("{:#}", kernel("http://127.0.0.1:9").unwrap_err());
+    assert!(!error.contains("Debian"), "{error}");
+    let Source::Tarball { path, sha256 } = kernel(&url).unwrap() else {
+        panic!("it is no tarball");
+    };
+    assert_eq!(fs::read(path).unwrap(), BODY);
+    assert_eq!(sha256, sha256_of(BODY));
 }
 
 #[test]

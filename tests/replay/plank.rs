@@ -32,6 +32,8 @@ fn a_plank_is_made_changed_judged_and_dropped() {
         .complains("runner chapter 6 --plank short-life");
     let tree = PathBuf::from(made.stdout.trim_end());
     let file = tree.join("net/ipv4/af_inet.c");
+    // A gdb of the reader's own finds the kernel's scripts beside `vmlinux`.
+    assert!(tree.join("vmlinux-gdb.py").is_file());
     book.run(&["plank", "new", "short-life"])
         .ends_with(2)
         .complains("the plank `short-life`: there is one already");

@@ -44,8 +44,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             vec![to.clone()]
         }
         None => {
-            let others = pins.kernel.keys().filter(|series| **series != args.from);
-            others.cloned().collect()
+            let others = pins.recorded().filter(|series| *series != args.from);
+            others.map(str::to_owned).collect()
         }
     };
     let mut found = false;

@@ -24,6 +24,7 @@ use book::snapshot::learn::learn;
 use book::snapshot::noise::{self, Noise};
 use book::snapshot::{self, Snapshot};
 use lab::build::cache::Cache;
+use lab::build::pins::{FILE, FOLDER, Pins};
 use lab::build::setup::Lab;
 use lab::build::variant::{self, VARIANTS};
 use lab::system::ask::confirm;
@@ -53,6 +54,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         .collect::<Result<_, _>>()?;
     let mut options = context.options(&root)?;
     args.series.choose(&mut options)?;
+    if !Pins::read(&root)?
+        .recorded()
+        .any(|name| name == options.series)
+    {
+        bail!(lab::Error::Unfit(format!(
+            "no chapter is recorded on {}: {FOLDER}/{FILE} has no hash of its source, so that \
+             nobody could say whether it is the same another time",
+            options.series
+        )));
+    }
     let ready = Ready::make(&options, &chapters, None)?;
     let mut all_kept = true;
     for chapter in chapters {

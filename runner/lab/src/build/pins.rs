@@ -37,8 +37,10 @@ pub struct KernelPin {
     /// reason.
     #[serde(default)]
     pub without: BTreeMap<String, String>,
-    /// The Debian package of the source.
-    pub debian: DebianPackage,
+    /// The Debian package of the source. A kernel without one comes from its makers alone: it is
+    /// built and walked in, but no chapter is recorded on it, as no hash of the book's own pins its
+    /// bytes.
+    pub debian: Option<DebianPackage>,
     /// The tarball of its makers.
     pub upstream: Upstream,
 }
@@ -104,7 +106,7 @@ impl Pins {
     /// The pin of one kernel.
     pub fn kernel(&self, name: &str) -> Result<&KernelPin> {
         self.kernel.get(name).with_context(|| {
-            let known: Vec<_> = self.kernel.keys().map(String::as_str).collect();
+            let known = self.in_order();
             Error::Unfit(format!(
                 "there is no kernel {name} in {FOLDER}/{FILE}; it has: {}",
                 known.join(", ")
@@ -112,13 +114,25 @@ impl Pins {
         })
     }
 
+    /// All series, the oldest first.
+    fn in_order(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.kernel.keys().map(String::as_str).collect();
+        names.sort_by_key(|name| release(name));
+        names
+    }
+
+    /// The series on which the chapters are recorded: those whose bytes are pinned.
+    pub fn recorded(&self) -> impl Iterator<Item = &str> {
+        let pinned = self.kernel.iter().filter(|(_, pin)| pin.debian.is_some());
+        pinned.map(|(name, _)| &**name)
+    }
+
     /// The series whose configuration serves a kernel of this version best: the newest that is no
     /// newer, or the oldest of all.
     #[must_use]
     pub fn nearest(&self, version: &str) -> &str {
         let wanted = release(version);
-        let mut names: Vec<&str> = self.kernel.keys().map(String::as_str).collect();
-        names.sort_by_key(|name| release(name));
+        let names = self.in_order();
         let at_or_below = names.iter().rfind(|name| release(name) <= wanted);
         at_or_below.or(names.first()).copied().unwrap_or_default()
     }
@@ -200,11 +214,8 @@ mod tests {
                 .url
                 .ends_with(&format!("linux-{}.tar.xz", kernel.version))
         );
-        for hash in [
-            &kernel.debian.sha256,
-            &kernel.debian.member_sha256,
-            &pins.busybox.sha256,
-        ] {
+        let debian = kernel.debian.as_ref().unwrap();
+        for hash in [&debian.sha256, &debian.member_sha256, &pins.busybox.sha256] {
             assert_eq!(hash.len(), 64);
         }
         for (version, series) in [
@@ -213,12 +224,15 @@ mod tests {
             ("6.11.9", "6.1"),
             ("6.12.0", "6.12"),
             ("9.0.1", "7.3"),
-            ("4.19.0", "5.10"),
+            ("4.19.0", "4.19"),
+            ("3.2.0", "4.19"),
         ] {
             assert_eq!(pins.nearest(version), series, "{version}");
         }
         let error = format!("{:#}", pins.kernel("2.4").unwrap_err());
-        assert!(error.contains("it has: 5.10, 6.1"), "{error}");
+        assert!(error.contains("it has: 4.19, 5.4, 5.10, 6.1"), "{error}");
+        let recorded: Vec<_> = pins.recorded().collect();
+        assert_eq!(recorded, ["5.10", "6.1", "6.12", "7.3"]);
     }
 
     #[test]

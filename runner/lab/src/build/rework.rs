@@ -111,6 +111,13 @@ impl Rework {
             book.display(),
             tree.display()
         );
+        // The build has made this link with the path of the tree inside the sandbox, where a gdb of
+        // the reader's own does not look.
+        let scripts = tree.join("vmlinux-gdb.py");
+        if scripts.is_symlink() {
+            fs::remove_file(&scripts)?;
+            symlink("scripts/gdb/vmlinux-gdb.py", &scripts)?;
+        }
         patch::put(tree, &rework.patched)?;
         if rework.patched.contains_key(patch::CONFIG) {
             rework.configure()?;

@@ -88,8 +88,11 @@ impl Source {
     }
 }
 
+/// One way to get a file.
+type Deliver<'a> = dyn Fn(&Path, &mut Stage) -> Result<()> + 'a;
+
 /// One way to get a file, with the name that is shown when it fails.
-type Provider<'a> = (String, &'a dyn Fn(&Path, &mut Stage) -> Result<()>);
+type Provider<'a> = (String, &'a Deliver<'a>);
 
 /// The cache's word for the kernel's source.
 const KERNEL: &str = "kernel-source";
@@ -97,18 +100,19 @@ const KERNEL: &str = "kernel-source";
 const BUSYBOX: &str = "busybox-source";
 
 /// What would be asked for each source, in order, by the cache's word for it.
-pub fn providers(pins: &Pins, series: &str) -> Vec<(&'static str, [String; 2])> {
+pub fn providers(pins: &Pins, series: &str) -> Vec<(&'static str, Vec<String>)> {
     let kernel = pins.kernel.get(series).map(kernel_providers);
     let kernel = kernel.map(|names| (KERNEL, names));
     kernel
         .into_iter()
-        .chain([(BUSYBOX, busybox_providers(&pins.busybox))])
+        .chain([(BUSYBOX, busybox_providers(&pins.busybox).to_vec())])
         .collect()
 }
 
-fn kernel_providers(pin: &KernelPin) -> [String; 2] {
-    let debian = format!("the Debian package {}", file_name(&pin.debian.path));
-    [debian, pin.upstream.url.clone()]
+fn kernel_providers(pin: &KernelPin) -> Vec<String> {
+    let debian = pin.debian.iter();
+    let debian = debian.map(|package| format!("the Debian package {}", file_name(&package.path)));
+    debian.chain([pin.upstream.url.clone()]).collect()
 }
 
 fn busybox_providers(pin: &BusyboxPin) -> [String; 2] {
@@ -120,28 +124,36 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The pinned kernel source: from the cache, or else from Debian's package, or from kernel.org.
+/// The pinned kernel source: from the cache, or else from Debian's package, if it has one, or from
+/// kernel.org.
 /// `mirror` is a folder or a URL that the reader names, with Debian's archive below it.
 pub fn kernel(cache: &Cache, pin: &KernelPin, mirror: Option<&str>) -> Result<Source> {
     let file = format!("linux-{}.tar.xz", pin.version);
-    let inputs = Inputs::new()
+    let mut inputs = Inputs::new()
         .with("file", &file)
-        .with("debian", &pin.debian.member_sha256)
         .with("upstream", &pin.upstream.url);
-    let [debian, site] = kernel_providers(pin);
-    let of_debian = |target: &Path, stage: &mut Stage| {
-        let pool = Pool::new(mirror, &pin.debian.snapshot);
-        debian_package(&pin.debian, &pool, target, stage)
-    };
+    if let Some(package) = &pin.debian {
+        inputs = inputs.with("debian", &package.member_sha256);
+    }
+    let of_debian = pin.debian.as_ref().map(|package| {
+        move |target: &Path, stage: &mut Stage| {
+            let pool = Pool::new(mirror, &package.snapshot);
+            debian_package(package, &pool, target, stage)
+        }
+    });
     let of_site = |target: &Path, stage: &mut Stage| {
         upstream(&pin.upstream, &file, target, Patience::default(), stage)?;
-        stage.note(
-            "  note: this source has none of Debian's patches, so kernel/fork.c has other lines; \
-             the replays of chapters 1, 4 and 5 will show where",
-        );
+        if pin.debian.is_some() {
+            stage.note(
+                "  note: this source has none of Debian's patches, so kernel/fork.c has other \
+                 lines; the replays of chapters 1, 4 and 5 will show where",
+            );
+        }
         Ok(())
     };
-    let providers: [Provider; 2] = [(debian, &of_debian), (site, &of_site)];
+    let ways = of_debian.iter().map(|way| way as &Deliver);
+    let ways = ways.chain([&of_site as &Deliver]);
+    let providers: Vec<Provider> = kernel_providers(pin).into_iter().zip(ways).collect();
     let name = format!("source of Linux {}", pin.version);
     cached(cache, KERNEL, &inputs, &name, &file, &providers)
 }
