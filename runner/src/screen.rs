@@ -253,9 +253,18 @@ fn clipped(line: &str) -> String {
     }
 }
 
-/// Says that a chapter has no snapshot.
-pub fn never_recorded(number: u32) {
-    println!("chapter {number}: nothing to compare with; record it: runner record {number}");
+/// Says that a chapter has no snapshot of a series.
+pub fn never_recorded(number: u32, series: &str) {
+    match series {
+        lab::SERIES => {
+            println!(
+                "chapter {number}: nothing to compare with; record it: runner record {number}"
+            );
+        }
+        _ => println!(
+            "chapter {number}: nothing to compare with, as it was never recorded on {series}"
+        ),
+    }
 }
 
 /// The last line of a verification of several chapters.

@@ -25,6 +25,9 @@ fn a_series_is_one_of_the_book_and_stands_alone() {
     book.run(&["record", "5", "--series", "5.4"])
         .ends_with(2)
         .complains("no chapter is recorded on 5.4");
+    book.run(&["verify", "--series", "5.4"])
+        .ends_with(2)
+        .complains("nothing is recorded on 5.4");
     for other in [["--kernel", "."], ["--plank", "mine"]] {
         let [name, value] = other;
         book.run(&["chapter", "5", "--series", "6.12", name, value])

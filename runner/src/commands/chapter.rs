@@ -152,7 +152,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     } else if let Some(verdict) = &verdict {
         screen::verdict(&chapter, count, took, verdict, args.own.is_some());
     } else {
-        screen::never_recorded(chapter.number);
+        screen::never_recorded(chapter.number, &ready.series);
     }
     let same = matches!(verdict, Some(Verdict::Exact | Verdict::SameMeaning { .. }));
     let repeats_itself = repeats.is_none_or(|repeats| repeats.different.is_empty());

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
+
 use crate::context::Context;
 use crate::ready::{Own, OwnArgs, Ready, SeriesArgs};
 use crate::{exit, repository, screen};
@@ -89,6 +91,13 @@ fn verify(
         let is_recorded = |chapter: &Chapter| {
             snapshot::path(&options.repository, &options.series, &chapter.name).exists()
         };
+        if !chapters.iter().any(is_recorded) {
+            bail!(Error::Unfit(format!(
+                "nothing is recorded on {0}; `runner chapter 6 --series {0}` shows what is typed \
+                 there, without a comparison",
+                options.series
+            )));
+        }
         for chapter in chapters.extract_if(.., |chapter| !is_recorded(chapter)) {
             let (number, series) = (chapter.number, &options.series);
             eprintln!("note: chapter {number} is left out: it was never recorded on {series}");
@@ -124,7 +133,8 @@ fn verify(
                     let took = start.elapsed();
                     // One chapter's lines stay together.
                     let mut worst = worst.lock().expect("no thread panics with it");
-                    let code = tell(&chapter, &outcome, took, args.own.is_some());
+                    let own_kernel = args.own.is_some();
+                    let code = tell(&chapter, &ready.series, &outcome, took, own_kernel);
                     *worst = code.max(*worst);
                     if outcome.is_err_and(|error| Error::is_interrupted(&error)) {
                         break;
@@ -141,6 +151,7 @@ fn verify(
 /// Shows how it ended; gives the exit code.
 fn tell(
     chapter: &Chapter,
+    series: &str,
     outcome: &anyhow::Result<Option<Verdict>>,
     took: Duration,
     own_kernel: bool,
@@ -151,7 +162,7 @@ fn tell(
             u8::from(matches!(verdict, Verdict::Different { .. }))
         }
         Ok(None) => {
-            screen::never_recorded(chapter.number);
+            screen::never_recorded(chapter.number, series);
             1
         }
         Err(error) => {

@@ -227,7 +227,9 @@ fn build(
     recipe::run(RECIPE[0], &view, &log, |_| {
         stage.at("merge_config.sh");
     })?;
-    let config = fs::read_to_string(tree.join(".config"))?;
+    let config = fs::read_to_string(tree.join(".config"));
+    let config = config
+        .with_context(|| format!("kconfig has written nothing; why, is in {}", log.display()))?;
     let refused = refused(fragment, &config);
     if !refused.is_empty() {
         bail!(
@@ -275,6 +277,15 @@ fn unpack_once(folder: &Path, sandbox: &Sandbox, source: &Source) -> Result<()> 
             "the kernel source is no Linux tarball: behind the first folder of its names there is no {}",
             sources::MARK
         );
+    }
+    // 4.19 makes the scripts for gdb with `vmlinux`, and has no target for them. With a file of its
+    // name there is nothing to be done for it.
+    let makefile = fs::read_to_string(tree.join("Makefile"))?;
+    if !makefile
+        .lines()
+        .any(|line| line.starts_with("scripts_gdb:"))
+    {
+        fs::write(tree.join("scripts_gdb"), "")?;
     }
     files::write_whole(&done, boot.as_bytes())?;
     stage.done();
