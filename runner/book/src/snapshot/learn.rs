@@ -3,8 +3,9 @@
 //!
 //! Token by token: numbers that vary together are one value, written in several places; another
 //! that varies little is a span, twice as wide to each side as what was seen, and for a duration a
-//! fifth wider at least, since the next machine seldom keeps to the extremes of nine; all else is
-//! any number. A step that has other lines, or the same in another order, is compared line by line
+//! fifth wider at least, since the next machine seldom keeps to the extremes of nine; a time that
+//! varies by half a tick of the guest's clock waits for one, and may come a tick farther off; all else
+//! is any number. A step that has other lines, or the same in another order, is compared line by line
 //! without order.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -204,7 +205,8 @@ impl Learner {
         let kind = match number {
             Some(_) if self.real_time && !is_drawn => Hole::Any,
             Some(number) if !is_drawn => {
-                let (least, most) = wide(&values, !is_whole && !is_moment(&column[0]));
+                let is_duration = !is_whole && !is_moment(&column[0]);
+                let (least, most) = wide(&values, number, is_duration);
                 Hole::Span(number.with(least), number.with(most))
             }
             _ => {
@@ -363,11 +365,14 @@ fn extremes(values: &[i128]) -> (i128, i128) {
 }
 
 /// The span of numbers, with as much again to each side; for durations at least a fifth of the
-/// least one: code that is compiled in another way, or one tick more, is as much.
-fn wide(values: &[i128], are_durations: bool) -> (i128, i128) {
+/// least one: code that is compiled in another way, or one tick more, is as much. `like` is one of
+/// the numbers.
+fn wide(values: &[i128], like: Number, are_durations: bool) -> (i128, i128) {
     let (least, most) = extremes(values);
     let fifth = if are_durations { least.abs() / 5 } else { 0 };
-    let margin = (most - least).max(fifth);
+    let spread = most - least;
+    let waits = spread * 2 >= like.tick();
+    let margin = spread.max(fifth) + if waits { like.tick() } else { 0 };
     (least - margin, most + margin)
 }
 
@@ -450,7 +455,7 @@ fn form(lines: &[&Vec<Token<'_>>], moments: &[i128]) -> Form {
         let numbers: Option<Vec<Number>> = numbers.collect();
         let span = |like: Number, values: &[i128]| {
             let is_duration = column[0].text.contains('.') && !is_moment(&column[0]);
-            let (least, most) = wide(values, is_duration);
+            let (least, most) = wide(values, like, is_duration);
             Hole::Span(like.with(least), like.with(most))
         };
         let kind = match numbers {
@@ -544,6 +549,24 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_that_waits_for_a_tick_may_come_a_tick_farther_off() {
+        let soon = [
+            "at 00:00:01.020000",
+            "at 00:00:01.021000",
+            "at 00:00:01.022000",
+        ];
+        let span = "6.1\n1 | at {00:00:01.018000..00:00:01.024000}\n";
+        assert_eq!(learnt(&[&soon]), span);
+        let late = [
+            "at 00:00:01.020000",
+            "at 00:00:01.021000",
+            "at 00:00:01.025000",
+        ];
+        let span = "6.1\n1 | at {00:00:01.005000..00:00:01.040000}\n";
+        assert_eq!(learnt(&[&late]), span);
+    }
+
+    #[test]
     fn a_port_that_was_drawn_is_any_wherever_a_few_of_them_lie() {
         let ports = ["port 48454", "port 60502", "port 52001"];
         assert_eq!(learnt(&[&ports]), "6.1\n1 | port {*}\n");
@@ -608,9 +631,9 @@ mod tests {
         assert_eq!(
             learnt(&[&frames]),
             "6.1 any order\n\
-             1..1 |   {?}  {00:00:20.500000..00:00:23.500000} A id {5..11}\n\
-             1..1 |   {?}  {00:00:20.500000..00:00:23.500000} B\n\
-             0..1 |   {?}  {00:00:20.500000..00:00:23.500000} C\n"
+             1..1 |   {?}  {00:00:20.490000..00:00:23.510000} A id {5..11}\n\
+             1..1 |   {?}  {00:00:20.490000..00:00:23.510000} B\n\
+             0..1 |   {?}  {00:00:20.490000..00:00:23.510000} C\n"
         );
     }
 

@@ -164,6 +164,16 @@ pub struct Number {
 }
 
 impl Number {
+    /// A tick of the guest's clock, the hundredth part of a second, in units of this number, if it
+    /// is a moment of the day; the unit of others is not known.
+    #[must_use]
+    pub fn tick(self) -> i128 {
+        match self.is_clock {
+            true => 10_i128.pow(self.digits) / 100,
+            false => 0,
+        }
+    }
+
     /// Reads a decimal number, a fraction or a moment of the day.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
