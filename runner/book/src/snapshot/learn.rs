@@ -4,9 +4,9 @@
 //! Token by token: numbers that vary together are one value, written in several places; another
 //! that varies little is a span, twice as wide to each side as what was seen, and for a duration a
 //! fifth wider at least, since the next machine seldom keeps to the extremes of nine; a time that
-//! varies by half a tick of the guest's clock waits for one, and may come a tick farther off; all else
-//! is any number. A step that has other lines, or the same in another order, is compared line by line
-//! without order.
+//! varies by half a tick of the guest's clock waits for one, and may come a tick farther off; all
+//! else is any number. A step that has other lines, or the same in another order, is compared line
+//! by line without order.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
