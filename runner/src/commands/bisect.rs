@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     history.check_order(&good, &bad)?;
     let pins = Pins::read(&root)?;
     let versions = [history.version(&good)?, history.version(&bad)?];
-    let series = pins.nearest(&versions[0]);
+    let series = pins.nearest_recorded(&versions[0]);
     let chapter = Reasons::read(&root, series)?.typed(chapter)?;
 
     let mut options = context.options(&root)?;

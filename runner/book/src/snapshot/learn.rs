@@ -365,8 +365,8 @@ fn extremes(values: &[i128]) -> (i128, i128) {
 }
 
 /// The span of numbers, with as much again to each side; for durations at least a fifth of the
-/// least one: code that is compiled in another way, or one tick more, is as much. `like` is one of
-/// the numbers.
+/// least one: code that is compiled in another way, or one tick more, is as much. A
+/// moment that varies by half a tick gets a tick more. `like` is one of the numbers.
 fn wide(values: &[i128], like: Number, are_durations: bool) -> (i128, i128) {
     let (least, most) = extremes(values);
     let fifth = if are_durations { least.abs() / 5 } else { 0 };

@@ -124,10 +124,10 @@ fn pinned<'a>(options: &Options, source: &'a Source) -> Result<&'a Path> {
     };
     let pins = Pins::read(&options.repository)?;
     let package = pins.kernel(&options.series)?.debian.as_ref();
-    let pin = package.map(|package| &package.member_sha256);
+    let pin = package.map_or("pinned at all", |package| &package.member_sha256);
     ensure!(
-        options.kernel_source.is_some() || Some(sha256) == pin,
-        "the kernel's source is not the pinned one of Debian: its SHA-256 is {sha256}"
+        options.kernel_source.is_some() || sha256 == pin,
+        "the kernel's source is not the pinned one of Debian: its SHA-256 is {sha256}, not {pin}"
     );
     Ok(path)
 }

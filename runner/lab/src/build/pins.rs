@@ -106,19 +106,12 @@ impl Pins {
     /// The pin of one kernel.
     pub fn kernel(&self, name: &str) -> Result<&KernelPin> {
         self.kernel.get(name).with_context(|| {
-            let known = self.in_order();
+            let known = in_order(self.kernel.keys().map(String::as_str));
             Error::Unfit(format!(
                 "there is no kernel {name} in {FOLDER}/{FILE}; it has: {}",
                 known.join(", ")
             ))
         })
-    }
-
-    /// All series, the oldest first.
-    fn in_order(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.kernel.keys().map(String::as_str).collect();
-        names.sort_by_key(|name| release(name));
-        names
     }
 
     /// The series on which the chapters are recorded: those whose bytes are pinned.
@@ -131,10 +124,14 @@ impl Pins {
     /// newer, or the oldest of all.
     #[must_use]
     pub fn nearest(&self, version: &str) -> &str {
-        let wanted = release(version);
-        let names = self.in_order();
-        let at_or_below = names.iter().rfind(|name| release(name) <= wanted);
-        at_or_below.or(names.first()).copied().unwrap_or_default()
+        nearest(self.kernel.keys().map(String::as_str), version)
+    }
+
+    /// The recorded series, found in the same way, whose forms of the steps serve a kernel of this
+    /// version best.
+    #[must_use]
+    pub fn nearest_recorded(&self, version: &str) -> &str {
+        nearest(self.recorded(), version)
     }
 
     /// What the pins say of one kernel and of busybox.
@@ -184,6 +181,21 @@ impl Pins {
     }
 }
 
+/// Names of series, the oldest first.
+fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names = Vec::from_iter(names);
+    names.sort_by_key(|name| release(name));
+    names
+}
+
+/// The newest of these series that is no newer than a version, or else the oldest.
+fn nearest<'a>(names: impl Iterator<Item = &'a str>, version: &str) -> &'a str {
+    let wanted = release(version);
+    let names = in_order(names);
+    let at_or_below = names.iter().rfind(|name| release(name) <= wanted);
+    at_or_below.or(names.first()).copied().unwrap_or_default()
+}
+
 /// The first two numbers of a version, which name a series.
 fn release(version: &str) -> Vec<u32> {
     let numbers = version.split('.').take(2);
@@ -228,6 +240,10 @@ mod tests {
             ("3.2.0", "4.19"),
         ] {
             assert_eq!(pins.nearest(version), series, "{version}");
+        }
+        // Forms of the steps are with the recorded ones alone.
+        for (version, series) in [("5.4.9", "5.10"), ("6.17.1", "6.12"), ("9.0.1", "7.3")] {
+            assert_eq!(pins.nearest_recorded(version), series, "{version}");
         }
         let error = format!("{:#}", pins.kernel("2.4").unwrap_err());
         assert!(error.contains("it has: 4.19, 5.4, 5.10, 6.1"), "{error}");
