@@ -84,16 +84,25 @@ fn an_exemption_is_used_and_no_more() {
     assert!(refused(&missing).starts_with("chapters/06-plain.md:15: `LOWER_UP`"));
 }
 
-/// A reader with a lab learns more: the index that it left tells what is real, and all that is
-/// near.
+/// A reader with a lab learns more: the index that it left of the book's kernel tells what is
+/// real, and all that is near. One of another kernel, made later, tells nothing.
 #[test]
 fn an_index_in_the_cache_knows_what_was_only_not_recorded() {
     let book = Fixture::new().edit(PLAIN, "`ping`", "`tcp_v4_rcv`, `tcp_v4_snd`");
-    let folder = book.path("cache/ship-of-theseus/names/000000000000");
-    std::fs::create_dir_all(&folder).unwrap();
+    let index = |key: &str, kernel: &str, lines: &str| {
+        let folder = book.path("cache/ship-of-theseus/names").join(key);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("names.txt"), lines).unwrap();
+        let stamp = STAMP.replacen("{}", &format!("{{\"kernel\":\"{kernel}\"}}"), 1);
+        std::fs::write(folder.join("complete"), stamp).unwrap();
+    };
     let lines = "tcp_v4_rcv\tfunction\t\t\tnet/ipv4/tcp_ipv4.c:1963\t\ntcp_v4_send\tfunction\t\t\tx.c:1\t\n";
-    std::fs::write(folder.join("names.txt"), lines).unwrap();
-    std::fs::write(folder.join("complete"), STAMP).unwrap();
+    index("000000000000", "00ff", lines);
+    index(
+        "111111111111",
+        "11ff",
+        "tcp_v4_snd\tfunction\t\t\tx.c:1\t\n",
+    );
     let output = preprocess(&book);
     let said = said(&output);
     let expected = [

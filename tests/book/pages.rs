@@ -159,6 +159,21 @@ fn the_whole_book_on_one_page_keeps_the_anchors_apart() {
 }
 
 #[test]
+fn a_drawing_in_a_chapter_that_has_no_step_yet_is_named_at_its_line() {
+    let book = Fixture::new();
+    let path = book.path("chapters/06-plain.md");
+    let text = "# Plain\n\nText.\n\n<!-- runner draw calls -->\n";
+    std::fs::write(path, text).unwrap();
+    let output = book.build();
+    assert!(!output.status.success());
+    let said = said(&output);
+    assert!(
+        said.contains("chapters/06-plain.md:5: a page without steps can hold"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_stale_step_fails_the_build() {
     let book = Fixture::new().edit("chapters/06-plain.md", "uname", "uname -a");
     let output = book.build();

@@ -44,10 +44,11 @@ const CH9: &str = "chapters/09-routing.md";
 const CH10: &str = "chapters/10-arp.md";
 const CH11: &str = "chapters/11-tap-and-nat.md";
 const CH14: &str = "chapters/14-send.md";
+const CH16: &str = "chapters/16-planks.md";
 const EXEMPT: &str = "tests/exempt.toml";
 const SNAPSHOT: &str = "tests/snapshots/6.1/06-tcp-handshake.snap";
 
-const MUTANTS: [Mutant; 47] = [
+const MUTANTS: [Mutant; 48] = [
     // A letter of a function.
     Mutant(N, CH6, "`tcp_v4_connect`", "`tcp_v4_conect`"),
     Mutant(N, CH10, "`neigh_resolve_output`", "`neigh_resolv_output()`"),
@@ -156,6 +157,12 @@ const MUTANTS: [Mutant; 47] = [
         CH14,
         "runner source tcp_write_xmit",
         "runner source tcp_write_xmitt",
+    ),
+    Mutant(
+        B,
+        CH16,
+        "runner patch initial-window",
+        "runner patch initial-window from='x",
     ),
     Mutant(
         B,

@@ -4,7 +4,7 @@
 //! name a line, its fields between tabs. Reading it is then one read, and finding a name a search
 //! by halves: nothing is parsed but the lines that are asked for. A tab sorts before every
 //! character of a name, so sorted lines are sorted names. `dwarf` (with `types`) has what the debug
-//! information knows, `tree` (with `constant`) what only the source does, and `guest` what the
+//! information knows, `tree` (with `macros`) what only the source does, and `guest` what the
 //! guest shows in its file systems.
 
 mod dwarf;
@@ -20,7 +20,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use lab::build::cache::{Cache, Inputs, Leftover};
+use lab::build::cache::{Cache, Entry, Inputs, Leftover};
 use lab::build::setup::Lab;
 use lab::system::files;
 use lab::system::progress::Stage;
@@ -176,6 +176,8 @@ pub struct Index {
 const FORM: &str = "2";
 const KIND: &str = "names";
 const OUTPUT: &str = "names.txt";
+/// The input of the index that names the kernel, by the SHA-256 of its image.
+const KERNEL: &str = "kernel";
 
 impl Index {
     /// The index of this lab, made if it is not in the cache.
@@ -186,7 +188,7 @@ impl Index {
         let guest = guest::ready(root, cache, lab)?;
         let inputs = Inputs::new()
             .with("form", FORM)
-            .with("kernel", &lab.kernel.sha256)
+            .with(KERNEL, &lab.kernel.sha256)
             .with("guest", files::sha256_of(guest.as_bytes()));
         let waiting = "names of the kernel: another run collects them, waiting";
         let text = cached(cache, KIND, &inputs, waiting, || {
@@ -205,11 +207,12 @@ impl Index {
         Ok(Self::from(text))
     }
 
-    /// The index that was made last, if there is one: for a better message where no lab is asked
-    /// for.
+    /// The index of the kernel with this image, if it was made: for a better message where no lab
+    /// is asked for.
     #[must_use]
-    pub fn at_hand(cache: &Cache) -> Option<Self> {
-        let text = std::fs::read_to_string(cache.newest(KIND)?.join(OUTPUT));
+    pub fn at_hand(cache: &Cache, image: &str) -> Option<Self> {
+        let is_its = |entry: &Entry| entry.stamp.inputs.get(KERNEL) == Some(image);
+        let text = std::fs::read_to_string(cache.newest(KIND, is_its)?.join(OUTPUT));
         text.ok().map(Self::from)
     }
 

@@ -280,9 +280,11 @@ fn only(record: &Record) -> Result<String, String> {
     {
         return Ok(value[1].to_owned());
     }
-    let mut all = ANY.captures_iter(output).map(|found| found[1].to_owned());
-    match (all.next(), all.next()) {
-        (Some(only), None) => Ok(only),
+    // What stands between two numbers may belong to both.
+    let from = |start: usize| ANY.captures_at(output, start)?.get(1);
+    let first = from(0);
+    match (first, first.and_then(|first| from(first.end()))) {
+        (Some(only), None) => Ok(only.as_str().to_owned()),
         (None, _) => Err(format!("step {} printed no number", record.id)),
         (Some(_), Some(_)) => Err(format!(
             "step {} printed several numbers; say which, as in {{{{{} 'text before it'}}}}",
@@ -415,6 +417,7 @@ mod tests {
              1.4 gdb 'print x'\n| $9 = 18 '\\022'\n= 0\n\n1.5 guest 'cat x'\n| 42.\n= 0\n\n1.6 \
              gdb x\n| $1 = -1\n= 0\n\n\
              1.8 gdb two\n| $3 = (struct sock *) 0x1\n| $4 = 2\n= 0\n\n\
+             1.10 guest load\n| 1.20 0.31\n= 0\n\n\
              1.7 gdb finish\n| Run till exit from #0 f () at a.c:9\n| Value returned is $2 = 3\n= \
              0\n";
         let mut source = Fixture(Snapshot::parse(snapshot).unwrap());
@@ -465,6 +468,7 @@ mod tests {
             ("1.3 rtt", "step 1.3 shows no number at `rtt`"),
             ("1.2 en", "shows no number"),
             ("1.8", "several numbers"),
+            ("1.10", "several numbers"),
             ("words 1.1", "192 cannot be written so"),
             ("NO_NAME", "`NO_NAME` has no value"),
             ("", "expected a step, a name or a number"),

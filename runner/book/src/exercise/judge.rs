@@ -50,7 +50,7 @@ impl Exercise {
                     })
                 }
                 Test::Shows(step, _) | Test::Lacks(step, _) | Test::Value(step, _) => {
-                    point.missed(*step, evidence)
+                    point.missed(*step, self.steps[*step].status, evidence)
                 }
             };
             Ok(Outcome { point, missed })
@@ -60,8 +60,8 @@ impl Exercise {
 }
 
 impl Point {
-    /// Why it does not hold, if it does not.
-    fn missed<'a>(&self, step: usize, evidence: &Evidence<'a>) -> Option<Missed<'a>> {
+    /// Why it does not hold, if it does not. `status` is that with which its step should end.
+    fn missed<'a>(&self, step: usize, status: i32, evidence: &Evidence<'a>) -> Option<Missed<'a>> {
         let number = evidence.before + step + 1;
         let record = evidence
             .records
@@ -79,7 +79,7 @@ impl Point {
             Test::Lacks(_, pattern) => !pattern.is_match(&printed),
             _ => false,
         };
-        if is_lacking && record.output.status != 0 {
+        if is_lacking && record.output.status != status {
             return Some(Missed {
                 why: "The step that would show it failed.".to_owned(),
                 seen: Some(record),
@@ -185,6 +185,19 @@ mod tests {
         assert_eq!(
             of(&[("yes\n", 0)])[1],
             "The step that shows it was not reached."
+        );
+    }
+
+    #[test]
+    fn a_step_that_should_fail_proves_what_it_lacks() {
+        let exercise = exercise(
+            "kind = 'change'\neffort = 'one line'\nsteps = '''\nstatus=1 guest a\n'''\n\
+             [[point]]\nholds = 'h'\nstep = 1\nlacks = 'bad'\notherwise = 'bad is there'\n",
+        );
+        assert_eq!(whys(&exercise, &[("good\n", 1)], None), [""]);
+        assert_eq!(
+            whys(&exercise, &[("good\n", 0)], None),
+            ["The step that would show it failed."]
         );
     }
 

@@ -99,7 +99,7 @@ impl Text {
     }
 
     fn message(&self, mention: &Mention) -> String {
-        let cached = || Index::at_hand(&Cache::of_user().ok()?);
+        let cached = || Index::at_hand(&Cache::of_user().ok()?, &self.glossary.image);
         let index = self.index.get_or_init(cached).as_ref();
         let reply = |index| resolve(index, &mention.shape).map_err(|miss| miss.message(index));
         match index.map(reply) {

@@ -180,7 +180,10 @@ impl Layout {
             .map(|line| Fault::new(path, line, message))
             .collect();
         let Some(first) = chapter.steps.first() else {
-            return Ok(LaidOut::default());
+            return Ok(LaidOut {
+                drawings: drawing::of_page(path, page, &|| leaves(&self.root))?,
+                ..LaidOut::default()
+            });
         };
         let Some(snapshot) = Snapshot::read(&self.root, &chapter.name)? else {
             let message = stale::never_recorded(&chapter.name, chapter.number);

@@ -18,16 +18,15 @@ const WORD: &str = "patch";
 pub fn fill(root: &Path, path: &Path, page: &Page<'_>) -> (Vec<Edit>, Vec<Fault>) {
     let (mut edits, mut faults) = (Vec::new(), Vec::new());
     for directive in page.directives("runner") {
-        let Ok(words) = words::split(directive.arguments) else {
-            continue;
-        };
-        let [first, rest @ ..] = &words[..] else {
-            continue;
-        };
-        if first != WORD {
+        if directive.arguments.split_whitespace().next() != Some(WORD) {
             continue;
         }
-        let shown = Asked::parse(rest, directive.is_regular).and_then(|asked| asked.html(root));
+        let shown = words::split(directive.arguments)
+            .map_err(|error| error.to_string())
+            .and_then(|words| {
+                let asked = Asked::parse(&words[1..], directive.is_regular)?;
+                asked.html(root)
+            });
         match shown {
             Ok(html) => edits.push(page.replace(directive, &html)),
             Err(message) => faults.push(Fault::new(path, directive.line, message)),

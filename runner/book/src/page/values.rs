@@ -85,6 +85,8 @@ impl Values {
         let records = chapter
             .iter()
             .flat_map(|(_, snapshot)| &snapshot.transcript.records);
+        // A sign is no part of a word.
+        let number = number.trim_start_matches('-');
         let shows = |text: &str| has_word(text, number);
         records
             .filter(|record| shows(&record.output.stdout) || shows(&record.command))

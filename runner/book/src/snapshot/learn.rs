@@ -172,7 +172,7 @@ impl Learner {
             let words = words.into_iter().map(str::to_owned).collect();
             return self.add(step, Vec::new(), SeenKind::Hole(Hole::Words(words)));
         };
-        let number = Number::parse(column[0].text).filter(|_| column[0].kind == Kind::Number);
+        let number = like(column).filter(|_| column[0].kind == Kind::Number);
         let is_whole = is_hex || !column[0].text.contains('.');
         let key = (
             if is_whole {
@@ -343,6 +343,15 @@ fn fraction(text: &str) -> u8 {
     u8::try_from(digits).unwrap_or(u8::MAX / 2) * 2 + u8::from(text.contains(':'))
 }
 
+/// The least of the numbers of a place, if all count the same units.
+fn like(column: &[Token<'_>]) -> Option<Number> {
+    let numbers = column.iter().map(|token| Number::parse(token.text));
+    let numbers: Vec<Number> = numbers.collect::<Option<_>>()?;
+    let least = numbers.iter().min_by_key(|number| number.units)?;
+    let all = numbers.iter().all(|number| number.is_like(*least));
+    all.then_some(*least)
+}
+
 fn is_large(values: &[i128]) -> bool {
     extremes(values).0 >= LARGE
 }
@@ -460,9 +469,10 @@ fn form(lines: &[&Vec<Token<'_>>], moments: &[i128]) -> Form {
         };
         let kind = match numbers {
             Some(numbers) if is_moment(&column[0]) => span(numbers[0], moments),
-            Some(numbers) if varies(&column) && !is_masked[index] => {
-                span(numbers[0], &Vec::from_iter(numbers.iter().map(|n| n.units)))
-            }
+            Some(numbers) if varies(&column) && !is_masked[index] => match like(&column) {
+                Some(like) => span(like, &Vec::from_iter(numbers.iter().map(|n| n.units))),
+                None => Hole::Any,
+            },
             _ => Hole::Any,
         };
         Piece::Hole { name: None, kind }
@@ -546,6 +556,14 @@ mod tests {
         assert_eq!(learnt(&[&far]), "6.1\n1 | time={3.1..6.1} ms\n");
         let count = ["n 1 of 100000", "n 0 of 100010", "n 0 of 100020"];
         assert_eq!(learnt(&[&count]), "6.1\n1 | n {0..2} of {99980..100040}\n");
+    }
+
+    #[test]
+    fn a_span_has_all_that_was_measured() {
+        let signs = ["a = 5 b", "a = -3 b", "a = 1 b"];
+        assert_eq!(learnt(&[&signs]), "6.1\n1 | a = {-11..13} b\n");
+        let decimals = ["a 0.5 b", "a 0.25 b", "a 0.75 b"];
+        assert_eq!(learnt(&[&decimals]), "6.1\n1 | a {?} b\n");
     }
 
     #[test]

@@ -118,10 +118,14 @@ impl Comparison {
     /// seldom.
     fn first_unexpected(&mut self, forms: &[(usize, usize, Form)], now: &str) -> Option<usize> {
         let mut left: Vec<usize> = forms.iter().map(|(_, most, _)| *most).collect();
+        // What fits a form without holes is not to use up one that others need.
+        let holes = |at: &usize| forms[*at].2.holes();
+        let mut order: Vec<usize> = (0..forms.len()).collect();
+        order.sort_by_key(holes);
         for (index, line) in now.lines().enumerate() {
-            let fitting = forms.iter().zip(&left).position(|((_, _, form), left)| {
-                *left > 0 && self.fits(form, line, &mut HashMap::new())
-            });
+            let mut order = order.iter().copied();
+            let fitting = order
+                .find(|&at| left[at] > 0 && self.fits(&forms[at].2, line, &mut HashMap::new()));
             match fitting {
                 Some(form) => left[form] -= 1,
                 None => return Some(index),

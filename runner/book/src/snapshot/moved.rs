@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use regex_lite::{Captures, Regex};
+use regex_lite::Captures;
 use similar::{DiffOp, TextDiff};
 
 use crate::pattern::{Pattern, pattern};
+
+/// A line of a file, as gdb names it.
+static PLACE: Pattern = Pattern::new(|| pattern(r"([\w./-]+\.[chS])(:|, line )(\d+)"));
 
 /// The files that were changed, by their name as seen from the top of the tree.
 #[derive(Debug, Default)]
@@ -46,29 +49,20 @@ impl Moved {
     /// A text in which each line of these files has the number that it has in the book's tree, as
     /// far as it has one: behind a file's name, `net/ipv4/tcp.c:1138` or `file net/ipv4/tcp.c, line
     /// 1138`, and before its own text, as gdb and `grep -n` print it.
+    ///
+    /// The lines of a listing come together, and all of them are lines of one file: of that which
+    /// gdb has named just before, with the number of the first, or of that which has these lines.
+    /// One that says little, such as a brace, could be of any.
     #[must_use]
     pub fn as_in_the_book(&self, text: &str) -> String {
+        static NUMBERED: Pattern = Pattern::new(|| pattern(r"^(\d+)[\t:-](.*)"));
         if self.files.is_empty() {
             return text.to_owned();
         }
-        let place = Regex::new(r"([\w./-]+\.[chS])(:|, line )(\d+)").expect("it is one");
-        let placed = place.replace_all(text, |found: &Captures<'_>| {
-            let file = self.files.get(found[1].trim_start_matches("./"));
-            match file.and_then(|file| file.number(&found[3])) {
-                Some(number) => format!("{}{}{number}", &found[1], &found[2]),
-                None => found[0].to_owned(),
-            }
-        });
-        self.listings(&placed)
-    }
-
-    /// The lines of a listing come together, and all of them are lines of one file. One that says
-    /// little, such as a brace, could be of any.
-    fn listings(&self, text: &str) -> String {
-        static NUMBERED: Pattern = Pattern::new(|| pattern(r"^(\d+)[\t:-](.*)"));
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let is_numbered = |line: &str| NUMBERED.is_match(line);
         let mut told = String::with_capacity(text.len());
+        let mut before = "";
         for run in lines.chunk_by(|a, b| is_numbered(a) == is_numbered(b)) {
             let parts = run.iter().filter_map(|line| NUMBERED.captures(line));
             let parts: Vec<Captures<'_>> = parts.collect();
@@ -77,19 +71,46 @@ impl Moved {
                 all.all(|part| file.line(&part[1]) == Some(&part[2]))
             };
             let is_told = parts.iter().any(|part| says_something(&part[2]));
-            let file = self.files.values().find(|file| is_told && has(file));
-            let (Some(file), false) = (file, parts.is_empty()) else {
-                told += &run.concat();
-                continue;
-            };
-            for (part, whole) in parts.iter().zip(run) {
-                let number = file.number(&part[1]);
-                let number = number.map_or(part[1].to_owned(), |number| number.to_string());
-                told += &number;
-                told += &whole[part[1].len()..];
+            let named = parts
+                .first()
+                .and_then(|first| self.named(before, &first[1]));
+            let known = || self.files.values().find(|file| is_told && has(file));
+            match named.or_else(known) {
+                Some(file) => {
+                    for (part, whole) in parts.iter().zip(run) {
+                        let number = file.number(&part[1]);
+                        told += &number.map_or(part[1].to_owned(), |number| number.to_string());
+                        told += &whole[part[1].len()..];
+                    }
+                }
+                None => told += &self.placed(&run.concat()),
             }
+            before = run.last().copied().unwrap_or_default();
         }
         told
+    }
+
+    /// A text with the book's numbers behind the names of files.
+    fn placed(&self, text: &str) -> String {
+        let placed = PLACE.replace_all(text, |found: &Captures<'_>| {
+            match self.file(&found[1]).and_then(|file| file.number(&found[3])) {
+                Some(number) => format!("{}{}{number}", &found[1], &found[2]),
+                None => found[0].to_owned(),
+            }
+        });
+        placed.into_owned()
+    }
+
+    /// The file that a line ends with, if it is at this number.
+    fn named(&self, line: &str, number: &str) -> Option<&File> {
+        let place = PLACE.captures_iter(line.trim_end()).last()?;
+        let is_last = line.trim_end().ends_with(&place[0]);
+        self.file(&place[1])
+            .filter(|_| is_last && &place[3] == number)
+    }
+
+    fn file(&self, name: &str) -> Option<&File> {
+        self.files.get(name.trim_start_matches("./"))
     }
 
     /// A text in which each line of these files that the book has not is marked, behind its place.
@@ -150,6 +171,29 @@ mod tests {
         );
         let other = "2\tint another_function(void)\n3\t{\n4\t}\n";
         assert_eq!(told(other), other);
+    }
+
+    #[test]
+    fn a_line_that_says_little_is_of_the_file_that_gdb_has_named_before() {
+        let mut moved = Moved::default();
+        let book = "int f(void)\n{\n\tret = fn();\n}\n";
+        moved.add("net/a.c", book, &format!("\n{book}"));
+        let told = |text: &str| moved.as_in_the_book(text);
+        assert_eq!(
+            told("Breakpoint 1, f () at net/a.c:3\n3\t{\n"),
+            "Breakpoint 1, f () at net/a.c:2\n2\t{\n"
+        );
+        assert_eq!(
+            told("f () at ./net/a.c:4\n4\t\tret = fn();\nValue returned is $1 = 0\n"),
+            "f () at ./net/a.c:3\n3\t\tret = fn();\nValue returned is $1 = 0\n"
+        );
+        // Of another line, or of another file, it is not.
+        let others = "g () at net/b.c:3\n3\t{\n";
+        assert_eq!(told(others), others);
+        assert_eq!(
+            told("f () at net/a.c:2\n9\t{\n"),
+            "f () at net/a.c:1\n9\t{\n"
+        );
     }
 
     #[test]

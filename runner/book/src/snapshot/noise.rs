@@ -9,7 +9,7 @@
 //! 2 | 64 bytes from 10.0.3.1: seq=0 ttl=64 time={41.2..46.3} ms
 //!
 //! 6.57 any order
-//! 1..1 |     {?}  {00:00:21.9..00:00:24.1} IP 10.0.3.2.{6.57a=*} > 10.0.3.1.9090: Flags [S]
+//! 1..1 |     {?}  {00:00:21.9..00:00:24.1} IP 10.0.3.2.{?} > 10.0.3.1.9090: Flags [S]
 //! ```
 //!
 //! | hole | what may stand there |
@@ -175,6 +175,13 @@ impl fmt::Display for Noise {
 }
 
 impl Form {
+    /// How many holes it has.
+    #[must_use]
+    pub fn holes(&self) -> usize {
+        let is_hole = |piece: &&Piece| matches!(piece, Piece::Hole { .. });
+        self.0.iter().filter(is_hole).count()
+    }
+
     /// Reads a line with holes.
     ///
     /// # Errors

@@ -54,22 +54,30 @@ static TOKENS: Pattern = Pattern::new(|| {
 static VALUE: Pattern = Pattern::new(|| pattern(r#"^(?:-\d+\b|"[^"]*")"#));
 
 /// A frame's program counter, which gdb leaves out at the beginning of a line; `<inet_init+42>` and
-/// `inet_init+0x1a/0x30`; the number that the compiler gives an initcall.
+/// `inet_init+0x1a/0x30`; the number that the compiler gives an initcall; and behind the bytes of a
+/// dump, the same as characters.
 static PLACES: Pattern = Pattern::new(|| {
-    pattern(
-        r"\b0x[0-9a-f]{16} in |(?P<inside><\w+)\+\d+>|\+0x[0-9a-f]+/0x[0-9a-f]+|(?P<module>\b__initcall__kmod_\w+?__)\d+_",
-    )
+    let alternatives = [
+        r"\b0x[0-9a-f]{16} in ",
+        r"(?P<inside><\w+)\+\d+>",
+        r"\+0x[0-9a-f]+/0x[0-9a-f]+",
+        r"(?P<module>\b__initcall__kmod_\w+?__)\d+_",
+        r"(?P<dump>\b0x[0-9a-f]{4}:  [0-9a-f]{2,4}( [0-9a-f]{2,4})*)  .*$",
+    ];
+    pattern(&alternatives.join("|"))
 });
 
 /// A line without what only tells where an instruction lies in its function, or which number the
-/// compiler gave it.
+/// compiler gave it, and without what a dump says twice.
 #[must_use]
 pub fn without_places(line: &str) -> String {
-    let left = |found: &regex_lite::Captures<'_>| match (found.name("inside"), found.name("module"))
-    {
-        (Some(inside), _) => format!("{}>", inside.as_str()),
-        (_, Some(module)) => module.as_str().to_owned(),
-        _ => String::new(),
+    let left = |found: &regex_lite::Captures<'_>| {
+        let kept = ["module", "dump"].iter().find_map(|name| found.name(name));
+        match (found.name("inside"), kept) {
+            (Some(inside), _) => format!("{}>", inside.as_str()),
+            (_, Some(kept)) => kept.as_str().to_owned(),
+            _ => String::new(),
+        }
     };
     PLACES.replace_all(line, left).into_owned()
 }
@@ -286,6 +294,11 @@ mod tests {
                 "__initcall__kmod_af_inet__699_2090_inet_init5",
                 "__initcall__kmod_af_inet__2090_inet_init5",
             ),
+            (
+                "| \t0x0010:  0a00 0301 65ff 0d  ....e..  x",
+                "| \t0x0010:  0a00 0301 65ff 0d",
+            ),
+            ("\t0x0040:  6bac 6865 feed", "\t0x0040:  6bac 6865 feed"),
         ] {
             assert_eq!(without_places(line), left);
         }

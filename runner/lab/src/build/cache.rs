@@ -134,6 +134,12 @@ impl Inputs {
         self
     }
 
+    /// The value of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// The key: the first 12 hexadecimal digits of the hash over all names and values.
     pub fn key(&self) -> String {
         // Lengths keep two different lists from being the same bytes.
@@ -328,25 +334,21 @@ impl Cache {
         Ok(lock.unlock()?)
     }
 
-    /// The folder of the entry of this kind that was completed last, and is not being made anew.
-    /// From now on this process has a share of its lock.
-    pub fn newest(&self, kind: &str) -> Option<PathBuf> {
-        self.newest_that(kind, |_| true)
-    }
-
-    /// As [`Cache::newest`], of those whose folder is as it `should` be.
-    pub fn newest_that(&self, kind: &str, should: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-        let completed = |folder: &PathBuf| fs::metadata(folder.join(STAMP)).ok()?.modified().ok();
+    /// The folder of the entry of this kind that was completed last, of those that are as they
+    /// `should` be, and are not being made anew. From now on this process has a share of its lock.
+    pub fn newest(&self, kind: &str, should: impl Fn(&Entry) -> bool) -> Option<PathBuf> {
+        let whole = |folder: PathBuf| {
+            let lock = share(&folder)?;
+            let path = folder.join(STAMP);
+            let completed = fs::metadata(&path).ok()?.modified().ok()?;
+            let stamp = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+            let entry = Entry { folder, stamp };
+            should(&entry).then_some((completed, entry, lock))
+        };
         let folders = folders_in(&self.root.join(kind)).ok()?.into_iter();
-        let (_, lock, folder) = folders
-            .filter(|folder| should(folder))
-            .filter_map(|folder| {
-                let lock = share(&folder)?;
-                Some((completed(&folder)?, lock, folder))
-            })
+        let (_, entry, lock) = folders
+            .filter_map(whole)
             .max_by_key(|(completed, ..)| *completed)?;
-        let stamp = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
-        let entry = Entry { folder, stamp };
         let folder = entry.folder.clone();
         self.given.lock().push((entry, lock));
         Some(folder)
@@ -784,8 +786,10 @@ mod tests {
             .ensure("thing", &inputs, Leftover::Discard, || {}, build_file)
             .unwrap();
         let reader = Cache::at(temp.path());
-        assert!(reader.newest_that("thing", |_| false).is_none());
-        let folder = reader.newest("thing").unwrap();
+        assert!(reader.newest("thing", |_| false).is_none());
+        let folder = reader
+            .newest("thing", |entry| entry.stamp.inputs == inputs)
+            .unwrap();
         assert_eq!(folder, reader.folder("thing", &inputs));
         let cleaner = Cache::at(temp.path());
         let listed = cleaner.list().unwrap().remove(0);
@@ -793,6 +797,6 @@ mod tests {
         assert!(error.contains("used by another run"), "{error}");
         drop(reader);
         cleaner.remove(&listed).unwrap();
-        assert!(cleaner.newest("thing").is_none());
+        assert!(cleaner.newest("thing", |_| true).is_none());
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
-use crate::build::cache::{Cache, Inputs, Leftover};
+use crate::build::cache::{Cache, Entry, Inputs, Leftover};
 use crate::build::patch::Patched;
 use crate::build::pins::KernelPin;
 use crate::build::sources::{self, Source};
@@ -123,8 +123,8 @@ pub fn ready(
 #[must_use]
 pub fn tree_at_hand(cache: &Cache, version: &str) -> Option<PathBuf> {
     let is_of_version =
-        |folder: &Path| tree_version(&folder.join(TREE)).is_ok_and(|found| found == version);
-    let folder = cache.newest_that("kernel", is_of_version)?;
+        |entry: &Entry| tree_version(&entry.path(TREE)).is_ok_and(|found| found == version);
+    let folder = cache.newest("kernel", is_of_version)?;
     Some(folder.join(TREE))
 }
 
