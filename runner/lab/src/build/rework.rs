@@ -97,20 +97,19 @@ impl Rework {
         let rework = Self::of(lab, folder);
         let tree = &rework.tree;
         fs::create_dir_all(tree)?;
+        let mut said = String::new();
         let copied = recipe::watched(
             |command| {
                 command.args(["cp", "-a", "--reflink=auto", "--"]);
                 command.args([&book.join("."), tree]);
             },
-            |_| Ok(()),
+            |line| {
+                line.clone_into(&mut said);
+                Ok(())
+            },
         );
-        let copied = copied.is_ok_and(|status| status.success());
-        ensure!(
-            copied,
-            "cannot copy {} to {}",
-            book.display(),
-            tree.display()
-        );
+        let what = || format!("cannot copy {} to {}", book.display(), tree.display());
+        ensure!(copied.with_context(what)?.success(), "{}: {said}", what());
         // The build has made this link with the path of the tree inside the sandbox, where a gdb of
         // the reader's own does not look.
         let scripts = tree.join("vmlinux-gdb.py");

@@ -47,7 +47,13 @@ impl Oops {
             .find(|line| line.starts_with("Kernel panic"));
         let place = lines[rip].rsplit_once(':')?.1;
         let frames = lines[trace + 1..].iter().filter(|line| **line != "<TASK>");
-        let frames = frames.map_while(|line| (!line.starts_with("</")).then_some(*line));
+        // Kernels before 5.16 do not mark the end of the task's frames.
+        let is_end = |line: &str| {
+            ["</", "RIP: ", "---[ "]
+                .iter()
+                .any(|end| line.starts_with(end))
+        };
+        let frames = frames.map_while(|line| (!is_end(line)).then_some(*line));
         let (unsure, sure): (Vec<_>, Vec<_>) = frames.partition(|line| line.starts_with("? "));
         // Where the kernel is sure of no caller, what it guesses is more than nothing.
         let calls = if sure.is_empty() { unsure } else { sure };
@@ -115,6 +121,11 @@ impl Call {
     fn parse(text: &str) -> Option<Self> {
         let (function, rest) = text.trim_start_matches("? ").split_once("+0x")?;
         let (offset, _) = rest.split_once("/0x")?;
+        // gdb is asked about it, and would run what a program in the guest makes of it.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if !function.chars().all(is_name) {
+            return None;
+        }
         Some(Self {
             function: function.to_owned(),
             offset: u64::from_str_radix(offset, 16).ok()?,
@@ -160,6 +171,13 @@ mod tests {
                 ],
             }
         );
+        // Kernels before 5.16 mark neither end.
+        let older = console.replace("\x20<TASK>\r\n", "");
+        let older = older.replace("\x20</TASK>\r\n", "");
+        assert_eq!(Oops::find(&older), Oops::find(console));
+        // A program in the guest may write to the console, too, and gdb would do what this says.
+        let hostile = console.replace("kernel_init", "$_shell(\"touch x\")");
+        assert_eq!(Oops::find(&hostile).unwrap().calls.len(), 2);
         assert_eq!(Oops::find("Kernel panic - not syncing: no init\n"), None);
         let said = "Line 7 of \"net/a.c\" starts at address 0x1 <f+1> and ends at 0x2 <f+2>.\n";
         assert_eq!(place(said).unwrap(), "net/a.c:7");

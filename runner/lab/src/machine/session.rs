@@ -345,14 +345,11 @@ impl<'a> Session<'a> {
                 self.gdb_mut()?.take_printed();
             }
         }
-        let terminal = step.terminal;
-        let left = self.windows.get_mut(&terminal);
-        if let Some(window) = left.filter(|window| window.taken_by().is_some()) {
-            // Nobody has looked at the end of an earlier command.
-            if !window.is_busy() && !step.command.is_empty() {
-                window.look(&Until::End);
-                done = true;
-            }
+        let window = self.window(step.terminal);
+        // Nobody has looked at the end of an earlier command.
+        if window.taken_by().is_some() && !window.is_busy() && !step.command.is_empty() {
+            window.look(&Until::End);
+            done = true;
         }
         Ok(done)
     }
@@ -851,7 +848,10 @@ impl<'a> Session<'a> {
     }
 
     fn window(&mut self, terminal: Terminal) -> &mut Window {
-        self.windows.entry(terminal).or_default()
+        match (terminal, &mut self.lab) {
+            (Terminal::Lab, Some(lab)) => &mut lab.shell.window,
+            _ => self.windows.entry(terminal).or_default(),
+        }
     }
 }
 

@@ -138,6 +138,7 @@ const COMPARED: usize = 2;
 /// Reads the statements of `text`, whose first character stands at `place`.
 pub fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, Fault> {
     let mut statements = Vec::new();
+    cursor.is_code = true;
     while !cursor.takes("}%") {
         if cursor.takes(";") || cursor.takes("\\") {
             continue;
@@ -158,6 +159,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, Fault> {
             expression,
         });
     }
+    cursor.is_code = false;
     Ok(statements)
 }
 
@@ -216,7 +218,8 @@ fn operator(cursor: &mut Cursor<'_>, operators: &[&'static str]) -> Option<&'sta
 
 fn comparison(cursor: &mut Cursor<'_>) -> Result<Expression, Fault> {
     if cursor.takes_word("not") {
-        return Ok(Expression::Not(Box::new(comparison(cursor)?)));
+        let negated = cursor.inside(comparison)?;
+        return Ok(Expression::Not(Box::new(negated)));
     }
     let first = level(cursor, COMPARED)?;
     let mut chain = Vec::new();
@@ -231,10 +234,10 @@ fn comparison(cursor: &mut Cursor<'_>) -> Result<Expression, Fault> {
 
 fn unary(cursor: &mut Cursor<'_>) -> Result<Expression, Fault> {
     if cursor.takes("-") {
-        return Ok(Expression::Negative(Box::new(unary(cursor)?)));
+        return Ok(Expression::Negative(Box::new(cursor.inside(unary)?)));
     }
     if cursor.takes("(") {
-        let inner = level(cursor, 0)?;
+        let inner = cursor.inside(|cursor| level(cursor, 0))?;
         cursor.must(")")?;
         return Ok(inner);
     }
@@ -357,7 +360,7 @@ fn evaluate(expression: &Expression, of: Information<'_>) -> Result<i64, String>
                 "*" => left.wrapping_mul(right),
                 "%" => match right {
                     0 => return Err("a division by 0".to_owned()),
-                    right => left.rem_euclid(right),
+                    right => left.wrapping_rem_euclid(right),
                 },
                 _ => right,
             }
@@ -430,6 +433,19 @@ mod tests {
         ] {
             assert_eq!(judged(text), Ok(Ok(())), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_fault_and_no_comment() {
+        let defines = BTreeMap::new();
+        let fault = |text: &str| parse(&mut Cursor::new(text, &defines)).unwrap_err().message;
+        assert!(fault("assert tcpi_snd_cwnd // 2 == 7 }%").contains("expected `assert`"));
+        let deep = format!("assert {}1 }}%", "(".repeat(100_000));
+        assert_eq!(fault(&deep), "this is nested too deeply");
+        let deep = format!("assert {}1 }}%", "not ".repeat(100_000));
+        assert_eq!(fault(&deep), "this is nested too deeply");
+        let least = "assert (-9223372036854775807 - 1) % -1 == 0 # the least\n }%";
+        assert_eq!(judged(least), Ok(Ok(())));
     }
 
     #[test]

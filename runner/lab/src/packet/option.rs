@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::text::{Cursor, Fault};
 
+/// How many bytes of options a TCP header has room for.
+const SPACE: usize = 40;
+
 /// An option.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TcpOption {
@@ -158,6 +161,7 @@ fn one(kind: u8, body: &[u8]) -> TcpOption {
 
 /// Reads the options of a script, behind `<`, up to `>`.
 pub fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<TcpOption>, Fault> {
+    let mut before = cursor.clone();
     let mut options = Vec::new();
     while !cursor.takes(">") {
         if !options.is_empty() {
@@ -186,6 +190,11 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<TcpOption>, Fault> {
         };
         *cursor = ahead;
         options.push(option);
+    }
+    if write(&options).0.len() > SPACE {
+        return before.fault(format!(
+            "these options take more than the {SPACE} bytes that a TCP header has for them"
+        ));
     }
     Ok(options)
 }

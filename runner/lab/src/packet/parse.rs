@@ -272,7 +272,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<Value> {
             if !list.is_empty() {
                 cursor.must(",")?;
             }
-            list.push(value(cursor)?);
+            list.push(cursor.inside(value)?);
         }
         return Ok(Value::List(list));
     }
@@ -282,7 +282,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<Value> {
             if !fields.is_empty() {
                 cursor.must(",")?;
             }
-            fields.push(field(cursor)?);
+            fields.push(cursor.inside(field)?);
         }
         return Ok(Value::Struct(fields));
     }
@@ -324,7 +324,7 @@ fn one_number(cursor: &mut Cursor<'_>) -> Result<i64> {
 
 /// A text behind its first quotation mark, with the escapes of C.
 fn text(cursor: &mut Cursor<'_>) -> Result<Vec<u8>> {
-    let place = cursor.place();
+    let place = cursor.here();
     let mut bytes = Vec::new();
     let mut chars = cursor.up_to("\"", "the text")?.chars();
     while let Some(c) = chars.next() {
@@ -486,6 +486,25 @@ mod tests {
     fn fault(text: &str) -> String {
         let Fault { place, message } = parse(text).unwrap_err();
         format!("{place}: {message}")
+    }
+
+    #[test]
+    fn a_text_is_taken_as_it_is() {
+        for text in ["# x", " x", "// x"] {
+            let script = parse(&format!("0 write(3, \"{text}\", 3) = 3\n")).unwrap();
+            assert!(format!("{script:?}").contains(&format!("Text({:?})", text.as_bytes())));
+        }
+        assert!(fault(&format!("0 f({}", "[".repeat(100_000))).contains("nested too deeply"));
+    }
+
+    #[test]
+    fn options_have_to_fit_into_a_header() {
+        let options = |sack: &str| {
+            format!("0 < . 1:1(0) ack 1 win 9 <nop,nop,TS val 1 ecr 1,nop,nop,sack {sack}>\n")
+        };
+        parse(&options("1:2 3:4 5:6")).unwrap();
+        let fault = fault(&options("1:2 3:4 5:6 7:8"));
+        assert!(fault.contains("more than the 40 bytes"), "{fault}");
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Fault {
     pub message: String,
 }
 
+/// How deep brackets may stand in brackets.
+const DEPTH_MAX: usize = 64;
+
 /// A reader of a script. Between two words, space, line ends and comments are skipped.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
@@ -34,6 +37,9 @@ pub struct Cursor<'a> {
     at: usize,
     /// Where the last word ended.
     end: usize,
+    /// Whether this is Python, to which two slashes are no comment.
+    pub(super) is_code: bool,
+    depth: usize,
     /// Words that stand for others (`-D NAME=VALUE`).
     defines: &'a BTreeMap<String, String>,
 }
@@ -41,11 +47,12 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str, defines: &'a BTreeMap<String, String>) -> Self {
-        let (at, end) = (0, 0);
         Self {
             text,
-            at,
-            end,
+            at: 0,
+            end: 0,
+            is_code: false,
+            depth: 0,
             defines,
         }
     }
@@ -74,7 +81,8 @@ impl<'a> Cursor<'a> {
         self.here()
     }
 
-    fn here(&self) -> Place {
+    /// Where it is, blanks and comments that come next not passed.
+    pub fn here(&self) -> Place {
         let before = &self.text[..self.at];
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         Place {
@@ -102,16 +110,32 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Reads what stands in something else of its kind, which is not too deep.
+    pub fn inside<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        if self.depth == DEPTH_MAX {
+            return self.fault("this is nested too deeply");
+        }
+        self.depth += 1;
+        let found = read(self)?;
+        self.depth -= 1;
+        Ok(found)
+    }
+
     fn skip(&mut self) {
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start();
             self.at += rest.len() - trimmed.len();
             let end = match trimmed {
-                comment if comment.starts_with("//") || comment.starts_with('#') => {
+                comment
+                    if comment.starts_with('#') || !self.is_code && comment.starts_with("//") =>
+                {
                     comment.find('\n').unwrap_or(comment.len())
                 }
-                comment if comment.starts_with("/*") => {
+                comment if !self.is_code && comment.starts_with("/*") => {
                     comment.find("*/").map_or(comment.len(), |end| end + 2)
                 }
                 _ => return,

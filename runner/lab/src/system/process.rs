@@ -138,7 +138,10 @@ impl Process {
     /// The exit status of the one that matters.
     fn truly(&self, status: ExitStatus) -> ExitStatus {
         match status.code() {
-            Some(code) if self.stands_for_another && code > 128 => ExitStatus::from_raw(code - 128),
+            // Of a signal; there are 64.
+            Some(code) if self.stands_for_another && (129..=192).contains(&code) => {
+                ExitStatus::from_raw(code - 128)
+            }
             _ => status,
         }
     }

@@ -11,9 +11,11 @@ case $home in *"
 printf %s "$folder"
 exec >/dev/null 2>&1
 read -r _
-# Its name may be gone before the last of those that have it as their root.
-cd -- "$folder"
-staged=$([ ! -e proc/mounts ] || echo yes)
+# Its name may be gone before the last of those that have it as their root. If it is gone already,
+# this shell is still where it was, which is others' root.
+chmod u+rwx -- "$folder"
+staged=
+cd -- "$folder" && [ -e proc/mounts ] && staged=yes
 round=0
 while [ $((round += 1)) -le 100 ]; do
 	# Who has the folder as its home was started for it, and its process group with it. So was who

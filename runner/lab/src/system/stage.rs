@@ -9,8 +9,9 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use walkdir::WalkDir;
@@ -111,13 +112,40 @@ impl Stage {
         Ok(())
     }
 
-    /// Puts what was written where it belongs.
-    pub fn give_back(self) -> Result<()> {
+    /// Puts what was written where it belongs. A folder that lies in another one comes behind that,
+    /// whose copy has it as it was.
+    pub fn give_back(mut self) -> Result<()> {
+        self.written
+            .sort_by_key(|(_, path)| path.components().count());
         for (place, path) in &self.written {
-            fs::remove_dir_all(path)?;
-            fs::rename(place, path)?;
+            // The old one goes when the new one is there, so that nothing is ever lost.
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(".before");
+            let before = path.with_file_name(name);
+            fs::rename(path, &before)?;
+            moved(place, path).inspect_err(|_| {
+                let _ = fs::remove_dir_all(path);
+                let _ = fs::rename(&before, path);
+            })?;
+            fs::remove_dir_all(&before)?;
         }
         Ok(())
+    }
+}
+
+/// Moves a folder, to another file system if it must.
+fn moved(from: &Path, to: &Path) -> Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+            let copied = Command::new("cp")
+                .args(["-a", "--"])
+                .args([from, to])
+                .output()?;
+            let said = String::from_utf8_lossy(&copied.stderr);
+            ensure!(copied.status.success(), "{}", said.trim_end());
+            Ok(())
+        }
+        done => Ok(done?),
     }
 }
 
@@ -133,4 +161,51 @@ pub(super) fn hand_over(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plank's tree lies in the plank, and both are written to.
+    #[test]
+    fn what_was_written_in_a_folder_is_not_lost_to_the_folder_around_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for folder in ["plank/linux", "stage/linux", "stage/plank/linux"] {
+            fs::create_dir_all(at(folder)).unwrap();
+            fs::write(at(folder).join("vmlinux"), folder).unwrap();
+        }
+        fs::write(at("stage/plank/build.log"), "built").unwrap();
+        let written = [("stage/linux", "plank/linux"), ("stage/plank", "plank")];
+        let stage = Stage {
+            path: at("stage"),
+            own: None,
+            written: written.map(|(place, path)| (at(place), at(path))).into(),
+        };
+        stage.give_back().unwrap();
+        let text = |name: &str| fs::read_to_string(at(name)).unwrap();
+        assert_eq!(text("plank/linux/vmlinux"), "stage/linux");
+        assert_eq!(text("plank/build.log"), "built");
+        let left: Vec<_> = fs::read_dir(temp.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_put_where_it_belongs_leaves_what_was_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let plank = temp.path().join("plank");
+        fs::create_dir(&plank).unwrap();
+        fs::write(plank.join("tcp.c"), "the reader's").unwrap();
+        let stage = Stage {
+            path: temp.path().to_owned(),
+            own: None,
+            written: vec![(temp.path().join("gone"), plank.clone())],
+        };
+        stage.give_back().unwrap_err();
+        assert_eq!(
+            fs::read_to_string(plank.join("tcp.c")).unwrap(),
+            "the reader's"
+        );
+    }
 }

@@ -78,7 +78,8 @@ pub fn export(options: &Options, file: &Path, ask: Ask) -> Result<Exported> {
         )));
     }
     // What is not finished goes with the runner, however that ends.
-    let beside = file.parent().unwrap_or(file);
+    let place = std::path::absolute(file)?;
+    let beside = place.parent().unwrap_or(&place);
     let folder = Scratch::new_in(beside, PREFIX)
         .with_context(|| format!("make a folder beside {}", file.display()))?;
     let partial = folder.path().join("partial");
