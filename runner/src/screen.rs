@@ -162,10 +162,20 @@ fn timing(real: Duration, guest_ns: Option<u64>) {
     println!("{DIM}{:8.3} s real{guest}{DIM:#}", real.as_secs_f64());
 }
 
+/// How a command asks for a series of the kernel, if it is not the book's.
+#[must_use]
+pub fn of_series(series: &str) -> String {
+    match series {
+        lab::SERIES => String::new(),
+        series => format!(" --series {series}"),
+    }
+}
+
 /// Shows the verdict on a replay: the last line, and before it the steps that differ. With a kernel
 /// of the reader's own a difference is a fact about that kernel, and nothing to record.
 pub fn verdict(
     chapter: &Chapter,
+    series: &str,
     count: usize,
     real: Duration,
     verdict: &Verdict,
@@ -204,7 +214,8 @@ pub fn verdict(
             let advice = if own_kernel {
                 "your kernel is not the book's there".to_owned()
             } else {
-                format!("if the change is meant, record it: runner record {number}")
+                let series = of_series(series);
+                format!("if the change is meant, record it: runner record {number}{series}")
             };
             println!(
                 "{BAD}chapter {number}: different{BAD:#} in {} of {count} steps ({}{seconds:.1} s); {advice}",

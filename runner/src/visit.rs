@@ -167,7 +167,7 @@ fn as_recorded(
     }
     let transcript = Transcript {
         records: replay.records.clone(),
-        frames: None,
+        frames: replay.frames()?,
     };
     let now = ready.snapshot(chapter, transcript);
     Ok(Some(match ready.judge(chapter, &now, at)? {

@@ -19,6 +19,7 @@ use crate::packet::window;
 use crate::replay::workdir::Workdir;
 use crate::system::process::Signals;
 use crate::system::sandbox::View;
+use crate::transcript::capture::Frame;
 use crate::transcript::script::Script;
 use crate::transcript::step::{Step, Terminal, Until};
 use crate::transcript::{Output, Record, Transcript};
@@ -315,6 +316,16 @@ impl<'a> Replay<'a> {
         Ok(stopped)
     }
 
+    /// The frames that have passed the wire by now, if there is a machine, and a step looks at it.
+    ///
+    /// # Errors
+    /// What [`Session::frames`] says.
+    pub fn frames(&self) -> anyhow::Result<Option<Vec<Frame>>> {
+        let session = self.session.as_ref();
+        let session = session.filter(|_| self.script.has(Terminal::Wire));
+        session.map(Session::frames).transpose()
+    }
+
     /// The machine, started if it is not.
     ///
     /// # Errors
@@ -362,13 +373,10 @@ pub fn replay(
     {
         return Err(Error::Misuse(unseen)).with_context(|| script.path.display().to_string());
     }
-    let frames = match session {
-        Some(session) if script.has(Terminal::Wire) => match (session.frames(), otherwise) {
-            // A machine that is lost may leave a part of a frame.
-            (Err(_), Otherwise::Counts) => None,
-            (frames, _) => Some(frames?),
-        },
-        _ => None,
+    let frames = match (replay.frames(), otherwise) {
+        // A machine that is lost may leave a part of a frame.
+        (Err(_), Otherwise::Counts) => None,
+        (frames, _) => frames?,
     };
     Ok(Transcript {
         records: replay.records,

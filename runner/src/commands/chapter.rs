@@ -94,6 +94,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let own = args.own.find(&root)?;
     let mut options = context.options(&root)?;
     args.series.choose(&mut options)?;
+    // A fresh cache goes with the run.
+    let kept = options.cache.clone();
     let fresh = args.fresh.then(|| Fresh::new(&options.cache)).transpose()?;
     if let Some(fresh) = &fresh {
         options.cache = fresh.cache();
@@ -135,7 +137,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let verdict = ready.judge(&chapter, &now, last)?;
     if let (Some(frames), false) = (&now.transcript.frames, args.json) {
         // The replay is what counts: a cache that takes no capture is no reason to fail.
-        let kept = match keep_capture(&options.cache, &chapter.name, frames) {
+        let kept = match keep_capture(&kept, &chapter.name, frames) {
             Ok(path) => format!("kept in {}", path.display()),
             Err(error) => format!("not kept: {error:#}"),
         };
@@ -150,7 +152,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             repeats.as_ref(),
         )?;
     } else if let Some(verdict) = &verdict {
-        screen::verdict(&chapter, count, took, verdict, args.own.is_some());
+        let own_kernel = args.own.is_some();
+        screen::verdict(&chapter, &ready.series, count, took, verdict, own_kernel);
     } else {
         screen::never_recorded(chapter.number, &ready.series);
     }

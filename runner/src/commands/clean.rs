@@ -13,7 +13,10 @@ use lab::system::ask::confirm;
 pub fn run(cache: &Cache, yes: bool) -> Result<()> {
     let entries = cache.list()?;
     if entries.is_empty() {
-        println!("nothing to clean: {} holds nothing", cache.root().display());
+        println!(
+            "nothing to clean: {} holds nothing that was fetched or built",
+            cache.root().display()
+        );
         return Ok(());
     }
     println!("{}", cache.root().display());

@@ -17,7 +17,7 @@ use fs_err as fs;
 
 use crate::context::Context;
 use crate::ready::{Ready, SeriesArgs};
-use crate::repository;
+use crate::{repository, screen};
 use book::chapter::Chapter;
 use book::snapshot::compare::{Verdict, compare};
 use book::snapshot::learn::learn;
@@ -93,8 +93,12 @@ fn record(ready: &Ready, cache: &Cache, chapter: &Chapter) -> anyhow::Result<Rec
     // In the lab's network time is real, so that no two replays are the same.
     if !exact
         && !chapter.has(Terminal::Lab)
-        && let Verdict::Different { steps, .. } =
-            compare(&first, &Noise::default(), &second, chapter.last())
+        && let Verdict::Different { steps, .. } = compare(
+            &first.clone().of_kind(false),
+            &Noise::default(),
+            &second,
+            chapter.last(),
+        )
     {
         let diffs = steps.iter().map(|s| format!("{}\n{}", s.place(), s.diff));
         bail!(
@@ -216,8 +220,9 @@ fn keep(
         return Ok(true);
     }
     anstream::println!(
-        "chapter {}: not kept; `cargo insta review` shows it again, or `runner record {0} --yes` keeps it",
-        chapter.number
+        "chapter {}: not kept; `cargo insta review` shows it again, or `runner record {0}{1} --yes` keeps it",
+        chapter.number,
+        screen::of_series(&ready.series)
     );
     Ok(false)
 }

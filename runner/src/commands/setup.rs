@@ -30,10 +30,11 @@ pub struct Args {
 /// As [`setup::ready`] and [`import::import`].
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut options = context.options(&repository::find()?)?;
-    args.series.choose(&mut options)?;
+    // A file has the book's own kernel.
     if let Some(place) = &args.from {
         import::import(&options, place, args.sha256.as_deref(), &whole)?;
     }
+    args.series.choose(&mut options)?;
     let lab = setup::ready(&options)?;
     println!("kernel     {}", lab.kernel.bzimage.display());
     println!("           {}", lab.kernel.vmlinux.display());

@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -120,30 +120,41 @@ fn verify(
     let (waits, works): (Vec<_>, Vec<_>) = chapters.into_iter().partition(beside);
     let extra = usize::from(!waits.is_empty());
     let queues = [works, waits].map(|chapters| Mutex::new(chapters.into_iter()));
-    let worst = Mutex::new(0);
-    std::thread::scope(|scope| {
+    let (sender, outcomes) = mpsc::channel();
+    let (verify, queues) = (&verify, &queues);
+    let code = std::thread::scope(|scope| {
         let (works, waits) = (&queues[0], &queues[1]);
         for queue in std::iter::repeat_n(works, jobs).chain(std::iter::repeat_n(waits, extra)) {
-            scope.spawn(|| {
+            let sender = sender.clone();
+            scope.spawn(move || {
                 loop {
                     let chapter = queue.lock().expect("no thread panics with it").next();
                     let Some(chapter) = chapter else { break };
                     let start = Instant::now();
                     let outcome = verify(&chapter);
-                    let took = start.elapsed();
-                    // One chapter's lines stay together.
-                    let mut worst = worst.lock().expect("no thread panics with it");
-                    let own_kernel = args.own.is_some();
-                    let code = tell(&chapter, &ready.series, &outcome, took, own_kernel);
-                    *worst = code.max(*worst);
-                    if outcome.is_err_and(|error| Error::is_interrupted(&error)) {
+                    let interrupted = outcome.as_ref().is_err_and(Error::is_interrupted);
+                    // Where nobody listens any more, a line could not be written.
+                    let told = sender.send((chapter, outcome, start.elapsed()));
+                    if told.is_err() || interrupted {
                         break;
                     }
                 }
             });
         }
-    });
-    let code = worst.into_inner().expect("no thread panics with it");
+        drop(sender);
+        let (mut worst, mut interrupted) = (0, Ok(()));
+        for (chapter, outcome, took) in outcomes {
+            match outcome {
+                Err(error) if Error::is_interrupted(&error) => interrupted = Err(error),
+                outcome => {
+                    let own_kernel = args.own.is_some();
+                    let code = tell(&chapter, &ready.series, &outcome, took, own_kernel);
+                    worst = code.max(worst);
+                }
+            }
+        }
+        interrupted.map(|()| worst)
+    })?;
     screen::summary(total, (jobs + extra).min(total), start.elapsed(), code);
     Ok(code)
 }
@@ -158,7 +169,8 @@ fn tell(
 ) -> u8 {
     match outcome {
         Ok(Some(verdict)) => {
-            screen::verdict(chapter, chapter.steps.len(), took, verdict, own_kernel);
+            let steps = chapter.steps.len();
+            screen::verdict(chapter, series, steps, took, verdict, own_kernel);
             u8::from(matches!(verdict, Verdict::Different { .. }))
         }
         Ok(None) => {

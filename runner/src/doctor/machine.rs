@@ -12,7 +12,7 @@ const REPLAY_MB: u64 = 500;
 /// objtool has 689 MB at the end of the kernel's build, alone; a compiler up to 183.
 const BUILD_MB: u64 = 800;
 
-/// The kernel is built by the machine's own compiler, for the machine's own processor.
+/// The lab's programs are for x86-64, and so is the kernel.
 pub fn is_right() -> Found {
     let name = rustix::system::uname();
     let text = format!(

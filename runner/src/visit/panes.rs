@@ -151,7 +151,12 @@ impl<'a> Panes<'a> {
         if !keyboard::is_terminal() {
             return Ok(None);
         }
-        let Some(tmux) = Tmux::find(&format!("chapter {}", chapter.number))? else {
+        let name = match chapter.number {
+            // An exercise is no chapter.
+            0 => chapter.name.clone(),
+            number => format!("chapter {number}"),
+        };
+        let Some(tmux) = Tmux::find(&name)? else {
             return Ok(None);
         };
         let is_used = |window: &Terminal| match window {

@@ -72,6 +72,22 @@ impl Plank {
         }
     }
 
+    /// The turn of a run that puts one answer after the other into it, and builds each: another
+    /// run waits for it.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn turn(&self) -> Result<std::fs::File> {
+        let path = self.folder.with_file_name(format!("{}.{LOCK}", self.name));
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        let turn = std::fs::File::create(path)?;
+        if turn.try_lock().is_err() {
+            eprintln!("another run tries answers with a kernel, waiting for that");
+            turn.lock()?;
+        }
+        Ok(turn)
+    }
+
     /// Whether it is there.
     #[must_use]
     pub fn exists(&self) -> bool {

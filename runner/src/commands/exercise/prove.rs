@@ -44,6 +44,9 @@ pub fn prove(
 /// Tries an exercise; gives how much of it is not as it should be.
 fn prove_one(options: &Options, exercise: &Exercise, times: usize) -> anyhow::Result<usize> {
     let mut failed = 0;
+    let with_kernel = exercise.kind == Kind::Change && exercise.program.is_none();
+    let trials = Plank::of_trials(&options.repository);
+    let _turn = with_kernel.then(|| trials.turn()).transpose()?;
     let solution = || match exercise.solution() {
         Some(file) => answer(options, exercise, &file),
         None => Ok(Answer::Word(exercise.answer.clone().unwrap_or_default())),
