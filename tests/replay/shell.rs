@@ -15,8 +15,12 @@ const CHAPTER: [&str; 2] = ["guest echo up", "guest 'echo not seen'"];
 
 /// A visit behind step 5.1, with these lines in a pipe.
 fn visit(book: &Book, lines: &str) -> Ran {
+    visit_at(book, &["--at", "5.1"], lines)
+}
+
+fn visit_at(book: &Book, place: &[&str], lines: &str) -> Ran {
     let mut child = book
-        .command(&["shell", "5", "--at", "5.1"])
+        .command(&[&["shell", "5"], place].concat())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -67,6 +71,19 @@ fn what_was_typed_is_done_and_saved_as_steps_that_record() {
     for line in ["| it's /root\n", "  agent\n", "| Linux\n", "| back\n"] {
         assert!(shot.contains(line), "no {line:?} in {shot}");
     }
+}
+
+#[test]
+fn behind_the_last_step_all_is_as_on_the_page_and_so_are_the_frames() {
+    let book = Book::new(&[
+        "guest 'ip link set eth0 up; ip addr add 10.0.3.2/24 dev eth0'",
+        "guest 'ping -c 1 -W 1 10.0.3.9 > /dev/null; true'",
+        "wire 'tcpdump -n -r wire.pcap arp'",
+    ]);
+    book.run(&["record", "5", "--yes"]).ends_with(0);
+    visit_at(&book, &[], "uname\n")
+        .ends_with(0)
+        .complains("all as on the page, byte for byte");
 }
 
 #[test]
