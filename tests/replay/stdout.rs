@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use crate::fixture::{Book, Ran, ended};
 
-/// Runs this on the book's chapter, with this standard output, and sees that nothing is left of the machine.
+/// Runs this on the book's chapter, with this standard output, and sees that nothing is left of the
+/// machine.
 fn run(book: &Book, arguments: &[&str], stdout: Stdio) -> Ran {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = book.command(arguments);
