@@ -122,6 +122,10 @@ impl Stage {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".before");
             let before = path.with_file_name(name);
+            if path.exists() && before.exists() {
+                // Of a run that was cut short when the new one was there.
+                fs::remove_dir_all(&before)?;
+            }
             fs::rename(path, &before)?;
             moved(place, path).inspect_err(|_| {
                 let _ = fs::remove_dir_all(path);
